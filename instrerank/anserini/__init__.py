@@ -1,0 +1,1 @@
+"""Indexing and BM25 search through the Anserini jar of pyserini: the only room that knows Java."""

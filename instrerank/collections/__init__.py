@@ -1,0 +1,1 @@
+"""Where topics, qrels and passage texts come from."""

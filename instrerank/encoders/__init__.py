@@ -1,0 +1,1 @@
+"""Bi-encoders: what each model family expects, and how texts become vectors."""

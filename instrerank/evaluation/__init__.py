@@ -1,0 +1,1 @@
+"""Measures of trec_eval, and comparison of runs."""

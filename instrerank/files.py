@@ -1,0 +1,91 @@
+"""Reading and writing files: UTF-8 or a clear error, gzip by suffix, whole files or none."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO, cast
+
+from instrerank.errors import InputError
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    r"""Yield (line number from 1, line without its end) of a UTF-8 text file, gzipped when it ends in `.gz`.
+
+    Lines end at `\n` or `\r\n` only: passages may hold U+0085 and the like, at which `str.splitlines` would
+    break. A byte order mark at the start is dropped.
+
+    Raises:
+        InputError: the file cannot be read, or is not UTF-8 (named with its line).
+    """
+    path = Path(path)
+    number = 0
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield number, line.rstrip("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start} of the line). "
+            f"Convert it first, for example: iconv -f LATIN1 -t UTF-8 {path}"
+        ) from error
+    except (OSError, EOFError) as error:
+        raise InputError(f"cannot read {path}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def check_writable(path: str | Path) -> Path:
+    """Create the folder of `path` and prove that it can be written, before long work starts.
+
+    Raises:
+        InputError: the folder cannot be made or written, or `path` is a folder.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {_reason(error)} ({path.parent})") from error
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; give the name of a file")
+    return path
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[TextIO]:
+    r"""Open `path` for writing text (UTF-8, `\n`, gzip when it ends in `.gz`): it appears whole or not at all.
+
+    The text goes to a file beside it, which takes the name of `path` only when the block ends without error.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    path = check_writable(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with beside.open("wb") as raw:
+            # gzip without name and time: the same text gives the same bytes
+            packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else None
+            with io.TextIOWrapper(cast(io.BufferedIOBase, packed or raw), "utf-8", newline="\n") as text:
+                yield text
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes as hex digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Perturbed query sets, and what each is expected to do to a ranking."""

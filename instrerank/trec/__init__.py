@@ -1,0 +1,1 @@
+"""Text formats of TREC in and out: topics, instructions, runs and qrels, their order and their validation."""
