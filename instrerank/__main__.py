@@ -1,0 +1,7 @@
+"""`python -m instrerank`, the same as `instrerank`."""
+
+import sys
+
+from instrerank.cli import main
+
+sys.exit(main())
