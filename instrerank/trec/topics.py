@@ -28,8 +28,9 @@ def read_topics(path: str | Path) -> list[Topic]:
     """Read topics in file order.
 
     The content tells the format: TREC `<top>` blocks (the title is the text; the narrative is left to
-    `read_instructions`, so that it is used only when asked for), JSON objects one a line (`qid`/`id`/`_id`, `text`/`query`/`title`, `instruction`), else TSV of `qid`, `text` and,
-    where there is a third column, `instruction`.
+    `read_instructions`, so that it is used only when asked for), JSON objects one a line (`qid`/`id`/`_id`,
+    `text`/`query`/`title`, `instruction`), else TSV of `qid`, `text` and, where there is a third column,
+    `instruction`.
 
     Raises:
         InputError: what is wrong with which lines: unreadable, empty, a duplicate qid, an empty text.

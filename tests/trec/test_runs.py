@@ -18,9 +18,7 @@ from instrerank.trec import (
 
 docids = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=4)
 # neighbours around 0.85 differ by 6e-8 in float32: the close scores of E5 cosines
-scores = st.one_of(
-    st.integers(0, 5).map(lambda steps: 0.85 + steps * 2e-8), st.floats(-(2.0**40), 2.0**40, width=32)
-)
+scores = st.one_of(st.integers(0, 5).map(lambda steps: 0.85 + steps * 2e-8), st.floats(-(2.0**40), 2.0**40, width=32))
 rankings = st.lists(st.builds(ScoredDoc, docids, scores), unique_by=lambda document: document.docid, min_size=1)
 
 

@@ -20,7 +20,8 @@ def write(path, content):
         ("t.jsonl", '{"qid": "007", "text": "how tides form"}\n{"id": 8, "query": "bread rising"}\n'),
         (
             "t.trec",
-            "<top>\n<num> Number: 007\n<title> how\n tides form\n<desc> Description:\nx\n<narr> Narrative:\nn\n</top>\n"
+            "<top>\n<num> Number: 007\n<title> how\n tides form\n<desc> Description:\nx\n<narr> Narrative:\nn\n"
+            "</top>\n"
             "\n<top>\n<num>8</num>\n<title>bread rising</title>\n</top>\n",
         ),
         ("t.tsv.gz", gzip.compress(b"007\thow tides form\n8\tbread rising\n")),
