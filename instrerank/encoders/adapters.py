@@ -41,9 +41,7 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
     config.inference_mode = True
     weights = _read_weights(folder, allow_bin)
     if not any(bool(value.any()) for key, value in weights.items() if "lora_B" in key):
-        raise InputError(
-            f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing"
-        )
+        raise InputError(f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing")
     try:
         adapted = peft.get_peft_model(model, config)
         result = peft.set_peft_model_state_dict(adapted, _without_head(weights, adapted))
@@ -82,9 +80,5 @@ def _read_weights(folder: Path, allow_bin: bool) -> dict[str, torch.Tensor]:
             raise InputError(f"{path} is not a safetensors file: {error}") from error
     if pickled.is_file() and allow_bin:
         return dict(torch.load(pickled, map_location="cpu", weights_only=True))
-    hint = (
-        "; allow_bin=True (--allow-bin) reads adapter_model.bin without running code"
-        if pickled.is_file()
-        else ""
-    )
+    hint = "; allow_bin=True (--allow-bin) reads adapter_model.bin without running code" if pickled.is_file() else ""
     raise InputError(f"no adapter_model.safetensors in {folder}{hint}")

@@ -82,12 +82,8 @@ def choose_backend(
             "trust_remote_code=True (--trust-remote-code)"
         )
     if dtype == "int8":
-        raise InputError(
-            f"int8 is not available for {config.get('model_type')} networks: choose another --dtype"
-        )
-    model = load_transformer(
-        folder, config, dtype, place, trust_remote_code=trust_remote_code, allow_bin=allow_bin
-    )
+        raise InputError(f"int8 is not available for {config.get('model_type')} networks: choose another --dtype")
+    model = load_transformer(folder, config, dtype, place, trust_remote_code=trust_remote_code, allow_bin=allow_bin)
     if adapter is not None:
         model = merge_adapter(model, adapter, allow_bin=allow_bin)
     return TransformersBackend(model, bidirectional=profile.bidirectional)
@@ -144,9 +140,7 @@ def load_transformer(
         pickled = (
             ""
             if allow_bin or not any(folder.glob("*.bin"))
-            else (
-                " It has weights in .bin files only; allow_bin=True (--allow-bin) reads them, without running code."
-            )
+            else (" It has weights in .bin files only; allow_bin=True (--allow-bin) reads them, without running code.")
         )
         raise InputError(f"cannot load the network in {folder}: {error}.{pickled}") from error
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
@@ -202,6 +196,4 @@ class TransformersBackend:
 
         dtype = getattr(torch, self.dtype)
         pairs = mask[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
-        return torch.zeros(pairs.shape, dtype=dtype, device=mask.device).masked_fill(
-            ~pairs, torch.finfo(dtype).min
-        )
+        return torch.zeros(pairs.shape, dtype=dtype, device=mask.device).masked_fill(~pairs, torch.finfo(dtype).min)

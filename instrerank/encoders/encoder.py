@@ -103,9 +103,7 @@ class Encoder:
         if instructions is None:
             instructions = [""] * len(queries)
         if len(instructions) != len(queries):
-            raise InputError(
-                f"{len(queries)} queries, but {len(instructions)} instructions: give one for each query"
-            )
+            raise InputError(f"{len(queries)} queries, but {len(instructions)} instructions: give one for each query")
         texts = [query_text(self.profile, *pair) for pair in zip(queries, instructions, strict=True)]
         return self._encode(texts, self.profile.max_query_length, "queries", progress)
 

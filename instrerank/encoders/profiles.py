@@ -71,19 +71,13 @@ class EncoderProfile:
     def __post_init__(self) -> None:
         wrong = [mode for mode in self.pooling_modes if mode not in POOLING_MODES]
         if wrong or not self.pooling_modes:
-            raise InputError(
-                f"unknown pooling {', '.join(wrong) or '(none)'}: choose from {', '.join(POOLING_MODES)}"
-            )
+            raise InputError(f"unknown pooling {', '.join(wrong) or '(none)'}: choose from {', '.join(POOLING_MODES)}")
         for name, field in (("query_template", "{query}"), ("passage_template", "{passage}")):
             template = getattr(self, name)
             if template.count(field) != 1 or template.count("{instruction}") > (name == "query_template"):
                 raise InputError(
                     f"{name} {template!r} must contain {field} once"
-                    + (
-                        " and {instruction} at most once"
-                        if name == "query_template"
-                        else " and no {instruction}"
-                    )
+                    + (" and {instruction} at most once" if name == "query_template" else " and no {instruction}")
                 )
         for name in ("max_query_length", "max_passage_length"):
             if getattr(self, name) < 4:
@@ -148,9 +142,7 @@ _ARCTIC = EncoderProfile("arctic-embed", "cls", _BGE_QUERY, source="arXiv 2405.0
 
 FAMILIES: tuple[_Family, ...] = (
     _family(r"e5-(small|base|large)(-v2|-unsupervised)?", "bert", _E5),
-    _family(
-        r"multilingual-e5-(small|base|large)", "bert xlm-roberta", replace(_E5, family="multilingual-e5")
-    ),
+    _family(r"multilingual-e5-(small|base|large)", "bert xlm-roberta", replace(_E5, family="multilingual-e5")),
     _family(
         r"multilingual-e5-large-instruct",
         "xlm-roberta",
@@ -165,9 +157,7 @@ FAMILIES: tuple[_Family, ...] = (
     _family(r"e5-mistral-7b-instruct", "mistral", _E5_MISTRAL),
     _family(r".*inf-?embed.*", "bert", _INF_EMBED),
     _family(r".*inf-?embed.*", "modernbert", replace(_INF_EMBED, pooling="cls")),
-    _family(
-        r".*inf-?embed.*", "llama mistral qwen2 qwen3", replace(_INF_EMBED, pooling="last", end_token="eos")
-    ),
+    _family(r".*inf-?embed.*", "llama mistral qwen2 qwen3", replace(_INF_EMBED, pooling="last", end_token="eos")),
     _family(
         r"bge-(small|base|large)-en(-v1\.5)?",
         "bert",
@@ -186,9 +176,7 @@ FAMILIES: tuple[_Family, ...] = (
     _family(r"bge-en-icl", "mistral", _BGE_LLM),
     _family(r"bge-multilingual-gemma2", "gemma2", _BGE_LLM),
     _family(r"gte-(small|base|large)", "bert", _GTE),
-    _family(
-        r"gte-modernbert-base", "modernbert", replace(_GTE, family="gte-modernbert", pooling="cls", **_LONG)
-    ),
+    _family(r"gte-modernbert-base", "modernbert", replace(_GTE, family="gte-modernbert", pooling="cls", **_LONG)),
     _family(
         r"gte-(base|large)-en-v1\.5",
         "new",

@@ -56,9 +56,7 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
 def _fill(template: str, fields: dict[str, str], body: str) -> EncoderText:
     # one pass, so that braces inside a query or a passage stay what they are
     before = template[: template.index(f"{{{body}}}")]
-    text, prefix = (
-        _FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before)
-    )
+    text, prefix = (_FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before))
     return EncoderText(text, prefix)
 
 

@@ -65,9 +65,7 @@ class TextTokenizer:
         token = specials.get(name, name)
         index = self._tokenizer.token_to_id(token)
         if index is None:
-            raise InputError(
-                f"the profile needs the special token {token!r}, which this tokenizer does not have"
-            )
+            raise InputError(f"the profile needs the special token {token!r}, which this tokenizer does not have")
         return token, index
 
     def _frame(self, begin: tuple[str, int] | None, end: tuple[str, int] | None) -> None:
@@ -110,12 +108,8 @@ class TextTokenizer:
                     f"the instruction takes all {max_length} tokens, so nothing of the text is left: shorten it or "
                     f"raise --max-length. It begins: {text.prefix[:80]!r}"
                 )
-            if (
-                self._end is not None and ids[-1] != self._end[1]
-            ):  # last-token pooling would take a wrong token
-                raise InstrerankError(
-                    f"a text does not end with the end token {self._end[0]!r}: {encoding.tokens}"
-                )
+            if self._end is not None and ids[-1] != self._end[1]:  # last-token pooling would take a wrong token
+                raise InstrerankError(f"a text does not end with the end token {self._end[0]!r}: {encoding.tokens}")
             found.append(Tokens(ids, skip, bool(encoding.overflowing)))
         return found
 
@@ -124,9 +118,7 @@ class TextTokenizer:
         bare = self._tokenizer.encode("", add_special_tokens=True).ids
         first = self._tokenizer.encode("text").ids[0]
         closing = len(bare) - (bare[:1] == [first])
-        return {
-            prefix: len(self._tokenizer.encode(prefix).ids) - closing if prefix else 0 for prefix in prefixes
-        }
+        return {prefix: len(self._tokenizer.encode(prefix).ids) - closing if prefix else 0 for prefix in prefixes}
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
         """Cut a text into pieces of at most `size` tokens that start `stride` tokens apart.
@@ -138,20 +130,14 @@ class TextTokenizer:
         """
         if not 1 <= stride <= size:
             raise InputError(f"windows of {size} tokens with stride {stride}: need 1 <= stride <= size")
-        spans = [
-            span
-            for span in self._tokenizer.encode(text, add_special_tokens=False).offsets
-            if span[1] > span[0]
-        ]
+        spans = [span for span in self._tokenizer.encode(text, add_special_tokens=False).offsets if span[1] > span[0]]
         if len(spans) <= size:
             return [text]
         starts = range(0, len(spans) - size + stride, stride)
         return [text[spans[at][0] : spans[min(at + size, len(spans)) - 1][1]] for at in starts]
 
 
-def load_tokenizer(
-    folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False
-) -> TextTokenizer:
+def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False) -> TextTokenizer:
     """Load `tokenizer.json` as published; where a folder has none, through transformers.
 
     Raises:
