@@ -40,13 +40,9 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
         raise InputError(f"{folder} holds a {config.peft_type} adapter; only LoRA adapters can be merged")
     config.task_type = None  # an adapter trained under a language-model head fits the network below it too
     config.inference_mode = True
-    weights = read_weights(
-        folder / "adapter_model.safetensors", folder / "adapter_model.bin", allow_bin=allow_bin
-    )
+    weights = read_weights(folder / "adapter_model.safetensors", folder / "adapter_model.bin", allow_bin=allow_bin)
     if not any(bool(value.any()) for key, value in weights.items() if "lora_B" in key):
-        raise InputError(
-            f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing"
-        )
+        raise InputError(f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing")
     try:
         adapted = peft.get_peft_model(model, config)
         result = peft.set_peft_model_state_dict(adapted, _without_head(weights, adapted))

@@ -83,12 +83,8 @@ def choose_backend(
             "so: trust_remote_code=True (--trust-remote-code)"
         )
     if dtype == "int8":
-        raise InputError(
-            f"int8 is not available for {config.get('model_type')} networks: choose another --dtype"
-        )
-    model = load_transformer(
-        folder, config, dtype, place, trust_remote_code=trust_remote_code, allow_bin=allow_bin
-    )
+        raise InputError(f"int8 is not available for {config.get('model_type')} networks: choose another --dtype")
+    model = load_transformer(folder, config, dtype, place, trust_remote_code=trust_remote_code, allow_bin=allow_bin)
     if adapter is not None:
         model = merge_adapter(model, adapter, allow_bin=allow_bin)
     return TransformersBackend(model, bidirectional=profile.bidirectional)
@@ -203,6 +199,4 @@ class TransformersBackend:
 
         dtype = getattr(torch, self.dtype)
         pairs = mask[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
-        return torch.zeros(pairs.shape, dtype=dtype, device=mask.device).masked_fill(
-            ~pairs, torch.finfo(dtype).min
-        )
+        return torch.zeros(pairs.shape, dtype=dtype, device=mask.device).masked_fill(~pairs, torch.finfo(dtype).min)

@@ -83,9 +83,7 @@ class Encoder:
             InputError: a token budget below 1.
         """
         if batch_tokens is not None and batch_tokens < 1:
-            raise InputError(
-                f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1"
-            )
+            raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
         self.name, self.profile, self.fingerprint = name, profile, fingerprint
         self.tokenizer, self.backend, self.dense = tokenizer, backend, tuple(dense)
         self.dtype, self.device = backend.dtype, backend.device
@@ -110,9 +108,7 @@ class Encoder:
         if instructions is None:
             instructions = [""] * len(queries)
         if len(instructions) != len(queries):
-            raise InputError(
-                f"{len(queries)} queries, but {len(instructions)} instructions: give each query one"
-            )
+            raise InputError(f"{len(queries)} queries, but {len(instructions)} instructions: give each query one")
         pairs = list(zip(queries, instructions, strict=True))
         if self.profile.query_encoding == "attention":
             return self._attend(pairs, progress)
@@ -205,22 +201,15 @@ class Encoder:
             return pad_sequence(rows, batch_first=True), pad_sequence(real, batch_first=True)
 
         with torch.inference_mode():
-            for batch in length_sorted_batches(
-                [t.text for t in texts], list(tokens.values()), self.batch_tokens
-            ):
+            for batch in length_sorted_batches([t.text for t in texts], list(tokens.values()), self.batch_tokens):
                 ids = [tokens[texts[at]].ids for at in batch]
                 flat = run_halving(self.backend.token_states, ids).float()
                 split = torch.split(flat, [len(one) for one in ids])
                 states.update(zip((texts[at] for at in batch), split, strict=True))
             vectors = self._finish(instruction_query_attention(*padded(instructions), *padded(queries)))
-        both = [
-            (tokens[query], tokens[instruction])
-            for query, instruction in zip(queries, instructions, strict=True)
-        ]
+        both = [(tokens[query], tokens[instruction]) for query, instruction in zip(queries, instructions, strict=True)]
         counts = np.array([len(query.ids) + len(instruction.ids) for query, instruction in both], np.int64)
-        return Encoded(
-            vectors, counts, np.array([query.truncated or instr.truncated for query, instr in both])
-        )
+        return Encoded(vectors, counts, np.array([query.truncated or instr.truncated for query, instr in both]))
 
     def _empty(self, n: int) -> Encoded:
         return Encoded(np.empty((n, self.dimension), np.float32), np.empty(n, np.int64), np.empty(n, bool))

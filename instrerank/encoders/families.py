@@ -132,9 +132,7 @@ _GRITLM = EncoderProfile(
 _CONTRIEVER = EncoderProfile(
     family="contriever", pooling="mean", normalize=False, source="arXiv 2112.09118: dot product"
 )
-_TAS_B = EncoderProfile(
-    family="tas-b", pooling="cls", normalize=False, source="arXiv 2104.06967: dot product"
-)
+_TAS_B = EncoderProfile(family="tas-b", pooling="cls", normalize=False, source="arXiv 2104.06967: dot product")
 _MODERNBERT = EncoderProfile(
     family="modernbert",
     pooling="cls",
@@ -169,9 +167,7 @@ _ARCTIC_V2 = EncoderProfile(
 
 FAMILIES: tuple[Family, ...] = (
     Family(r"e5-(small|base|large)(-v2|-unsupervised)?", ("bert",), _E5),
-    Family(
-        r"multilingual-e5-(small|base|large)", ("bert", "xlm-roberta"), replace(_E5, family="multilingual-e5")
-    ),
+    Family(r"multilingual-e5-(small|base|large)", ("bert", "xlm-roberta"), replace(_E5, family="multilingual-e5")),
     Family(r"multilingual-e5-large-instruct", ("xlm-roberta",), _E5_INSTRUCT),
     Family(r"e5-mistral-7b-instruct", ("mistral",), _E5_MISTRAL),
     Family(r".*inf-?embed.*", ("bert",), _INF_EMBED),
@@ -186,9 +182,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(r"bge-en-icl", ("mistral",), _BGE_LLM),
     Family(r"bge-multilingual-gemma2", ("gemma2",), _BGE_LLM),
     Family(r"gte-(small|base|large)", ("bert",), _GTE),
-    Family(
-        r"gte-modernbert-base", ("modernbert",), _reads(8192, _GTE, family="gte-modernbert", pooling="cls")
-    ),
+    Family(r"gte-modernbert-base", ("modernbert",), _reads(8192, _GTE, family="gte-modernbert", pooling="cls")),
     Family(
         r"gte-(base|large)-en-v1\.5",
         ("new",),
@@ -197,9 +191,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         r"gte-qwen2-.*-instruct",
         ("qwen2",),
-        _reads(
-            8192, _E5_MISTRAL, family="gte-qwen2", begin_token=None, remote_code=True, source="model card"
-        ),
+        _reads(8192, _E5_MISTRAL, family="gte-qwen2", begin_token=None, remote_code=True, source="model card"),
     ),
     Family(r"nv-embed-v[12]", ("nvembed",), _NV_EMBED),
     Family(r"instructor-(base|large|xl)", ("t5",), _INSTRUCTOR),

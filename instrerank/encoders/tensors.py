@@ -57,9 +57,7 @@ def fingerprint(folders: Iterable[Path], settings: str) -> str:
     """
     digest = hashlib.sha256(settings.encode())
     for folder in folders:
-        files = [
-            path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.suffix in _DECISIVE
-        ]
+        files = [path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.suffix in _DECISIVE]
         for path in sorted(files):
             digest.update(f"\0{path.relative_to(folder).as_posix()}\0{sha256(path)}".encode())
     return digest.hexdigest()

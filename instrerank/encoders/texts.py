@@ -67,9 +67,7 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
 def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
     # in one pass: braces inside a query, an instruction or a passage stay what they are
     before = template.partition(f"{{{body}}}")[0]
-    text, prefix = (
-        _FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before)
-    )
+    text, prefix = (_FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before))
     return EncoderText(text, prefix)
 
 

@@ -47,9 +47,7 @@ class TextTokenizer:
         self._pool_prefix = profile.pool_prefix
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        self._special = {
-            index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special
-        }
+        self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
         self._frame(begin, self._end)
         if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
@@ -64,9 +62,7 @@ class TextTokenizer:
         token = specials.get(name, name)
         index: int | None = self._tokenizer.token_to_id(token)
         if index is None:
-            raise InputError(
-                f"the profile needs the special token {token!r}, which this tokenizer does not have"
-            )
+            raise InputError(f"the profile needs the special token {token!r}, which this tokenizer does not have")
         return index
 
     def _frame(self, begin: int | None, end: int | None) -> None:
@@ -81,13 +77,9 @@ class TextTokenizer:
             begin = encoding.ids[0]  # a begin token the profile does not speak of stays
         if not set(before) <= {begin, end}:
             raise InputError(f"this tokenizer frames a text as {encoding.tokens}, not as its profile demands")
-        used = [
-            (str(self._tokenizer.id_to_token(at)), at) for at in dict.fromkeys((begin, end)) if at is not None
-        ]
+        used = [(str(self._tokenizer.id_to_token(at)), at) for at in dict.fromkeys((begin, end)) if at is not None]
         names = {index: token for token, index in used}
-        frame = (
-            ([names[begin]] if begin is not None else []) + ["$A"] + ([names[end]] if end is not None else [])
-        )
+        frame = ([names[begin]] if begin is not None else []) + ["$A"] + ([names[end]] if end is not None else [])
         self._tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=used)
 
     def encode(self, texts: Sequence[EncoderText], max_length: int) -> list[Tokens]:
@@ -116,9 +108,7 @@ class TextTokenizer:
                 None,
                 ids[-1],
             ):  # last-token pooling would take a wrong token, and say nothing
-                raise InstrerankError(
-                    f"a text ends with the token {encoding.tokens[-1]!r}, not with the end token"
-                )
+                raise InstrerankError(f"a text ends with the token {encoding.tokens[-1]!r}, not with the end token")
             found.append(Tokens(ids, skip, bool(encoding.overflowing)))
         return found
 
@@ -158,9 +148,7 @@ class TextTokenizer:
         return pieces
 
 
-def load_tokenizer(
-    folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False
-) -> TextTokenizer:
+def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False) -> TextTokenizer:
     """Load `tokenizer.json` as published; where a folder has none, through transformers.
 
     Raises:
@@ -194,7 +182,5 @@ def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) 
     if isinstance(normalizer, BertNormalizer):
         normalizer.lowercase = settings.get("do_lower_case", normalizer.lowercase)
         normalizer.strip_accents = settings.get("strip_accents", normalizer.strip_accents)
-        normalizer.handle_chinese_chars = settings.get(
-            "tokenize_chinese_chars", normalizer.handle_chinese_chars
-        )
+        normalizer.handle_chinese_chars = settings.get("tokenize_chinese_chars", normalizer.handle_chinese_chars)
         tokenizer.normalizer = normalizer
