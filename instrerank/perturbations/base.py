@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from instrerank.trec.types import Topic
@@ -82,10 +82,15 @@ def rewritten(topic: Topic, new: str, kind: str, field: Field = "text") -> Pertu
     old: str = getattr(topic, field)
     if new == old:
         return Perturbed(topic, topic)
-    start = len(commonprefix((old, new)))
-    end = len(commonprefix((old[start:][::-1], new[start:][::-1])))
+    start = _common(old, new)
+    end = _common(old[start:][::-1], new[start:][::-1])
     before, after = old[start : len(old) - end], new[start : len(new) - end]
     return edited(topic, [Edit(kind, start, before, after, field)])
+
+
+def _common(one: str, other: str) -> int:
+    """Return the length of the common prefix."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 Apply = Callable[[Topic, random.Random], Perturbed]

@@ -79,9 +79,7 @@ def register(
 
     def keep(function: _Function) -> _Function:
         summary = (inspect.getdoc(function) or "").partition("\n")[0]
-        described = Perturbation(
-            name, family, expects, _unbound, summary, changes, seeded, needs_review, needs
-        )
+        described = Perturbation(name, family, expects, _unbound, summary, changes, seeded, needs_review, needs)
         _registered[name] = _Registered(function, described, over_topics)
         return function
 
@@ -210,8 +208,7 @@ def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
         group = [
             _bound(registered, {})
             for name in names()
-            if not (registered := _registered[name]).described.needs
-            and spec in ("all", registered.described.family)
+            if not (registered := _registered[name]).described.needs and spec in ("all", registered.described.family)
         ]
         for perturbation in group or [resolve(spec)]:
             chosen[perturbation.name] = perturbation

@@ -118,9 +118,7 @@ def misspell(topic: Topic, rng: random.Random, kinds: Sequence[tuple[str, Change
     return edited(topic, sorted(done, key=lambda edit: -edit.position))
 
 
-def _edit_word(
-    word: str, start: int, rng: random.Random, kinds: Sequence[tuple[str, Change]]
-) -> Edit | None:
+def _edit_word(word: str, start: int, rng: random.Random, kinds: Sequence[tuple[str, Change]]) -> Edit | None:
     for kind, change in _shuffled(kinds, rng):
         for index in _shuffled(range(len(word) + 1), rng):
             pair = change(word, index, rng)

@@ -10,7 +10,13 @@ LETTERS = re.compile(r"[^\W\d_]+")
 
 TOKENS = re.compile(r"\S+")
 
-STOP_WORDS = frozenset(
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(text.split())
+
+
+STOP_WORDS = word_set(
     """
     a about above after again against all am an and any are aren as at be because been before being below
     between both but by can cannot could couldn d did didn do does doesn doing don down during each few for from
@@ -20,7 +26,7 @@ STOP_WORDS = frozenset(
     that the their theirs them themselves then there these they this those through to too under until up ve very
     was wasn we were weren what when where which while who whom why will with won would wouldn y you your yours
     yourself yourselves
-    """.split()
+    """
 )
 """English function words, with the pieces that apostrophes leave ("doesn", "ll"), after Snowball's list."""
 
@@ -38,7 +44,7 @@ def eligible(text: str) -> list[tuple[int, int]]:
     return [
         match.span()
         for match in LETTERS.finditer(text)
-        if is_eligible(match[0]) and not unicodedata.category(text[match.end() : match.end() + 1] or " ")[0] == "M"
+        if is_eligible(match[0]) and unicodedata.category(text[match.end() : match.end() + 1] or " ")[0] != "M"
     ]
 
 
