@@ -12,7 +12,7 @@ from instrerank.encoders import Encoder
 from instrerank.errors import InputError
 from instrerank.reranking.candidates import Candidates
 from instrerank.reranking.fusion import Fusion, append_below
-from instrerank.trec import Run, ScoredDoc
+from instrerank.trec import Run
 
 
 @dataclass
