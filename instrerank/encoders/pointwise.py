@@ -105,9 +105,9 @@ class PairScorer(ABC):
         pad = getattr(self._model.config, "pad_token_id", None) or 0
         width = max(len(one.ids) for one in batch)
 
-        def rows(values: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
-            fill = [[filler] * (width - len(one)) for one in values]
-            return torch.tensor([more + list(one) if left else list(one) + more for one, more in zip(values, fill)])
+        def rows(values: Sequence[list[int]], filler: int) -> torch.Tensor:
+            fills = [[filler] * (width - len(one)) for one in values]
+            return torch.tensor([fill + one if left else one + fill for one, fill in zip(values, fills, strict=True)])
 
         padded = {
             "input_ids": rows([one.ids for one in batch], pad),
@@ -161,12 +161,12 @@ class PointwiseLLM(PairScorer):
         super().__init__(*args, **kwargs)
         self.prompt = prompt
         answers = [self._tokenizer.token_to_id(token) for token in (prompt.true, prompt.false)]
-        if None in answers:
+        self._answers = [index for index in answers if index is not None]
+        if len(self._answers) < 2:
             raise InputError(
-                f"{self.name} has no tokens {prompt.true!r} and {prompt.false!r}: name its answers with true_token "
-                "and false_token"
+                f"the vocabulary of {self.name} lacks {prompt.true!r} or {prompt.false!r}: say by true_token and "
+                "false_token how it answers"
             )
-        self._answers: list[int] = answers
 
     def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens:
         before, text, after = prompt_parts(self.prompt, query, instruction, passage)
@@ -188,8 +188,9 @@ class PointwiseLLM(PairScorer):
 
         inputs = self._padded(batch, left=True)
         mask = inputs["attention_mask"]
-        if self._model.config.is_encoder_decoder:
-            start = torch.full((len(batch), 1), self._model.config.decoder_start_token_id, device=mask.device)
+        config: Any = self._model.config
+        if config.is_encoder_decoder:
+            start = torch.full((len(batch), 1), config.decoder_start_token_id, device=mask.device)
             logits = self._model(input_ids=inputs["input_ids"], attention_mask=mask, decoder_input_ids=start).logits
         else:
             positions = (mask.cumsum(1) - 1).clamp(min=0)
@@ -242,23 +243,23 @@ def load_pair_scorer(
     name = str(name_or_path)
     if kind not in ("crossencoder", "pointwise-llm"):
         raise InputError(f"unknown kind of reranker {kind!r}: choose crossencoder or pointwise-llm")
-    prompt = (
-        match_prompt(name) if prompt_template is None else Prompt("given", prompt_template, true_token, false_token)
-    )
-    if kind == "pointwise-llm" and prompt is None:
-        raise InputError(
-            f"it is not known what {name} was trained to be asked: give a prompt template with {{query}} and "
-            "{passage}, and the two tokens that answer it"
-        )
+    prompt = None
+    if kind == "pointwise-llm":
+        prompt = match_prompt(name)
+        if prompt_template is not None:
+            prompt = Prompt("given by flags", prompt_template, true_token, false_token)
+        elif prompt is None:
+            raise InputError(
+                f"it is not known what {name} was trained to be asked: give a prompt template with {{query}} and "
+                "{passage}, and the two tokens that answer it"
+            )
     folder = locate(name, revision=revision, allow_bin=allow_bin, code=trust_remote_code)
     lora = None if adapter is None else locate(str(adapter), allow_bin=allow_bin)
     config = read_json(folder / "config.json")
     auto_class = "AutoModelForSequenceClassification"
-    if kind == "pointwise-llm":
+    if prompt is not None:
         auto_class = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
     tokenizer, _ = read_tokenizer(folder, trust_remote_code=trust_remote_code)
-    length = max_length or (512 if kind == "crossencoder" or prompt is None else prompt.max_length)
-    limit = position_limit(config)
     model = load_network(
         folder,
         auto_class,
@@ -268,11 +269,12 @@ def load_pair_scorer(
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
+    length = max_length or (512 if prompt is None else prompt.max_length)
     parts: dict[str, Any] = {
-        "max_length": length if limit is None else min(length, limit),
+        "max_length": min(length, position_limit(config) or length),
         "fingerprint": fingerprint([folder] if lora is None else [folder, lora], repr(prompt)),
         "batch_tokens": batch_tokens,
     }
-    if kind == "crossencoder":
+    if prompt is None:
         return CrossEncoder(name, model, tokenizer, **parts)
     return PointwiseLLM(name, model, tokenizer, prompt=prompt, **parts)
