@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO, cast
+from typing import IO, TextIO, cast
 
 from instrerank.errors import InputError
 
@@ -77,7 +77,7 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
         with beside.open("wb") as raw:
             # gzip without name and time: the same text gives the same bytes
             packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else None
-            with io.TextIOWrapper(cast(io.BufferedIOBase, packed or raw), "utf-8", newline="\n") as text:
+            with io.TextIOWrapper(cast(IO[bytes], packed or raw), "utf-8", newline="\n") as text:
                 yield text
         beside.replace(path)
     except BaseException:

@@ -14,6 +14,7 @@ VERBS = {
     "index": "build a Lucene index of passages",
     "search": "BM25: a first-stage run",
     "rerank": "rerank a run with an instruction-following bi-encoder",
+    "perturb": "make perturbed query sets: typos, paraphrases, instructions, injections",
     "evaluate": "score runs with trec_eval's measures",
     "check": "say what is wrong with runs, qrels and topics, line by line",
     "doctor": "say what this machine has and what is missing",

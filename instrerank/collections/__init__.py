@@ -1,1 +1,15 @@
 """Where topics, qrels and passage texts come from."""
+
+from instrerank.collections.passages import PassageFile, PassageSource
+from instrerank.collections.pocket import POCKET
+from instrerank.collections.sources import load_instructions, load_qrels, load_topics, open_passages
+
+__all__ = [
+    "POCKET",
+    "PassageFile",
+    "PassageSource",
+    "load_instructions",
+    "load_qrels",
+    "load_topics",
+    "open_passages",
+]

@@ -1,1 +1,7 @@
 """Bi-encoders: what each model family expects, and how texts become vectors."""
+
+from instrerank.encoders.encoder import Encoded, Encoder
+from instrerank.encoders.loading import load_encoder
+from instrerank.encoders.profiles import EncoderProfile
+
+__all__ = ["Encoded", "Encoder", "EncoderProfile", "load_encoder"]

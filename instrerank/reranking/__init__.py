@@ -1,1 +1,16 @@
 """Candidates and vectors become rankings."""
+
+from instrerank.reranking.api import InstructionReranker, RerankingSearcher
+from instrerank.reranking.candidates import Candidates, candidate_docids, select_candidates
+from instrerank.reranking.fusion import Fusion
+from instrerank.reranking.rerank import rerank
+
+__all__ = [
+    "Candidates",
+    "Fusion",
+    "InstructionReranker",
+    "RerankingSearcher",
+    "candidate_docids",
+    "rerank",
+    "select_candidates",
+]

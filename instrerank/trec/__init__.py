@@ -1,1 +1,24 @@
 """Text formats of TREC in and out: topics, instructions, runs and qrels, their order and their validation."""
+
+from instrerank.trec.order import count_tied, trec_eval_order
+from instrerank.trec.qrels import read_qrels, write_qrels
+from instrerank.trec.runs import read_run, write_run
+from instrerank.trec.topics import read_instructions, read_topics, write_topics
+from instrerank.trec.types import Passage, Qrels, Run, ScoredDoc, Topic
+
+__all__ = [
+    "Passage",
+    "Qrels",
+    "Run",
+    "ScoredDoc",
+    "Topic",
+    "count_tied",
+    "read_instructions",
+    "read_qrels",
+    "read_run",
+    "read_topics",
+    "trec_eval_order",
+    "write_qrels",
+    "write_run",
+    "write_topics",
+]

@@ -1,0 +1,39 @@
+"""`instrerank check`: what is wrong with runs, qrels and topics, with line numbers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EPILOG = """Files given together are held against each other: a run's qids against topics and qrels.
+
+examples:
+  instrerank check run.bm25.txt
+  instrerank check run.bm25.txt topics.tsv qrels.txt
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the verb."""
+    parser.epilog = EPILOG
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.add_argument(
+        "--kind",
+        choices=("run", "qrels", "topics", "instructions"),
+        help="what the files are (default: each file's first line tells)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print every problem as `FILE:LINE: message`, and what is in each file; 2 if anything is wrong."""
+    from instrerank.trec.validation import check_files
+
+    checked = check_files(arguments.files, arguments.kind)
+    for file in checked:
+        for problem in sorted(file.problems.found):
+            print(file.problems.describe(problem))
+        errors = len(file.problems.errors)
+        warnings = len(file.problems.found) - errors
+        verdict = f"{errors} errors, {warnings} warnings" if errors or warnings else "ok"
+        print(f"{file.problems.path}: {file.kind}, {file.summary}: {verdict}")
+    return 2 if any(file.problems.errors for file in checked) else 0

@@ -1,0 +1,188 @@
+"""`instrerank rerank`: a run in, a reranked run and its sidecar out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instrerank.errors import InputError
+
+if TYPE_CHECKING:
+    from instrerank.encoders import Encoder
+    from instrerank.trec import Topic
+
+EPILOG = """examples:
+  instrerank rerank --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output run.txt
+  instrerank rerank --run run.bm25.txt --topics topics.tsv --index indexes/pool --encoder intfloat/e5-base-v2 \\
+      --instructions instructions.tsv --hits 100 --output run.e5.txt
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the verb; those that Pyserini has bear Pyserini's names."""
+    parser.epilog = EPILOG
+    parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
+    parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
+    passages = parser.add_mutually_exclusive_group(required=True)
+    passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
+    passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt name")
+    parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
+    parser.add_argument("--output", required=True, type=Path, help="the run to write")
+    instruction = parser.add_mutually_exclusive_group()
+    instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
+    instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
+    parser.add_argument("--hits", type=_positive, default=100, help="depth of reranking (default 100)")
+    parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
+    parser.add_argument(
+        "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
+    )
+    parser.add_argument("--rrf.k", dest="rrf_k", type=int, default=60, help="k of rrf (default 60)")
+    parser.add_argument("--runtag", metavar="TAG", help="tag of the run (default: the encoder's name)")
+    parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec")
+    parser.add_argument(
+        "--missing",
+        choices=("error", "skip"),
+        default="error",
+        help="candidates without text, topics without candidates: refuse, or rank last, leave out, and count",
+    )
+    model = parser.add_argument_group("how the encoder is loaded (its profile knows; these overrule it)")
+    model.add_argument("--adapter", help="LoRA adapter: a folder or an id")
+    model.add_argument("--pooling", help="mean, cls, last, …: needed for a model that no profile knows")
+    model.add_argument("--query-template", metavar="T", help="literal, with {q} and {i}: 'query: {q} {i}'")
+    model.add_argument("--passage-template", metavar="T", help="literal, with {d}: 'passage: {d}'")
+    model.add_argument("--max-length", metavar="N", type=_positive, help="tokens, special ones included")
+    model.add_argument("--device", default="auto", help="auto, cpu, cuda:0 (default auto)")
+    model.add_argument("--dtype", default="float32", help="float32 (default), bfloat16, float16, auto")
+    model.add_argument("--batch-tokens", metavar="N", type=_positive, help="tokens in a batch")
+    model.add_argument("--revision", help="revision of a Hugging Face id")
+    model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Rerank, write the run whole or not at all, then its sidecar."""
+    from instrerank.collections import load_topics
+    from instrerank.files import check_writable
+    from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
+    from instrerank.trec import count_tied, read_run, write_run
+    from instrerank.trec.runs import check_tag
+    from instrerank.trec.sidecar import described_source, write_sidecar
+
+    started = time.perf_counter()
+    check_writable(arguments.output)
+    fusion = Fusion(arguments.fusion, arguments.alpha, arguments.rrf_k)
+    tag = arguments.runtag or Path(arguments.encoder).name
+    check_tag(tag)
+    first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
+    topics = _with_instructions(load_topics(arguments.topics), arguments)
+    texts = _open_passages(arguments).lookup(candidate_docids(first_stage, arguments.hits))
+    candidates, counts = select_candidates(first_stage, topics, texts, hits=arguments.hits, missing=arguments.missing)
+    read = time.perf_counter()
+    encoder = _load_encoder(arguments)
+    loaded = time.perf_counter()
+    reranked, encoding = rerank(candidates, texts, encoder, tag=tag, fusion=fusion, progress=sys.stderr.isatty())
+    write_run(arguments.output, reranked, arguments.output_format)
+    ended = time.perf_counter()
+
+    tied = sum(count_tied(ranking[: arguments.hits]) for ranking in reranked.rankings.values())
+    write_sidecar(
+        arguments.output,
+        tag=tag,
+        retrieval=[
+            {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
+            {
+                "name": "reranker",
+                "reranks": "first stage",
+                "hits": arguments.hits,
+                "fusion": {"method": fusion.method, "alpha": fusion.alpha, "rrf.k": fusion.rrf_k},
+                "missing": arguments.missing,
+                "encoder": _describe(encoder),
+            },
+        ],
+        data={
+            "topics": described_source(arguments.topics),
+            "passages": described_source(arguments.corpus or arguments.index),
+            "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
+        },
+        counts={
+            "queries": counts.queries,
+            "queries with instruction": sum(bool(topic.instruction) for topic in topics),
+            "topics without candidates": counts.topics_without_candidates,
+            "candidates": counts.candidates,
+            "candidates without text": counts.missing_texts,
+            "below depth": counts.below_depth,
+            "distinct passages encoded": encoding.passages_encoded,
+            "passages truncated": len(encoding.passages_truncated),
+            "queries truncated": encoding.queries_truncated,
+            "candidates with tied scores": tied,
+        },
+        seconds={"read": read - started, "load encoder": loaded - read, "rerank": ended - loaded},
+    )
+    notes = [f"{counts.queries} topics, {encoding.passages_encoded} distinct passages"]
+    notes += [f"{len(encoding.passages_truncated)} passages truncated"] if encoding.passages_truncated else []
+    notes += [f"{len(encoding.queries_truncated)} queries truncated"] if encoding.queries_truncated else []
+    notes += [f"{counts.missing_texts} candidates without text ranked last"] if counts.missing_texts else []
+    absent = counts.topics_without_candidates
+    notes += [f"{len(absent)} topics without candidates left out"] if absent else []
+    print(f"{arguments.output}: {', '.join(notes)}", file=sys.stderr)
+
+
+def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> list[Topic]:
+    from instrerank.collections import load_instructions
+    from instrerank.trec.problems import listed
+
+    if arguments.instruction:
+        return [topic._replace(instruction=arguments.instruction) for topic in topics]
+    if not arguments.instructions:
+        return topics
+    instructions = load_instructions(arguments.instructions)
+    absent = [topic.qid for topic in topics if topic.qid not in instructions]
+    if absent:
+        raise InputError(
+            f"{arguments.instructions} has no instruction for {len(absent)} of {len(topics)} topics: {listed(absent)}"
+        )
+    return [topic._replace(instruction=instructions[topic.qid]) for topic in topics]
+
+
+def _open_passages(arguments: argparse.Namespace) -> Any:
+    if arguments.corpus:
+        from instrerank.collections import open_passages
+
+        return open_passages(arguments.corpus)
+    from instrerank.anserini import IndexPassages
+
+    return IndexPassages(arguments.index)
+
+
+def _load_encoder(arguments: argparse.Namespace) -> Encoder:
+    from instrerank.encoders import load_encoder
+
+    names = (
+        *("adapter", "pooling", "query_template", "passage_template", "max_length", "device", "dtype"),
+        *("batch_tokens", "revision", "trust_remote_code"),
+    )
+    given = {name: getattr(arguments, name) for name in names}
+    return load_encoder(arguments.encoder, **{name: value for name, value in given.items() if value is not None})
+
+
+def _describe(encoder: Encoder) -> dict[str, Any]:
+    """Return what decides an encoder's vectors."""
+    import dataclasses
+
+    profile = {name: value for name, value in dataclasses.asdict(encoder.profile).items() if value is not None}
+    return {
+        "name": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "dtype": encoder.dtype,
+        "device": encoder.device,
+        "profile": profile,
+    }
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: it is at least 1")
+    return number

@@ -1,0 +1,95 @@
+"""Topics, qrels and passages of ir_datasets, by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.trec.types import Passage, Qrels, Topic
+
+PREFIX = "irds:"
+
+
+class IrdsPassages:
+    """The documents of an ir_datasets id; the text is the dataset's own `default_text` (title, then body)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.dataset = _load(name, "docs")
+
+    def __iter__(self) -> Iterator[Passage]:
+        """Yield every document in the order of the dataset."""
+        with _reachable(self.name):
+            for document in self.dataset.docs_iter():
+                yield Passage(document.doc_id, document.default_text())
+
+    def lookup(self, docids: Iterable[str]) -> dict[str, str]:
+        """Return the texts of those docids that the dataset has."""
+        with _reachable(self.name):
+            documents = self.dataset.docs_store().get_many(list(docids))
+        return {docid: document.default_text() for docid, document in documents.items()}
+
+
+def irds_topics(name: str) -> list[Topic]:
+    """Return the topics of `irds:ID`, without instructions."""
+    return [Topic(query.query_id, query.default_text()) for query in _queries(name)]
+
+
+def irds_instructions(name: str) -> dict[str, str]:
+    """Return the narratives of `irds:ID`, which serve as instructions.
+
+    Raises:
+        InputError: its queries have no narrative.
+    """
+    queries = _queries(name)
+    if not all(getattr(query, "narrative", "") for query in queries):
+        raise InputError(f"{name}: its queries have no narrative that could serve as instruction; give a file")
+    return {query.query_id: query.narrative for query in queries}
+
+
+def irds_qrels(name: str) -> Qrels:
+    """Return the qrels of `irds:ID`."""
+    qrels: Qrels = {}
+    with _reachable(name):
+        for judgement in _load(name, "qrels").qrels_iter():
+            qrels.setdefault(judgement.query_id, {})[judgement.doc_id] = judgement.relevance
+    return qrels
+
+
+def _queries(name: str) -> list[Any]:
+    with _reachable(name):
+        return list(_load(name, "queries").queries_iter())
+
+
+@contextmanager
+def _reachable(name: str) -> Iterator[None]:
+    """Turn a failed download (requests' errors are OSErrors) into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise MissingPrerequisiteError(
+            f"{name} is not in ir_datasets' cache and cannot be fetched ({error}): "
+            f"fetch it on a machine with a network, or give a file"
+        ) from error
+
+
+def _load(name: str, part: str) -> Any:
+    try:
+        import ir_datasets
+    except ImportError as error:
+        raise MissingPrerequisiteError(
+            f"{name} needs ir_datasets, which is not installed: pip install 'instrerank[irds]'"
+        ) from error
+    try:
+        dataset = ir_datasets.load(name.removeprefix(PREFIX))
+    except KeyError as error:
+        raise InputError(f"{name}: ir_datasets has no such id; its catalogue lists them") from error
+    if not getattr(dataset, f"has_{part}")():
+        raise InputError(f"{name} has no {part}; it has {', '.join(_parts(dataset))}")
+    return dataset
+
+
+def _parts(dataset: Any) -> list[str]:
+    return [part for part in ("docs", "queries", "qrels", "scoreddocs") if getattr(dataset, f"has_{part}")()]

@@ -1,0 +1,221 @@
+"""Texts in, vectors out: every distinct text once, in batches of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+
+from instrerank.encoders.backends import Backend
+from instrerank.encoders.batching import length_sorted_batches, run_batches, run_halving
+from instrerank.encoders.layouts import Dense
+from instrerank.encoders.pooling import pool
+from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.query_attention import instruction_query_attention
+from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
+from instrerank.encoders.tokenizing import TextTokenizer, Tokens
+from instrerank.errors import InputError, InstrerankError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+Key = TypeVar("Key", bound=Hashable)
+
+_TEXTS_AT_ONCE = 50_000
+"""Texts tokenised together: millions are never held as token ids, yet sorting by length finds its like."""
+_PAIRS_AT_ONCE = 256
+"""Pairs of instruction and query whose token states are held at once."""
+
+
+class Encoded(NamedTuple):
+    """Vectors of texts, in the order in which the texts were given.
+
+    Attributes:
+        vectors: float32 [n, d], L2-normalised where the profile says so.
+        token_counts: int64 [n], tokens the model saw, special tokens included.
+        truncated: bool [n], whether the text was longer than the model reads.
+    """
+
+    vectors: NDArray[np.float32]
+    token_counts: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
+
+
+class Encoder:
+    """A bi-encoder that is ready to run; `load_encoder` makes one.
+
+    Attributes:
+        name: as the user gave it.
+        profile: templates, pooling and lengths in use.
+        dimension: width d of its vectors.
+        dtype: precision the network runs in; vectors are float32 whatever it is.
+        device: where it runs.
+        fingerprint: hex digest of weights, config, tokenizer and adapter, and of how states become vectors.
+            What decides a vector besides: the text as the template makes it, the maximum length, the dtype.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        profile: EncoderProfile,
+        tokenizer: TextTokenizer,
+        backend: Backend,
+        *,
+        dense: Sequence[Dense] = (),
+        fingerprint: str = "",
+        batch_tokens: int | None = None,
+    ):
+        """Put the parts together.
+
+        Args:
+            name: shown to users and written to metadata.
+            profile: how texts are put together and states pooled.
+            tokenizer: made for the same profile.
+            backend: runs the network.
+            dense: layers between pooling and normalisation.
+            fingerprint: see the class.
+            batch_tokens: token budget of one batch, padding included; the backend's own when None.
+
+        Raises:
+            InputError: a token budget below 1.
+        """
+        if batch_tokens is not None and batch_tokens < 1:
+            raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
+        self.name, self.profile, self.fingerprint = name, profile, fingerprint
+        self.tokenizer, self.backend, self.dense = tokenizer, backend, tuple(dense)
+        self.dtype, self.device = backend.dtype, backend.device
+        self.batch_tokens = batch_tokens or backend.batch_tokens
+        pooled = backend.hidden_size * len(profile.pooling_modes)
+        self.dimension = int(self.dense[-1].weight.shape[0]) if self.dense else pooled
+
+    def encode_queries(
+        self, queries: Sequence[str], instructions: Sequence[str] | None = None, *, progress: bool = False
+    ) -> Encoded:
+        """Encode queries, each with its own instruction.
+
+        Args:
+            queries: n texts.
+            instructions: n instructions, "" for a query that has none; None: no query has one.
+            progress: show a progress bar.
+
+        Raises:
+            InputError: an empty query, more or fewer instructions than queries, or a template that has no
+                place for an instruction or cannot do without.
+        """
+        if instructions is None:
+            instructions = [""] * len(queries)
+        if len(instructions) != len(queries):
+            raise InputError(f"{len(queries)} queries, but {len(instructions)} instructions: give each query one")
+        pairs = list(zip(queries, instructions, strict=True))
+        if self.profile.query_encoding == "attention":
+            return self._attend(pairs, progress)
+        texts = [query_text(self.profile, query, instruction) for query, instruction in pairs]
+        return self._encode(texts, self.profile.max_query_length, "queries", progress)
+
+    def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
+        """Encode passages.
+
+        Raises:
+            InputError: an empty passage.
+        """
+        built = [passage_text(self.profile, text) for text in texts]
+        return self._encode(built, self.profile.max_passage_length, "passages", progress)
+
+    def windows(self, text: str, size: int, stride: int) -> list[str]:
+        """Cut a text into pieces of at most `size` tokens (see `TextTokenizer.windows`)."""
+        return self.tokenizer.windows(text, size, stride)
+
+    def _encode(self, texts: Sequence[EncoderText], max_length: int, unit: str, progress: bool) -> Encoded:
+        from tqdm import tqdm
+
+        distinct = list(dict.fromkeys(texts))
+        encoded = self._empty(len(distinct))
+        with tqdm(total=len(distinct), desc=unit, unit="text", disable=not progress) as bar:
+            for start in range(0, len(distinct), _TEXTS_AT_ONCE):
+                part = distinct[start : start + _TEXTS_AT_ONCE]
+                tokens = self.tokenizer.encode(part, max_length)
+                rows = slice(start, start + len(part))
+                encoded.token_counts[rows] = [len(one.ids) for one in tokens]
+                encoded.truncated[rows] = [one.truncated for one in tokens]
+                batches = length_sorted_batches([one.text for one in part], tokens, self.batch_tokens)
+                job = partial(self._vectors, tokens)
+                for batch, vectors in run_batches(batches, job, self.backend.workers):
+                    encoded.vectors[start + np.array(batch)] = vectors
+                    bar.update(len(batch))
+        return _rows(encoded, {text: at for at, text in enumerate(distinct)}, texts)
+
+    def _vectors(self, tokens: Sequence[Tokens], batch: list[int]) -> NDArray[np.float32]:
+        import torch
+
+        ids = [tokens[at].ids for at in batch]
+        with torch.inference_mode():
+            states = run_halving(self.backend.token_states, ids)
+            lengths = torch.tensor([len(one) for one in ids], device=states.device)
+            skip = torch.tensor([tokens[at].skip for at in batch], device=states.device)
+            return self._finish(pool(states, lengths, skip, self.profile.pooling_modes))
+
+    def _finish(self, pooled: torch.Tensor) -> NDArray[np.float32]:
+        import torch
+
+        for layer in self.dense:
+            pooled = layer(pooled)
+        if self.profile.normalize:
+            pooled = torch.nn.functional.normalize(pooled)
+        vectors: NDArray[np.float32] = pooled.cpu().numpy()
+        if not np.isfinite(vectors).all():
+            raise InstrerankError(f"{self.name} gives infinite numbers in {self.dtype}: use --dtype float32")
+        return vectors
+
+    def _attend(self, pairs: Sequence[tuple[str, str]], progress: bool) -> Encoded:
+        """Join query and instruction by attention; a query without instruction is encoded plainly."""
+        from tqdm import tqdm
+
+        distinct = sorted({pair for pair in pairs if pair[1].strip()})
+        parts = [self._empty(0)]
+        with tqdm(total=len(distinct), desc="queries", unit="text", disable=not progress) as bar:
+            for start in range(0, len(distinct), _PAIRS_AT_ONCE):
+                parts.append(self._attend_part(distinct[start : start + _PAIRS_AT_ONCE]))
+                bar.update(len(parts[-1].truncated))
+        plain = sorted({pair for pair in pairs if not pair[1].strip()})
+        alone = [query_alone(self.profile, query) for query, _ in plain]
+        parts.append(self._encode(alone, self.profile.max_query_length, "queries", progress))
+        encoded = Encoded(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+        return _rows(encoded, {pair: at for at, pair in enumerate([*distinct, *plain])}, pairs)
+
+    def _attend_part(self, pairs: Sequence[tuple[str, str]]) -> Encoded:
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        queries = [query_alone(self.profile, query) for query, _ in pairs]
+        instructions = [EncoderText(instruction) for _, instruction in pairs]
+        texts = list(dict.fromkeys([*queries, *instructions]))
+        tokens = dict(zip(texts, self.tokenizer.encode(texts, self.profile.max_query_length), strict=True))
+        states: dict[EncoderText, torch.Tensor] = {}
+
+        def padded(side: Sequence[EncoderText]) -> tuple[torch.Tensor, torch.Tensor]:
+            rows = [states[text] for text in side]
+            real = [torch.ones(len(row), dtype=torch.bool, device=row.device) for row in rows]
+            return pad_sequence(rows, batch_first=True), pad_sequence(real, batch_first=True)
+
+        with torch.inference_mode():
+            for batch in length_sorted_batches([t.text for t in texts], list(tokens.values()), self.batch_tokens):
+                ids = [tokens[texts[at]].ids for at in batch]
+                flat = run_halving(self.backend.token_states, ids).float()
+                split = torch.split(flat, [len(one) for one in ids])
+                states.update(zip((texts[at] for at in batch), split, strict=True))
+            vectors = self._finish(instruction_query_attention(*padded(instructions), *padded(queries)))
+        both = [(tokens[query], tokens[instruction]) for query, instruction in zip(queries, instructions, strict=True)]
+        counts = np.array([len(query.ids) + len(instruction.ids) for query, instruction in both], np.int64)
+        return Encoded(vectors, counts, np.array([query.truncated or instr.truncated for query, instr in both]))
+
+    def _empty(self, n: int) -> Encoded:
+        return Encoded(np.empty((n, self.dimension), np.float32), np.empty(n, np.int64), np.empty(n, bool))
+
+
+def _rows(encoded: Encoded, row: Mapping[Key, int], keys: Sequence[Key]) -> Encoded:
+    """Return one row for each key, equal keys the same."""
+    order = np.fromiter((row[key] for key in keys), np.int64, len(keys))
+    return Encoded(encoded.vectors[order], encoded.token_counts[order], encoded.truncated[order])

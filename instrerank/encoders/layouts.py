@@ -1,0 +1,194 @@
+"""Model folders in the sentence-transformers layout, which say themselves how they are to be used."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from instrerank.encoders.locate import read_json
+from instrerank.encoders.profiles import EncoderProfile, PoolingMode
+from instrerank.encoders.tensors import read_weights
+from instrerank.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+_POOLING_FLAGS: dict[str, PoolingMode] = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "last",
+}
+"""Up to sentence-transformers 5.3; several at once are concatenated in this order."""
+_POOLING_NAMES: dict[str, PoolingMode] = {
+    "cls": "cls",
+    "max": "max",
+    "mean": "mean",
+    "mean_sqrt_len_tokens": "mean_sqrt_len",
+    "weightedmean": "weightedmean",
+    "lasttoken": "last",
+}
+"""From 5.4 on, in `pooling_mode`."""
+_ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "Sigmoid")
+
+
+class Layout(NamedTuple):
+    """A model folder taken apart.
+
+    Attributes:
+        network: folder of weights, tokenizer and `config.json`.
+        modules: (class, folder) of what follows the network, in order; empty for a plain Hugging Face folder.
+    """
+
+    network: Path
+    modules: tuple[tuple[str, Path], ...] = ()
+
+    def folders(self, module: str) -> list[Path]:
+        """Return the folders of the modules of one class."""
+        return [folder for name, folder in self.modules if name == module]
+
+
+def read_layout(folder: Path) -> Layout:
+    """Read `modules.json`; a folder without one is a plain network.
+
+    Raises:
+        InputError: a module or an order of modules that this project does not run.
+    """
+    path = folder / "modules.json"
+    if not path.is_file():
+        return Layout(folder)
+    try:
+        listed = json.loads(path.read_text("utf-8"))
+        modules = [(entry["type"].rpartition(".")[2], folder / entry["path"]) for entry in listed]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} does not list modules: {error}") from error
+    chain = [name for name, _ in modules]
+    dense = chain.count("Dense")
+    if chain not in (["Transformer", "Pooling"] + ["Dense"] * dense + end for end in ([], ["Normalize"])):
+        raise InputError(
+            f"{path} chains {' → '.join(chain)}; this project runs Transformer → Pooling [→ Dense …] [→ Normalize]"
+        )
+    return Layout(modules[0][1], tuple(modules[1:]))
+
+
+def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderProfile:
+    """Return what a folder in the sentence-transformers layout says about itself.
+
+    Args:
+        folder: the model's folder.
+        layout: its modules.
+        limit: tokens the network has positions for, None where there is no such limit.
+
+    Raises:
+        InputError: a pooling mode, a similarity or a length that is not said or not known.
+    """
+    pooling = read_json(layout.folders("Pooling")[0] / "config.json")
+    named = pooling.get("pooling_mode")
+    if named is None:
+        modes = [mode for flag, mode in _POOLING_FLAGS.items() if pooling.get(flag)]
+    else:
+        names = [named] if isinstance(named, str) else named
+        if unknown := [name for name in names if name not in _POOLING_NAMES]:
+            raise InputError(f"{folder}: unknown pooling {unknown}: this project knows {', '.join(_POOLING_NAMES)}")
+        modes = [_POOLING_NAMES[name] for name in names]
+    config = read_json(folder / "config_sentence_transformers.json")
+    similarity = config.get("similarity_fn_name") or "cosine"
+    if similarity not in ("cosine", "dot"):
+        raise InputError(f"{folder} compares by {similarity}; this project ranks by cosine or dot product")
+    query, passage = _prompts(config)
+    length = _length(layout, limit)
+    return EncoderProfile(
+        family="sentence-transformers",
+        pooling=tuple(modes),
+        query_template=query + "{query} {instruction}",
+        passage_template=passage + "{passage}",
+        max_query_length=length,
+        max_passage_length=length,
+        normalize=similarity == "cosine" or bool(layout.folders("Normalize")),
+        pool_prefix=bool(pooling.get("include_prompt", True)),
+        source="the folder's modules.json",
+    )
+
+
+def _length(layout: Layout, limit: int | None) -> int:
+    """`max_seq_length`, else the tokenizer's, never more than the network has positions for."""
+    said = read_json(layout.network / "sentence_bert_config.json").get("max_seq_length")
+    said = said or read_json(layout.network / "tokenizer_config.json").get("model_max_length")
+    lengths = [length for length in (said, limit) if length and length < 10**6]  # 10**30 stands for "not known"
+    if not lengths:
+        raise InputError(f"{layout.network} does not say how long its input may be: give --max-length")
+    return int(min(lengths))
+
+
+def _prompts(config: dict[str, Any]) -> tuple[str, str]:
+    """Prompts of queries and of passages, in the order of `encode_query` and `encode_document`."""
+    known: dict[str, str] = config.get("prompts") or {}
+    default = config.get("default_prompt_name") or ""
+
+    def first(*names: str) -> str:
+        return next((known[name] for name in names if known.get(name) is not None), "")
+
+    return first("query", default), first("document", "passage", "corpus", default)
+
+
+def warn_of_difference(folder: Path, layout: Layout, profile: EncoderProfile, limit: int | None) -> None:
+    """Warn where a published folder does not say what its family's profile says: one of them is wrong."""
+    if not layout.modules:
+        return
+    said = layout_profile(folder, layout, limit)
+    ours = {
+        "query prompt": profile.query_template.partition("{")[0],
+        "passage prompt": profile.passage_template.partition("{")[0],
+        "pooling": profile.pooling_modes,
+    }
+    theirs = {
+        "query prompt": said.query_template.partition("{")[0],
+        "passage prompt": said.passage_template.partition("{")[0],
+        "pooling": said.pooling_modes,
+    }
+    for what, own in ours.items():
+        # many published folders hold no prompts at all; instructions fill the rest of an `Instruct:` prompt
+        if theirs[what] and not str(theirs[what]).startswith(str(own) or "\0"):
+            warnings.warn(
+                f"{folder.name}: its {what} {theirs[what]!r} is not that of the profile {profile.family}, "
+                f"{own!r}, which is used. Flags overrule both",
+                stacklevel=2,
+            )
+
+
+class Dense(NamedTuple):
+    """A linear layer after pooling, with its activation."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    activation: str
+
+    def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Apply it to float32 [n, in]: float32 [n, out]."""
+        import torch
+
+        weight = self.weight.to(vectors.device)
+        bias = None if self.bias is None else self.bias.to(vectors.device)
+        result: torch.Tensor = getattr(torch.nn, self.activation)()(torch.nn.functional.linear(vectors, weight, bias))
+        return result
+
+
+def load_dense(folder: Path, *, allow_bin: bool = False) -> Dense:
+    """Load a Dense module.
+
+    Raises:
+        InputError: weights that cannot be read, or a form of this module that this project does not know.
+    """
+    config = read_json(folder / "config.json")
+    activation = str(config.get("activation_function", "torch.nn.modules.activation.Tanh")).rpartition(".")[2]
+    if activation not in _ACTIVATIONS or config.get("use_residual"):
+        raise InputError(f"{folder}: a Dense layer with a residual or with {activation} is not supported")
+    weights = read_weights(folder / "model.safetensors", folder / "pytorch_model.bin", allow_bin=allow_bin)
+    weight, bias = weights.get("linear.weight"), weights.get("linear.bias")
+    if weight is None:
+        raise InputError(f"{folder} holds no Dense layer: its weights are {', '.join(sorted(weights))}")
+    return Dense(weight.float(), None if bias is None else bias.float(), activation)

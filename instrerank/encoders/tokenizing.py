@@ -1,0 +1,186 @@
+"""Texts to token ids, with what was cut off counted, on the `tokenizers` library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from instrerank.encoders.locate import read_json
+from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.texts import EncoderText
+from instrerank.errors import InputError, InstrerankError
+
+if TYPE_CHECKING:
+    import tokenizers
+
+
+class Tokens(NamedTuple):
+    """Token ids of one text.
+
+    Attributes:
+        ids: the ids the model sees, special tokens included, at most the length asked for.
+        skip: how many of them, from the start, belong to the prefix that is not pooled.
+        truncated: whether the text was longer.
+    """
+
+    ids: list[int]
+    skip: int
+    truncated: bool
+
+
+class TextTokenizer:
+    """A model's tokenizer with the special tokens that its profile demands."""
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer, profile: EncoderProfile, specials: dict[str, str]):
+        """Check the special tokens, and add those that are missing.
+
+        Args:
+            tokenizer: as published; its own padding and truncation are switched off.
+            profile: says which tokens must come first and last.
+            specials: the model's "bos" and "eos" tokens.
+
+        Raises:
+            InputError: the vocabulary has no such token, or the tokenizer puts others there.
+        """
+        self._tokenizer = tokenizer
+        self._pool_prefix = profile.pool_prefix
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+        begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
+        self._frame(begin, self._end)
+        if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
+            raise InputError(
+                "CLS pooling takes the first token, but this tokenizer puts no special token there "
+                f"({tokenizer.encode('text').tokens}): choose another --pooling"
+            )
+
+    def _find(self, name: str | None, specials: dict[str, str]) -> int | None:
+        if name is None:
+            return None
+        token = specials.get(name, name)
+        index: int | None = self._tokenizer.token_to_id(token)
+        if index is None:
+            raise InputError(f"the profile needs the special token {token!r}, which this tokenizer does not have")
+        return index
+
+    def _frame(self, begin: int | None, end: int | None) -> None:
+        """Make the tokenizer itself add the tokens: then its truncation leaves room for them."""
+        from tokenizers.processors import TemplateProcessing
+
+        encoding = self._tokenizer.encode("text")
+        before = [at for at, own in zip(encoding.ids, encoding.special_tokens_mask, strict=True) if own]
+        if begin in (None, encoding.ids[0]) and end in (None, encoding.ids[-1]):
+            return
+        if begin is None and before and encoding.special_tokens_mask[0]:
+            begin = encoding.ids[0]  # a begin token the profile does not speak of stays
+        if not set(before) <= {begin, end}:
+            raise InputError(f"this tokenizer frames a text as {encoding.tokens}, not as its profile demands")
+        used = [(str(self._tokenizer.id_to_token(at)), at) for at in dict.fromkeys((begin, end)) if at is not None]
+        names = {index: token for token, index in used}
+        frame = ([names[begin]] if begin is not None else []) + ["$A"] + ([names[end]] if end is not None else [])
+        self._tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=used)
+
+    def encode(self, texts: Sequence[EncoderText], max_length: int) -> list[Tokens]:
+        """Tokenise texts, cut to `max_length` tokens with the special tokens kept.
+
+        Raises:
+            InputError: a prefix that is not pooled leaves nothing of its text within `max_length`.
+        """
+        self._tokenizer.enable_truncation(max_length)
+        try:
+            encodings = self._tokenizer.encode_batch_fast([text.text for text in texts])
+        finally:
+            self._tokenizer.no_truncation()
+        skips: dict[str, int] = {}
+        if not self._pool_prefix:
+            skips = {prefix: self._prefix_length(prefix) for prefix in {text.prefix for text in texts}}
+        found = []
+        for text, encoding in zip(texts, encodings, strict=True):
+            ids, skip = encoding.ids, skips.get(text.prefix, 0)
+            if skip >= len(ids):
+                raise InputError(
+                    f"the instruction fills all {max_length} tokens, so that nothing of the text is left: "
+                    f"shorten it or raise --max-length. It begins: {text.prefix[:80]!r}"
+                )
+            if self._end not in (
+                None,
+                ids[-1],
+            ):  # last-token pooling would take a wrong token, and say nothing
+                raise InstrerankError(f"a text ends with the token {encoding.tokens[-1]!r}, not with the end token")
+            found.append(Tokens(ids, skip, bool(encoding.overflowing)))
+        return found
+
+    def _prefix_length(self, prefix: str) -> int:
+        """Tokens of the prefix alone, less the end token that it has only then (INSTRUCTOR's rule)."""
+        if not prefix:
+            return 0
+        ids = self._tokenizer.encode(prefix).ids
+        return len(ids) - (ids[-1] in self._special)
+
+    def windows(self, text: str, size: int, stride: int) -> list[str]:
+        """Cut a text into pieces of at most `size` tokens, special tokens not counted.
+
+        A piece starts `stride` tokens after the one before, both ends moved back to the start of a word (only
+        a word longer than a piece is cut). The pieces are substrings of `text`; nothing of it is left out.
+
+        Raises:
+            InputError: a stride that would leave text out, or below 1.
+        """
+        if not 1 <= stride <= size:
+            raise InputError(f"windows of {size} tokens every {stride} tokens: need 1 <= stride <= size")
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        words, spans = encoding.word_ids, encoding.offsets
+
+        def word_start(at: int, after: int) -> int:
+            start = at
+            while start > after and words[start] == words[start - 1]:
+                start -= 1
+            return start if start > after else at
+
+        pieces, start = [], 0
+        while len(spans) - start > size:
+            end = word_start(start + size, start)
+            pieces.append(text[spans[start][0] : spans[end - 1][1]])
+            start = word_start(start + stride, start)
+        pieces.append(text[spans[start][0] : spans[-1][1]] if pieces else text)
+        return pieces
+
+
+def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False) -> TextTokenizer:
+    """Load `tokenizer.json` as published; where a folder has none, through transformers.
+
+    Raises:
+        InputError: no tokenizer in the folder, or one that cannot be read or does not fit the profile.
+    """
+    import tokenizers
+
+    settings = read_json(folder / "tokenizer_config.json")
+    tokens: dict[str, Any] = {name: settings.get(f"{name}_token") for name in ("bos", "eos")}
+    try:
+        if (folder / "tokenizer.json").is_file():
+            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+            _follow_settings(tokenizer, settings)
+        else:
+            from transformers import AutoTokenizer
+
+            wrapped = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
+            tokenizer = wrapped.backend_tokenizer
+            tokens = {"bos": wrapped.bos_token, "eos": wrapped.eos_token}
+    except Exception as error:  # tokenizers raises bare Exceptions, transformers whatever its parsers raise
+        raise InputError(f"no usable tokenizer in {folder}: {error}") from error
+    names = {name: token["content"] if isinstance(token, dict) else token for name, token in tokens.items()}
+    return TextTokenizer(tokenizer, profile, {name: token for name, token in names.items() if token})
+
+
+def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
+    """Let `tokenizer_config.json` overrule a BERT normaliser, as transformers does."""
+    from tokenizers.normalizers import BertNormalizer
+
+    normalizer = tokenizer.normalizer
+    if isinstance(normalizer, BertNormalizer):
+        normalizer.lowercase = settings.get("do_lower_case", normalizer.lowercase)
+        normalizer.strip_accents = settings.get("strip_accents", normalizer.strip_accents)
+        normalizer.handle_chinese_chars = settings.get("tokenize_chinese_chars", normalizer.handle_chinese_chars)
+        tokenizer.normalizer = normalizer

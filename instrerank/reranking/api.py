@@ -1,0 +1,191 @@
+"""The Python API: rerank Pyserini's hits, or wrap a searcher so that a script changes in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from instrerank.encoders import Encoder, load_encoder
+from instrerank.errors import InputError
+from instrerank.reranking.candidates import Candidates
+from instrerank.reranking.fusion import Fusion
+from instrerank.reranking.hits import Hit, RerankedHit, hit_docid, hit_score, hit_text
+from instrerank.reranking.rerank import rerank
+from instrerank.trec import ScoredDoc, Topic, trec_eval_order
+from instrerank.trec.problems import listed
+
+
+class InstructionReranker:
+    """An instruction-following bi-encoder as a reranker of hits."""
+
+    def __init__(self, encoder: Encoder, fusion: Fusion | None = None) -> None:
+        self.encoder = encoder
+        self.fusion = fusion or Fusion()
+
+    @classmethod
+    def from_pretrained(cls, encoder: str, *, fusion: Fusion | None = None, **options: Any) -> InstructionReranker:
+        """Load an encoder by name, Hugging Face id or folder.
+
+        Args:
+            encoder: `minilm`, an id such as `intfloat/e5-base-v2`, or a folder.
+            fusion: how the first stage's scores take part (not at all by default).
+            **options: those of `instrerank.encoders.load_encoder` (`device`, `dtype`, `adapter`, `pooling`, …).
+
+        Raises:
+            InputError: an unknown encoder or option.
+            MissingPrerequisiteError: the model cannot be reached.
+        """
+        return cls(load_encoder(encoder, **options), fusion)
+
+    def rerank(
+        self, query: str, hits: Sequence[Hit], instruction: str = "", *, texts: Mapping[str, str] | None = None
+    ) -> list[RerankedHit]:
+        """Rerank the hits of one query.
+
+        Args:
+            query: the query text.
+            hits: Pyserini hits, or (docid, text) pairs, in first-stage order.
+            instruction: what narrows the query; encoded as the model family expects.
+            texts: passage text by docid, for hits that bear none (FAISS, indexes without stored text).
+
+        Returns:
+            The same hits with new scores, in trec_eval's order.
+
+        Raises:
+            InputError: a hit without text, or a docid that stands twice.
+        """
+        return self.rerank_batch([query], [hits], [instruction], texts=texts)[0]
+
+    def rerank_batch(
+        self,
+        queries: Sequence[str],
+        hits: Sequence[Sequence[Hit]],
+        instructions: Sequence[str] | None = None,
+        *,
+        texts: Mapping[str, str] | None = None,
+    ) -> list[list[RerankedHit]]:
+        """Rerank the hits of several queries at once: a passage that several of them found is encoded once.
+
+        Args:
+            queries: n query texts.
+            hits: n lists of hits.
+            instructions: n instructions, or none at all.
+            texts: passage text by docid, for hits that bear none.
+
+        Returns:
+            n lists of the same hits with new scores, in trec_eval's order.
+
+        Raises:
+            InputError: the lists differ in length, a hit without text, or a docid that stands twice.
+        """
+        instructions = [""] * len(queries) if instructions is None else instructions
+        if not len(queries) == len(hits) == len(instructions):
+            raise InputError(
+                f"{len(queries)} queries, {len(hits)} lists of hits, {len(instructions)} instructions: "
+                f"give as many of each"
+            )
+        passages: dict[str, str] = {}
+        candidates = []
+        by_docid: list[dict[str, Hit]] = []
+        for number, (query, ranking, instruction) in enumerate(zip(queries, hits, instructions, strict=True)):
+            documents = {hit_docid(hit): hit for hit in ranking}
+            if len(documents) < len(ranking):
+                raise InputError(f"query {query!r}: a docid stands twice among its {len(ranking)} hits")
+            by_docid.append(documents)
+            for docid, hit in documents.items():
+                if docid not in passages:
+                    passages[docid] = texts[docid] if texts is not None and docid in texts else hit_text(hit)
+            scored = [
+                ScoredDoc(docid, hit_score(hit, rank)) for rank, (docid, hit) in enumerate(documents.items(), start=1)
+            ]
+            candidates.append(Candidates(Topic(str(number), query, instruction), trec_eval_order(scored), []))
+        textless = [docid for docid, text in passages.items() if not text.strip()]
+        if textless:
+            raise InputError(
+                f"{len(textless)} hits bear no text: {listed(textless)}; give it as texts={{docid: text}}, "
+                f"or search an index that stores its passages (--storeRaw)"
+            )
+        run, _ = rerank([each for each in candidates if each.reranked], passages, self.encoder, tag="instrerank")
+        return [
+            [
+                RerankedHit(documents[document.docid], document.docid, document.score)
+                for document in run.rankings.get(str(number), [])
+            ]
+            for number, documents in enumerate(by_docid)
+        ]
+
+
+class RerankingSearcher:
+    """A Pyserini searcher whose hits come reranked; every other attribute is that of the searcher."""
+
+    def __init__(
+        self,
+        searcher: Any,
+        reranker: InstructionReranker,
+        *,
+        depth: int = 100,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
+        """Wrap a searcher.
+
+        Args:
+            searcher: anything with Pyserini's `search` and `batch_search`.
+            reranker: what reranks its hits.
+            depth: how many hits of the first stage are reranked.
+            texts: passage text by docid, for searchers whose hits bear none.
+        """
+        self.searcher = searcher
+        self.reranker = reranker
+        self.depth = depth
+        self.texts = texts
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the wrapped searcher (`doc`, `num_docs`, `set_bm25`, …)."""
+        if name == "searcher":
+            raise AttributeError(name)
+        return getattr(self.searcher, name)
+
+    def search(self, query: str, k: int = 10, instruction: str = "", **options: Any) -> list[RerankedHit]:
+        """Search `depth` hits (or k, if that is more), rerank them, return the first k.
+
+        Args:
+            query: the query text.
+            k: number of hits returned.
+            instruction: what narrows the query.
+            **options: further arguments of the searcher's own `search`.
+
+        Raises:
+            InputError: a hit without text.
+        """
+        hits = self.searcher.search(query, k=max(k, self.depth), **options)
+        return self.reranker.rerank(query, hits, instruction, texts=self.texts)[:k]
+
+    def batch_search(
+        self,
+        queries: Sequence[str],
+        qids: Sequence[str],
+        k: int = 10,
+        threads: int = 1,
+        instructions: Sequence[str] | None = None,
+        **options: Any,
+    ) -> dict[str, list[RerankedHit]]:
+        """Search and rerank many queries; each distinct passage among all their hits is encoded once.
+
+        Args:
+            queries: n query texts.
+            qids: their ids.
+            k: number of hits returned for each.
+            threads: threads of the first stage.
+            instructions: n instructions, or none at all.
+            **options: further arguments of the searcher's own `batch_search`.
+
+        Returns:
+            The first k hits by qid, in the order of `qids`.
+
+        Raises:
+            InputError: the lists differ in length, or a hit bears no text.
+        """
+        found = self.searcher.batch_search(list(queries), list(qids), k=max(k, self.depth), threads=threads, **options)
+        hits = [found.get(qid, []) for qid in qids]
+        reranked = self.reranker.rerank_batch(queries, hits, instructions, texts=self.texts)
+        return {qid: ranking[:k] for qid, ranking in zip(qids, reranked, strict=True)}

@@ -1,0 +1,62 @@
+"""The final score of a candidate: the reranker's alone, or fused with the first stage's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from instrerank.errors import InputError
+from instrerank.trec import ScoredDoc, trec_eval_order
+
+FusionMethod = Literal["none", "interpolate", "rrf"]
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How two scores become one; the meanings are those of `python -m pyserini.fusion`.
+
+    Attributes:
+        method: `none` takes the reranker's score; `interpolate` alpha · first stage + (1 − alpha) · reranker,
+            raw scores; `rrf` the sum of 1 / (k + rank) over both (Cormack et al., SIGIR 2009).
+        alpha: weight of the first stage, between 0 and 1.
+        rrf_k: the k of `rrf`.
+    """
+
+    method: FusionMethod = "none"
+    alpha: float = 0.5
+    rrf_k: int = 60
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a parameter out of its range."""
+        if not 0 <= self.alpha <= 1:
+            raise InputError(f"alpha {self.alpha}: the weight of the first stage lies between 0 and 1")
+        if self.rrf_k < 0:
+            raise InputError(f"rrf.k {self.rrf_k}: it is at least 0")
+
+    def combine(self, first_stage: Sequence[ScoredDoc], scores: Mapping[str, float]) -> list[ScoredDoc]:
+        """Return the candidates of one topic in their final order.
+
+        Args:
+            first_stage: the candidates in first-stage order.
+            scores: the reranker's score by docid.
+        """
+        reranked = trec_eval_order(ScoredDoc(document.docid, scores[document.docid]) for document in first_stage)
+        if self.method == "none":
+            return reranked
+        if self.method == "interpolate":
+            return trec_eval_order(
+                ScoredDoc(document.docid, self.alpha * document.score + (1 - self.alpha) * scores[document.docid])
+                for document in first_stage
+            )
+        reciprocal: dict[str, float] = {}
+        for ranking in (first_stage, reranked):
+            for rank, document in enumerate(ranking, start=1):
+                reciprocal[document.docid] = reciprocal.get(document.docid, 0.0) + 1 / (self.rrf_k + rank)
+        return trec_eval_order(ScoredDoc(docid, score) for docid, score in reciprocal.items())
+
+
+def append_below(ranking: Sequence[ScoredDoc], below: Sequence[ScoredDoc]) -> list[ScoredDoc]:
+    """Put documents under a ranking in the order given, with falling scores one apart below its last."""
+    last = ranking[-1].score if ranking else 0.0
+    return [*ranking, *(ScoredDoc(document.docid, last - place) for place, document in enumerate(below, start=1))]

@@ -1,0 +1,28 @@
+"""The one order of rankings: that of trec_eval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from instrerank.trec.types import ScoredDoc
+
+
+def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
+    """Sort as trec_eval sorts: score descending, then docid descending; the rank column plays no part.
+
+    Scores are rounded to float32 first, because trec_eval up to 9.0.8 keeps them so: what ties there must tie
+    here. Docids compare by code point, which is the byte order of their UTF-8 (trec_eval's `strcmp`).
+    """
+    ranking = list(ranking)
+    scores = np.array([document.score for document in ranking], np.float64).astype(np.float32).tolist()
+    documents = [ScoredDoc(document.docid, score) for document, score in zip(ranking, scores, strict=True)]
+    return sorted(documents, key=lambda document: (document.score, document.docid), reverse=True)
+
+
+def count_tied(ranking: Iterable[ScoredDoc]) -> int:
+    """Count the documents of a ranking that share their float32 score with another."""
+    scores = np.array([document.score for document in ranking], np.float64).astype(np.float32)
+    _, counts = np.unique(scores, return_counts=True)
+    return int(counts[counts > 1].sum())

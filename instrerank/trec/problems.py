@@ -1,0 +1,57 @@
+"""What is wrong with a file: every problem with its line, told at once rather than one at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from instrerank.errors import InputError
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a file; `line` counts from 1, and is 0 where the whole file is meant."""
+
+    line: int
+    message: str
+    warning: bool = False
+
+
+class Problems:
+    """Collects what a reader finds wrong with one file."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.found: list[Problem] = []
+
+    def add(self, line: int, message: str, *, warning: bool = False) -> None:
+        """Note a problem; a warning is told by `check` and does not stop a reader."""
+        self.found.append(Problem(line, message, warning))
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that are not mere warnings."""
+        return [problem for problem in self.found if not problem.warning]
+
+    def describe(self, problem: Problem) -> str:
+        """Return `FILE:LINE: message`, the form that editors jump to."""
+        place = f"{self.path}:{problem.line}" if problem.line else str(self.path)
+        return f"{place}: {'warning: ' if problem.warning else ''}{problem.message}"
+
+    def raise_errors(self, shown: int = 3) -> None:
+        """Raise what was found, if any of it is an error.
+
+        Raises:
+            InputError: names the first `shown` errors and counts the rest.
+        """
+        errors = self.errors
+        if errors:
+            lines = [self.describe(problem) for problem in errors[:shown]]
+            if len(errors) > shown:
+                lines.append(f"… and {len(errors) - shown} more; list them all with: instrerank check {self.path}")
+            raise InputError("\n".join(lines))
+
+
+def listed(names: list[str], shown: int = 5) -> str:
+    """Return the first few names and the count of the rest: `a, b, c (and 7 more)`."""
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" (and {rest} more)" if rest > 0 else "")

