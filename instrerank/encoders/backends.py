@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from instrerank.encoders.adapters import merge_adapter
+from instrerank.encoders.packed import PACKED_DTYPES, PackedBert, packs
 from instrerank.encoders.profiles import EncoderProfile
 from instrerank.encoders.tensors import bin_hint
+from instrerank.encoders.weights import network_weights
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 if TYPE_CHECKING:
@@ -77,11 +79,18 @@ def choose_backend(
     if dtype not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
     place = resolve_device(device)
+    if dtype == "auto":
+        dtype = automatic_dtype(place)
     if profile.remote_code and not trust_remote_code:
         raise InputError(
             f"{profile.family} models run only with the code of their own repository. If you trust it, say "
             "so: trust_remote_code=True (--trust-remote-code)"
         )
+    if place == "cpu" and dtype in PACKED_DTYPES and packs(config):
+        if adapter is None:
+            return PackedBert(config, network_weights(folder, allow_bin=allow_bin), dtype)
+        model = load_transformer(folder, config, "float32", place, trust_remote_code=False, allow_bin=allow_bin)
+        return PackedBert(config, merge_adapter(model, adapter, allow_bin=allow_bin).state_dict(), dtype)
     if dtype == "int8":
         raise InputError(f"int8 is not available for {config.get('model_type')} networks: choose another --dtype")
     model = load_transformer(folder, config, dtype, place, trust_remote_code=trust_remote_code, allow_bin=allow_bin)
@@ -113,6 +122,13 @@ def resolve_device(device: str) -> str:
     return f"cuda:{found.index or 0}" if found.type == "cuda" else str(found)
 
 
+def automatic_dtype(device: str) -> str:
+    """Return the precision that "auto" stands for: bfloat16 on a GPU that has it, else float32."""
+    import torch
+
+    return "bfloat16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
+
+
 def load_transformer(
     folder: Path, config: dict[str, Any], dtype: str, device: str, *, trust_remote_code: bool, allow_bin: bool
 ) -> torch.nn.Module:
@@ -124,8 +140,6 @@ def load_transformer(
     import torch
     import transformers
 
-    if dtype == "auto":
-        dtype = "bfloat16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
     # T5's AutoModel has a decoder too
     auto = transformers.T5EncoderModel if config.get("model_type") == "t5" else transformers.AutoModel
     bars = transformers.utils.logging.is_progress_bar_enabled()

@@ -5,7 +5,6 @@ The mathematics is that of `transformers` (models/bert, models/roberta, models/x
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +15,7 @@ from instrerank.encoders.weights import Parameters
 if TYPE_CHECKING:
     import torch
 
+PACKED_DTYPES = ("float32", "bfloat16")
 _FAMILIES = ("bert", "roberta", "xlm-roberta")
 
 
@@ -54,7 +54,7 @@ class PackedBert:
         hidden_size: width of a token state.
         dtype: "float32" or "bfloat16", of weights and states.
         device: "cpu".
-        workers: batches that may run at the same time, one per core.
+        workers: batches that may run at the same time: as many as torch would take threads for one.
         batch_tokens: tokens a batch should have: few enough for the states to stay in the cache.
     """
 
@@ -75,7 +75,7 @@ class PackedBert:
         import torch
 
         self.dtype = dtype
-        self.workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.workers = torch.get_num_threads()
         self.hidden_size = hidden = int(config["hidden_size"])
         self._precision = precision = getattr(torch, dtype)
         parameters = Parameters(weights, ("bert.", "roberta."))

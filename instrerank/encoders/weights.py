@@ -1,41 +1,36 @@
-"""Reading a network's weights from safetensors files, without transformers."""
+"""A network's weights by name, without transformers."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instrerank.encoders.locate import read_json
+from instrerank.encoders.tensors import read_weights
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
 
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+def network_weights(folder: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]:
     """Return the tensors of `model.safetensors`, or of the shards its index names, as they are stored.
 
-    Raises:
-        InputError: a file is missing, cut short or not safetensors.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    Args:
+        folder: of the network.
+        allow_bin: read `pytorch_model.bin` (tensors only: restricted unpickling) where there is neither.
 
+    Raises:
+        InputError: a file is missing or damaged.
+    """
     index = folder / "model.safetensors.index.json"
+    names = {"model.safetensors"}
+    if index.is_file():
+        names = set(read_json(index).get("weight_map", {}).values())
     weights: dict[str, torch.Tensor] = {}
-    path = index
-    try:
-        names = {"model.safetensors"}
-        if index.exists():
-            names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-        for path in sorted(folder / name for name in names):
-            weights.update(load_file(path))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise InputError(
-            f"cannot read the weights in {path}: {error}. The file is missing, damaged or not in safetensors form: "
-            "fetch the model again"
-        ) from error
+    for name in sorted(names):
+        weights |= read_weights(folder / name, folder / "pytorch_model.bin", allow_bin=allow_bin)
     return weights
 
 
