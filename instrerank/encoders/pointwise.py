@@ -14,7 +14,7 @@ import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_halving
 from instrerank.encoders.locate import locate, position_limit, read_json
-from instrerank.encoders.networks import load_network, resolve_device
+from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.prompts import Prompt, match_prompt, prompt_parts
 from instrerank.encoders.tensors import fingerprint
 from instrerank.encoders.tokenizing import read_tokenizer
@@ -260,11 +260,12 @@ def load_pair_scorer(
     if prompt is not None:
         auto_class = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
     tokenizer, _ = read_tokenizer(folder, trust_remote_code=trust_remote_code)
+    place = resolve_device(device)
     model = load_network(
         folder,
         auto_class,
-        dtype=dtype,
-        device=resolve_device(device),
+        dtype=resolve_dtype(dtype, place),
+        device=place,
         adapter=lora,
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
