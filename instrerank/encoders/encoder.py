@@ -138,9 +138,10 @@ class Encoder:
                 part = distinct[start : start + _TEXTS_AT_ONCE]
                 tokens = self.tokenizer.encode(part, max_length)
                 rows = slice(start, start + len(part))
-                encoded.token_counts[rows] = [len(one.ids) for one in tokens]
+                lengths = [len(one.ids) for one in tokens]
+                encoded.token_counts[rows] = lengths
                 encoded.truncated[rows] = [one.truncated for one in tokens]
-                batches = length_sorted_batches([one.text for one in part], tokens, self.batch_tokens)
+                batches = length_sorted_batches([one.text for one in part], lengths, self.batch_tokens)
                 job = partial(self._vectors, tokens)
                 for batch, vectors in run_batches(batches, job, self.backend.workers):
                     encoded.vectors[start + np.array(batch)] = vectors
@@ -201,7 +202,8 @@ class Encoder:
             return pad_sequence(rows, batch_first=True), pad_sequence(real, batch_first=True)
 
         with torch.inference_mode():
-            for batch in length_sorted_batches([t.text for t in texts], list(tokens.values()), self.batch_tokens):
+            lengths = [len(tokens[text].ids) for text in texts]
+            for batch in length_sorted_batches([one.text for one in texts], lengths, self.batch_tokens):
                 ids = [tokens[texts[at]].ids for at in batch]
                 flat = run_halving(self.backend.token_states, ids).float()
                 split = torch.split(flat, [len(one) for one in ids])

@@ -10,13 +10,11 @@ from instrerank.encoders.backends import choose_backend
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families import match_family
 from instrerank.encoders.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
-from instrerank.encoders.locate import locate, read_json
+from instrerank.encoders.locate import locate, position_limit, read_json
 from instrerank.encoders.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
 from instrerank.encoders.tensors import fingerprint
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError
-
-_ROBERTAS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
 
 
 def load_encoder(
@@ -65,7 +63,7 @@ def load_encoder(
     config = read_json(layout.network / "config.json")
     if "model_type" not in config:
         raise InputError(f"{folder} holds no Hugging Face model: no config.json there names a model_type")
-    limit = _positions(config)
+    limit = position_limit(config)
     profile = _profile(str(adapter or name_or_path), folder, lora, layout, config, pooling, limit)
     given: dict[str, Any] = {
         "pooling": pooling,
@@ -162,13 +160,3 @@ def _profile(
             "{instruction}' and --passage-template 'passage: {passage}'; --max-length where it is not 512"
         )
     return EncoderProfile("given by flags", cast(PoolingMode, pooling), source="flags")
-
-
-def _positions(config: dict[str, Any]) -> int | None:
-    """Tokens the network has positions for; None where positions are relative (T5)."""
-    positions = config.get("max_position_embeddings")
-    if not positions:
-        return None
-    # RoBERTa's positions begin behind the index of the padding token
-    offset = config.get("pad_token_id", 1) + 1 if config["model_type"] in _ROBERTAS else 0
-    return int(positions) - offset
