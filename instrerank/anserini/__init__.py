@@ -1,1 +1,18 @@
 """Indexing and BM25 search through the Anserini jar of pyserini: the only room that knows Java."""
+
+from instrerank.anserini.indexing import IndexStatistics, build_index
+from instrerank.anserini.java import Java, find_java
+from instrerank.anserini.jvm import start_jvm
+from instrerank.anserini.passages import IndexPassages, hit_text
+from instrerank.anserini.searching import BM25Searcher
+
+__all__ = [
+    "BM25Searcher",
+    "IndexPassages",
+    "IndexStatistics",
+    "Java",
+    "build_index",
+    "find_java",
+    "hit_text",
+    "start_jvm",
+]

@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, type=Path, help="the run to write")
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
-    instruction.add_argument(
-        "--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL or TREC narratives"
-    )
+    instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
     parser.add_argument("--hits", type=_positive, default=100, help="depth of reranking (default 100)")
     parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
     parser.add_argument(

@@ -11,38 +11,39 @@ from instrerank.trec import Qrels, Topic, read_instructions, read_qrels, read_to
 
 
 def load_topics(source: str | Path) -> list[Topic]:
-    """Load topics from a file, `irds:ID`, or `pocket` (as queries only: its instructions are files beside).
+    """Load topics from a file, `irds:ID`, or `pocket`.
 
     Raises:
         InputError: the file is not to be read, or holds something else.
-        MissingPrerequisiteError: `irds:` without ir_datasets.
+        MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach.
     """
     if str(source).startswith(PREFIX):
         return irds_topics(str(source))
-    return read_topics(POCKET / "topics.tsv" if str(source) == "pocket" else source)
-
-
-def load_qrels(source: str | Path) -> Qrels:
-    """Load qrels from a file, `irds:ID`, or `pocket` (those of the original instructions).
-
-    Raises:
-        InputError: the file is not to be read, or holds something else.
-        MissingPrerequisiteError: `irds:` without ir_datasets.
-    """
-    if str(source).startswith(PREFIX):
-        return irds_qrels(str(source))
-    return read_qrels(POCKET / "qrels.original.txt" if str(source) == "pocket" else source)
+    return read_topics(_bundled(source, {"pocket": "topics.tsv"}))
 
 
 def load_instructions(source: str | Path) -> dict[str, str]:
-    """Load instructions by qid from a file, the narratives of `irds:ID`, or `pocket` (the original ones).
+    """Load instructions by qid from a file, the narratives of `irds:ID`, or `pocket` (`pocket:changed`).
 
     Raises:
         InputError: the file is not to be read, or holds something else.
+        MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach.
     """
     if str(source).startswith(PREFIX):
         return irds_instructions(str(source))
-    return read_instructions(POCKET / "instructions.original.tsv" if str(source) == "pocket" else source)
+    return read_instructions(_bundled(source, _variants("instructions.{}.tsv")))
+
+
+def load_qrels(source: str | Path) -> Qrels:
+    """Load qrels from a file, `irds:ID`, or `pocket` (`pocket:changed`).
+
+    Raises:
+        InputError: the file is not to be read, or holds something else.
+        MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach.
+    """
+    if str(source).startswith(PREFIX):
+        return irds_qrels(str(source))
+    return read_qrels(_bundled(source, _variants("qrels.{}.txt")))
 
 
 def open_passages(source: str | Path) -> PassageSource:
@@ -50,8 +51,18 @@ def open_passages(source: str | Path) -> PassageSource:
 
     Raises:
         InputError: there is no such file, or no such id.
-        MissingPrerequisiteError: `irds:` without ir_datasets.
+        MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach.
     """
     if str(source).startswith(PREFIX):
         return IrdsPassages(str(source))
-    return PassageFile(POCKET / "passages.jsonl" if str(source) == "pocket" else source)
+    return PassageFile(_bundled(source, {"pocket": "passages.jsonl"}))
+
+
+def _bundled(source: str | Path, files: dict[str, str]) -> str | Path:
+    """Return the path of a bundled file by its name, and everything else as it is."""
+    return POCKET / files[str(source)] if str(source) in files else source
+
+
+def _variants(pattern: str) -> dict[str, str]:
+    original, changed = pattern.format("original"), pattern.format("changed")
+    return {"pocket": original, "pocket:original": original, "pocket:changed": changed}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instrerank.encoders.tensors import read_weights
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = False) -> torch.nn.Module:
     """Merge the LoRA adapter in `folder` into a network.
 
-    An adapter whose keys do not match loads without a word as the bare base model (sentence-transformers#2465,
+    An adapter whose keys do not match loads silently as the bare base model (sentence-transformers#2465,
     #2979, #3052), so every key must match, and the weights must change something.
 
     Args:
@@ -39,11 +40,9 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
         raise InputError(f"{folder} holds a {config.peft_type} adapter; only LoRA adapters can be merged")
     config.task_type = None  # an adapter trained under a language-model head fits the network below it too
     config.inference_mode = True
-    weights = _read_weights(folder, allow_bin)
+    weights = read_weights(folder / "adapter_model.safetensors", folder / "adapter_model.bin", allow_bin=allow_bin)
     if not any(bool(value.any()) for key, value in weights.items() if "lora_B" in key):
-        raise InputError(
-            f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing"
-        )
+        raise InputError(f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing")
     try:
         adapted = peft.get_peft_model(model, config)
         result = peft.set_peft_model_state_dict(adapted, _without_head(weights, adapted))
@@ -53,8 +52,8 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
     wrong = list(result.unexpected_keys) + missing
     if wrong:
         raise InputError(
-            f"the adapter in {folder} does not fit its base model: {len(result.unexpected_keys)} of its weights have "
-            f"no place, {len(missing)} places have no weight ({', '.join(wrong[:3])}, …)"
+            f"the adapter in {folder} does not fit its base model: {len(result.unexpected_keys)} of its "
+            f"weights have no place, {len(missing)} places have no weight ({', '.join(wrong[:3])}, …)"
         )
     merged: torch.nn.Module = adapted.merge_and_unload()
     return merged.eval()
@@ -67,24 +66,3 @@ def _without_head(weights: dict[str, torch.Tensor], adapted: torch.nn.Module) ->
     if all(key.startswith(deep) for key in weights) and not any(key.startswith(deep) for key in known):
         return {flat + key.removeprefix(deep): value for key, value in weights.items()}
     return weights
-
-
-def _read_weights(folder: Path, allow_bin: bool) -> dict[str, torch.Tensor]:
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    path, pickled = folder / "adapter_model.safetensors", folder / "adapter_model.bin"
-    if path.is_file():
-        try:
-            return dict(load_file(str(path)))
-        except SafetensorError as error:
-            raise InputError(f"{path} is not a safetensors file: {error}") from error
-    if pickled.is_file() and allow_bin:
-        return dict(torch.load(pickled, map_location="cpu", weights_only=True))
-    hint = (
-        "; allow_bin=True (--allow-bin) reads adapter_model.bin without running code"
-        if pickled.is_file()
-        else ""
-    )
-    raise InputError(f"no adapter_model.safetensors in {folder}{hint}")

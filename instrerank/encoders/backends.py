@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from instrerank.encoders.adapters import merge_adapter
 from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.tensors import bin_hint
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class Backend(Protocol):
             token_ids: the ids of each text, special tokens included, without padding.
 
         Returns:
-            [tokens, hidden_size], the texts one after the other in the order given, real tokens only, on `device`,
-            in the precision of the network.
+            [tokens, hidden_size], the texts one after the other in the order given, real tokens only, on
+            `device`, in the precision of the network.
         """
         ...
 
@@ -70,7 +71,7 @@ def choose_backend(
         allow_bin: read `.bin` weights (restricted unpickling) where there is no safetensors file.
 
     Raises:
-        InputError: unknown dtype or one that the device cannot run; weights that cannot be read or do not fit.
+        InputError: an unknown dtype, one this network has not; weights that cannot be read or do not fit.
         MissingPrerequisiteError: no such device, or a package is missing.
     """
     if dtype not in DTYPES:
@@ -78,16 +79,12 @@ def choose_backend(
     place = resolve_device(device)
     if profile.remote_code and not trust_remote_code:
         raise InputError(
-            f"{profile.family} models run only with the code of their own repository. If you trust it, say so: "
-            "trust_remote_code=True (--trust-remote-code)"
+            f"{profile.family} models run only with the code of their own repository. If you trust it, say "
+            "so: trust_remote_code=True (--trust-remote-code)"
         )
     if dtype == "int8":
-        raise InputError(
-            f"int8 is not available for {config.get('model_type')} networks: choose another --dtype"
-        )
-    model = load_transformer(
-        folder, config, dtype, place, trust_remote_code=trust_remote_code, allow_bin=allow_bin
-    )
+        raise InputError(f"int8 is not available for {config.get('model_type')} networks: choose another --dtype")
+    model = load_transformer(folder, config, dtype, place, trust_remote_code=trust_remote_code, allow_bin=allow_bin)
     if adapter is not None:
         model = merge_adapter(model, adapter, allow_bin=allow_bin)
     return TransformersBackend(model, bidirectional=profile.bidirectional)
@@ -131,6 +128,8 @@ def load_transformer(
         dtype = "bfloat16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
     # T5's AutoModel has a decoder too
     auto = transformers.T5EncoderModel if config.get("model_type") == "t5" else transformers.AutoModel
+    bars = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
     try:
         model, info = auto.from_pretrained(
             str(folder),
@@ -141,14 +140,12 @@ def load_transformer(
             output_loading_info=True,
         )
     except Exception as error:  # corrupt files raise whatever their parsers raise
-        pickled = (
-            ""
-            if allow_bin or not any(folder.glob("*.bin"))
-            else (
-                " It has weights in .bin files only; allow_bin=True (--allow-bin) reads them, without running code."
-            )
-        )
-        raise InputError(f"cannot load the network in {folder}: {error}.{pickled}") from error
+        raise InputError(
+            f"cannot load the network in {folder}: {error}{bin_hint(folder, allow_bin=allow_bin)}"
+        ) from error
+    finally:
+        if bars:
+            transformers.utils.logging.enable_progress_bar()
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
     if missing:
         raise InputError(
@@ -202,6 +199,4 @@ class TransformersBackend:
 
         dtype = getattr(torch, self.dtype)
         pairs = mask[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
-        return torch.zeros(pairs.shape, dtype=dtype, device=mask.device).masked_fill(
-            ~pairs, torch.finfo(dtype).min
-        )
+        return torch.zeros(pairs.shape, dtype=dtype, device=mask.device).masked_fill(~pairs, torch.finfo(dtype).min)

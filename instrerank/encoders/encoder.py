@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from instrerank.encoders.backends import Backend
+from instrerank.encoders.batching import length_sorted_batches, run_batches, run_halving
+from instrerank.encoders.layouts import Dense
 from instrerank.encoders.pooling import pool
 from instrerank.encoders.profiles import EncoderProfile
-from instrerank.encoders.texts import EncoderText, passage_text, query_text
+from instrerank.encoders.query_attention import instruction_query_attention
+from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.errors import InputError, InstrerankError
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
-    from instrerank.encoders.layouts import Dense
+Key = TypeVar("Key", bound=Hashable)
 
 _TEXTS_AT_ONCE = 50_000
-"""Texts tokenised together: a corpus of millions is never held as token ids, and sorting still finds its like."""
+"""Texts tokenised together: millions are never held as token ids, yet sorting by length finds its like."""
+_PAIRS_AT_ONCE = 256
+"""Pairs of instruction and query whose token states are held at once."""
 
 
 class Encoded(NamedTuple):
-    """Vectors of texts, in the order the texts were given.
+    """Vectors of texts, in the order in which the texts were given.
 
     Attributes:
         vectors: float32 [n, d], L2-normalised where the profile says so.
@@ -33,9 +39,9 @@ class Encoded(NamedTuple):
         truncated: bool [n], whether the text was longer than the model reads.
     """
 
-    vectors: np.ndarray
-    token_counts: np.ndarray
-    truncated: np.ndarray
+    vectors: NDArray[np.float32]
+    token_counts: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
 
 
 class Encoder:
@@ -47,8 +53,8 @@ class Encoder:
         dimension: width d of its vectors.
         dtype: precision the network runs in; vectors are float32 whatever it is.
         device: where it runs.
-        fingerprint: hex digest of weights, config, tokenizer, adapter and of how states become vectors. Vectors
-            depend on template, length and dtype besides.
+        fingerprint: hex digest of weights, config, tokenizer and adapter, and of how states become vectors.
+            What decides a vector besides: the text as the template makes it, the maximum length, the dtype.
     """
 
     def __init__(
@@ -77,14 +83,13 @@ class Encoder:
             InputError: a token budget below 1.
         """
         if batch_tokens is not None and batch_tokens < 1:
-            raise InputError(f"batch_tokens is {batch_tokens}; it must be at least 1")
+            raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
         self.name, self.profile, self.fingerprint = name, profile, fingerprint
-        self.tokenizer, self.backend = tokenizer, backend
+        self.tokenizer, self.backend, self.dense = tokenizer, backend, tuple(dense)
         self.dtype, self.device = backend.dtype, backend.device
-        self._dense = tuple(dense)
-        self._batch_tokens = batch_tokens or backend.batch_tokens
+        self.batch_tokens = batch_tokens or backend.batch_tokens
         pooled = backend.hidden_size * len(profile.pooling_modes)
-        self.dimension = int(self._dense[-1].weight.shape[0]) if self._dense else pooled
+        self.dimension = int(self.dense[-1].weight.shape[0]) if self.dense else pooled
 
     def encode_queries(
         self, queries: Sequence[str], instructions: Sequence[str] | None = None, *, progress: bool = False
@@ -93,24 +98,25 @@ class Encoder:
 
         Args:
             queries: n texts.
-            instructions: n instructions, "" for a query without one; None for none at all.
+            instructions: n instructions, "" for a query that has none; None: no query has one.
             progress: show a progress bar.
 
         Raises:
-            InputError: an empty query, as many instructions as there are not queries, or a template that has no
+            InputError: an empty query, more or fewer instructions than queries, or a template that has no
                 place for an instruction or cannot do without.
         """
         if instructions is None:
             instructions = [""] * len(queries)
         if len(instructions) != len(queries):
-            raise InputError(
-                f"{len(queries)} queries, but {len(instructions)} instructions: give one for each query"
-            )
-        texts = [query_text(self.profile, *pair) for pair in zip(queries, instructions, strict=True)]
+            raise InputError(f"{len(queries)} queries, but {len(instructions)} instructions: give each query one")
+        pairs = list(zip(queries, instructions, strict=True))
+        if self.profile.query_encoding == "attention":
+            return self._attend(pairs, progress)
+        texts = [query_text(self.profile, query, instruction) for query, instruction in pairs]
         return self._encode(texts, self.profile.max_query_length, "queries", progress)
 
     def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
-        """Encode passages, equal ones once.
+        """Encode passages.
 
         Raises:
             InputError: an empty passage.
@@ -119,98 +125,97 @@ class Encoder:
         return self._encode(built, self.profile.max_passage_length, "passages", progress)
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens, `stride` apart (see `TextTokenizer.windows`)."""
+        """Cut a text into pieces of at most `size` tokens (see `TextTokenizer.windows`)."""
         return self.tokenizer.windows(text, size, stride)
 
-    def _encode(self, texts: Sequence[EncoderText], max_length: int, what: str, progress: bool) -> Encoded:
+    def _encode(self, texts: Sequence[EncoderText], max_length: int, unit: str, progress: bool) -> Encoded:
         from tqdm import tqdm
 
         distinct = list(dict.fromkeys(texts))
-        vectors = np.empty((len(distinct), self.dimension), np.float32)
-        counts = np.empty(len(distinct), np.int64)
-        truncated = np.empty(len(distinct), bool)
-        with tqdm(total=len(distinct), desc=what, unit="text", disable=not progress) as bar:
+        encoded = self._empty(len(distinct))
+        with tqdm(total=len(distinct), desc=unit, unit="text", disable=not progress) as bar:
             for start in range(0, len(distinct), _TEXTS_AT_ONCE):
                 part = distinct[start : start + _TEXTS_AT_ONCE]
                 tokens = self.tokenizer.encode(part, max_length)
-                counts[start : start + len(part)] = [len(one.ids) for one in tokens]
-                truncated[start : start + len(part)] = [one.truncated for one in tokens]
-                batches = list(_batches(part, tokens, self._batch_tokens))
-                for batch, found in zip(batches, self._run(tokens, batches), strict=True):
-                    vectors[[start + at for at in batch]] = found
+                rows = slice(start, start + len(part))
+                encoded.token_counts[rows] = [len(one.ids) for one in tokens]
+                encoded.truncated[rows] = [one.truncated for one in tokens]
+                batches = length_sorted_batches([one.text for one in part], tokens, self.batch_tokens)
+                job = partial(self._vectors, tokens)
+                for batch, vectors in run_batches(batches, job, self.backend.workers):
+                    encoded.vectors[start + np.array(batch)] = vectors
                     bar.update(len(batch))
-        where = {text: at for at, text in enumerate(distinct)}
-        order = np.fromiter((where[text] for text in texts), np.int64, len(texts))
-        return Encoded(vectors[order], counts[order], truncated[order])
+        return _rows(encoded, {text: at for at, text in enumerate(distinct)}, texts)
 
-    def _run(self, tokens: Sequence[Tokens], batches: Iterable[list[int]]) -> Iterator[np.ndarray]:
-        def job(batch: list[int]) -> np.ndarray:
-            return self._vectors([tokens[at] for at in batch])
-
-        if self.backend.workers == 1:
-            yield from map(job, batches)
-        else:
-            with ThreadPoolExecutor(self.backend.workers) as pool:
-                yield from pool.map(job, batches)
-
-    def _vectors(self, batch: Sequence[Tokens]) -> np.ndarray:
+    def _vectors(self, tokens: Sequence[Tokens], batch: list[int]) -> NDArray[np.float32]:
         import torch
 
+        ids = [tokens[at].ids for at in batch]
         with torch.inference_mode():
-            states = halving(lambda part: self.backend.token_states([one.ids for one in part]), batch)
-            lengths = torch.tensor([len(one.ids) for one in batch], device=states.device)
-            skip = torch.tensor([one.skip for one in batch], device=states.device)
-            pooled = pool(states, lengths, skip, self.profile.pooling_modes)
-            return self._finish(pooled)
+            states = run_halving(self.backend.token_states, ids)
+            lengths = torch.tensor([len(one) for one in ids], device=states.device)
+            skip = torch.tensor([tokens[at].skip for at in batch], device=states.device)
+            return self._finish(pool(states, lengths, skip, self.profile.pooling_modes))
 
-    def _finish(self, pooled: torch.Tensor) -> np.ndarray:
+    def _finish(self, pooled: torch.Tensor) -> NDArray[np.float32]:
         import torch
 
-        for layer in self._dense:
+        for layer in self.dense:
             pooled = layer(pooled)
         if self.profile.normalize:
             pooled = torch.nn.functional.normalize(pooled)
-        vectors: np.ndarray = pooled.cpu().numpy()
+        vectors: NDArray[np.float32] = pooled.cpu().numpy()
         if not np.isfinite(vectors).all():
-            raise InstrerankError(
-                f"{self.name} gives vectors that are not finite in {self.dtype}: use --dtype float32 or bfloat16"
-            )
+            raise InstrerankError(f"{self.name} gives infinite numbers in {self.dtype}: use --dtype float32")
         return vectors
 
+    def _attend(self, pairs: Sequence[tuple[str, str]], progress: bool) -> Encoded:
+        """Join query and instruction by attention; a query without instruction is encoded plainly."""
+        from tqdm import tqdm
 
-def halving(run: Callable[[Sequence[Tokens]], torch.Tensor], batch: Sequence[Tokens]) -> torch.Tensor:
-    """Run a batch; where the device's memory is too small for it, its halves.
+        distinct = sorted({pair for pair in pairs if pair[1].strip()})
+        parts = [self._empty(0)]
+        with tqdm(total=len(distinct), desc="queries", unit="text", disable=not progress) as bar:
+            for start in range(0, len(distinct), _PAIRS_AT_ONCE):
+                parts.append(self._attend_part(distinct[start : start + _PAIRS_AT_ONCE]))
+                bar.update(len(parts[-1].truncated))
+        plain = sorted({pair for pair in pairs if not pair[1].strip()})
+        alone = [query_alone(self.profile, query) for query, _ in plain]
+        parts.append(self._encode(alone, self.profile.max_query_length, "queries", progress))
+        encoded = Encoded(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+        return _rows(encoded, {pair: at for at, pair in enumerate([*distinct, *plain])}, pairs)
 
-    Raises:
-        InstrerankError: a single text does not fit.
-    """
-    import torch
+    def _attend_part(self, pairs: Sequence[tuple[str, str]]) -> Encoded:
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
 
-    try:
-        return run(batch)
-    except torch.OutOfMemoryError as error:
-        if len(batch) == 1:
-            raise InstrerankError(
-                f"a text of {len(batch[0].ids)} tokens does not fit into the device's memory: lower --max-length, "
-                "or use --dtype bfloat16 or --device cpu"
-            ) from error
-    # outside the handler, whose traceback would hold on to the memory
-    torch.cuda.empty_cache()
-    middle = len(batch) // 2
-    return torch.cat([halving(run, batch[:middle]), halving(run, batch[middle:])])
+        queries = [query_alone(self.profile, query) for query, _ in pairs]
+        instructions = [EncoderText(instruction) for _, instruction in pairs]
+        texts = list(dict.fromkeys([*queries, *instructions]))
+        tokens = dict(zip(texts, self.tokenizer.encode(texts, self.profile.max_query_length), strict=True))
+        states: dict[EncoderText, torch.Tensor] = {}
+
+        def padded(side: Sequence[EncoderText]) -> tuple[torch.Tensor, torch.Tensor]:
+            rows = [states[text] for text in side]
+            real = [torch.ones(len(row), dtype=torch.bool, device=row.device) for row in rows]
+            return pad_sequence(rows, batch_first=True), pad_sequence(real, batch_first=True)
+
+        with torch.inference_mode():
+            for batch in length_sorted_batches([t.text for t in texts], list(tokens.values()), self.batch_tokens):
+                ids = [tokens[texts[at]].ids for at in batch]
+                flat = run_halving(self.backend.token_states, ids).float()
+                split = torch.split(flat, [len(one) for one in ids])
+                states.update(zip((texts[at] for at in batch), split, strict=True))
+            vectors = self._finish(instruction_query_attention(*padded(instructions), *padded(queries)))
+        both = [(tokens[query], tokens[instruction]) for query, instruction in zip(queries, instructions, strict=True)]
+        counts = np.array([len(query.ids) + len(instruction.ids) for query, instruction in both], np.int64)
+        return Encoded(vectors, counts, np.array([query.truncated or instr.truncated for query, instr in both]))
+
+    def _empty(self, n: int) -> Encoded:
+        return Encoded(np.empty((n, self.dimension), np.float32), np.empty(n, np.int64), np.empty(n, bool))
 
 
-def _batches(texts: Sequence[EncoderText], tokens: Sequence[Tokens], budget: int) -> Iterator[list[int]]:
-    """Yield indices of texts of like length, longest first, whose padded size stays within `budget` tokens.
-
-    Ties go by the text itself, so that batches, and with them the last bits of vectors, do not depend on the
-    order in which texts were given.
-    """
-    batch: list[int] = []
-    for at in sorted(range(len(texts)), key=lambda i: (-len(tokens[i].ids), texts[i])):
-        if batch and (len(batch) + 1) * len(tokens[batch[0]].ids) > budget:
-            yield batch
-            batch = []
-        batch.append(at)
-    if batch:
-        yield batch
+def _rows(encoded: Encoded, row: Mapping[Key, int], keys: Sequence[Key]) -> Encoded:
+    """Return one row for each key, equal keys the same."""
+    order = np.fromiter((row[key] for key in keys), np.int64, len(keys))
+    return Encoded(encoded.vectors[order], encoded.token_counts[order], encoded.truncated[order])

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from instrerank.encoders.backends import choose_backend
 from instrerank.encoders.encoder import Encoder
-from instrerank.encoders.layouts import (
-    Layout,
-    fingerprint,
-    load_dense,
-    locate,
-    profile_of_layout,
-    read_json,
-    read_layout,
-    warn_of_difference,
-)
-from instrerank.encoders.profiles import POOLING_MODES, EncoderProfile, match_profile, read_profile
+from instrerank.encoders.families import match_family
+from instrerank.encoders.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
+from instrerank.encoders.locate import locate, read_json
+from instrerank.encoders.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
+from instrerank.encoders.tensors import fingerprint
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError
+
+_ROBERTAS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
 
 
 def load_encoder(
@@ -41,12 +37,12 @@ def load_encoder(
 ) -> Encoder:
     """Load a bi-encoder as its authors meant it.
 
-    The profile is, in this order: the flags given here; what the folder's own `instrerank.json` says; the
-    published family that name and network belong to; what a sentence-transformers folder says about itself.
+    Its profile is the first of: the folder's own `instrerank.json`; the published family that name and
+    network belong to; what a folder in the sentence-transformers layout says. Arguments overrule it.
 
     Args:
-        name_or_path: "minilm", a folder, or an id on the Hugging Face hub. A folder or id that holds only a LoRA
-            adapter loads the base model that the adapter names.
+        name_or_path: "minilm", a folder, or an id on the Hugging Face hub. Where that holds only a LoRA
+            adapter, the base model that the adapter names is loaded too.
         adapter: folder or id of a LoRA adapter, merged into the weights.
         pooling: one of `POOLING_MODES`.
         query_template: text of a query, with {query} and {instruction}; literal.
@@ -54,7 +50,7 @@ def load_encoder(
         max_length: tokens of a query and of a passage, special tokens included.
         query_encoding: "concatenation" or "attention" (see `EncoderProfile`).
         device: "auto", "cpu", "cuda", "cuda:1", ….
-        dtype: one of `instrerank.encoders.backends.DTYPES`.
+        dtype: "float32", "bfloat16", "float16", "int8" or "auto" (see `choose_backend`).
         batch_tokens: token budget of one batch; the backend's own when None.
         revision: of the hub's repository.
         trust_remote_code: run code from the model's folder.
@@ -64,46 +60,30 @@ def load_encoder(
         InputError: an unknown name, an unknown model without the flags it needs, weights that do not fit.
         MissingPrerequisiteError: a model, device or package that is not here.
     """
-    name = str(name_or_path)
-    folder = locate(name, revision=revision, allow_bin=allow_bin)
-    named = str(adapter or name)
-    if (
-        adapter is None
-        and not (folder / "config.json").is_file()
-        and (folder / "adapter_config.json").is_file()
-    ):
-        base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
-        if not base:
-            raise InputError(
-                f"the adapter {name} does not name its base model: give the base, and it as --adapter"
-            )
-        adapter, folder = folder, locate(str(base), allow_bin=allow_bin)
-    lora = None if adapter is None else locate(str(adapter), allow_bin=allow_bin)
+    folder, lora = _folders(str(name_or_path), adapter, revision, allow_bin, trust_remote_code)
     layout = read_layout(folder)
     config = read_json(layout.network / "config.json")
-    if not config.get("model_type"):
-        raise InputError(
-            f"{layout.network} holds no Hugging Face model: its config.json is missing or names none"
-        )
-    profile = _profile(named, lora or folder, folder, layout, config, pooling, max_length)
-    changes: dict[str, Any] = {
+    if "model_type" not in config:
+        raise InputError(f"{folder} holds no Hugging Face model: no config.json there names a model_type")
+    limit = _positions(config)
+    profile = _profile(str(adapter or name_or_path), folder, lora, layout, config, pooling, limit)
+    given: dict[str, Any] = {
         "pooling": pooling,
         "query_template": query_template,
+        "query_only_template": "" if query_template is not None else None,
+        "default_instruction": "" if query_template is not None else None,
         "passage_template": passage_template,
         "max_query_length": max_length,
         "max_passage_length": max_length,
         "query_encoding": query_encoding,
     }
-    profile = replace(profile, **{field: value for field, value in changes.items() if value is not None})
-    limit = _limit(config)
-    for length in (profile.max_query_length, profile.max_passage_length):
-        if limit is not None and length > limit:
-            raise InputError(
-                f"{name} reads at most {limit} tokens, not {length}: give a smaller --max-length"
-            )
-    # the tokenizer and the layers after pooling are small: what is wrong with them shows before the weights load
+    profile = replace(profile, **{field: value for field, value in given.items() if value is not None})
+    longest = max(profile.max_query_length, profile.max_passage_length)
+    if limit is not None and longest > limit:
+        raise InputError(f"{name_or_path} reads at most {limit} tokens, not {longest}: give a smaller --max-length")
+    # tokenizer and Dense layers are small: what is wrong with them shows before the weights are loaded
     tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trust_remote_code)
-    dense = [load_dense(path, allow_bin=allow_bin) for kind, path in layout.modules if kind == "Dense"]
+    dense = [load_dense(path, allow_bin=allow_bin) for path in layout.folders("Dense")]
     backend = choose_backend(
         layout.network,
         config,
@@ -114,75 +94,81 @@ def load_encoder(
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
-    return Encoder(
-        name,
-        profile,
-        tokenizer,
-        backend,
-        dense=[layer.to(backend.device) for layer in dense],
-        fingerprint=fingerprint([folder, *([lora] if lora else [])], _decisive(profile)),
-        batch_tokens=batch_tokens,
-    )
-
-
-def _profile(
-    name: str,
-    own: Path,
-    folder: Path,
-    layout: Layout,
-    config: dict[str, Any],
-    pooling: str | None,
-    max_length: int | None,
-) -> EncoderProfile:
-    saved = read_profile(own)
-    if saved is not None:
-        return saved
-    known = match_profile(name, config) or match_profile(str(own), config)
-    if known is not None:
-        if layout.modules:
-            warn_of_difference(folder, known)
-        limit = _limit(config)
-        if (
-            limit is not None and max_length is None
-        ):  # small builds of a family may read less than its large ones
-            known = replace(
-                known,
-                max_query_length=min(known.max_query_length, limit),
-                max_passage_length=min(known.max_passage_length, limit),
-            )
-        return known
-    if layout.modules:
-        return profile_of_layout(folder, layout, _limit(config))
-    if pooling is None:
-        raise InputError(
-            f"{name} ({config['model_type']}) is no model this project knows, and its folder is not in the "
-            f"sentence-transformers layout: say how it was trained with --pooling ({', '.join(POOLING_MODES)}) and, "
-            "if it takes prefixes, --query-template '…{query} {instruction}' --passage-template '…{passage}'; "
-            "--max-length if not 512"
-        )
-    return EncoderProfile("given by flags", pooling, source="command line")  # type: ignore[arg-type]
-
-
-def _limit(config: dict[str, Any]) -> int | None:
-    """Tokens the network has positions for; None where positions are relative (T5)."""
-    positions = config.get("max_position_embeddings")
-    if positions is None:
-        return None
-    # RoBERTa's positions begin behind the padding token's index
-    return int(positions) - (
-        2 if config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
-    )
-
-
-def _decisive(profile: EncoderProfile) -> str:
-    """What of the profile decides a vector besides text and length."""
-    return repr(
-        (
+    decisive = (
+        *(
             profile.pooling_modes,
             profile.normalize,
             profile.pool_prefix,
             profile.begin_token,
             profile.end_token,
-        )
-        + (profile.bidirectional, profile.query_encoding)
+        ),
+        *(profile.bidirectional, profile.query_encoding),
     )
+    return Encoder(
+        str(name_or_path),
+        profile,
+        tokenizer,
+        backend,
+        dense=dense,
+        fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr(decisive)),
+        batch_tokens=batch_tokens,
+    )
+
+
+def _folders(
+    name: str, adapter: str | Path | None, revision: str | None, allow_bin: bool, code: bool
+) -> tuple[Path, Path | None]:
+    """Return the folder of the model and that of its adapter; `name` may be the adapter itself."""
+    folder = locate(name, revision=revision, allow_bin=allow_bin, code=code)
+    if adapter is not None:
+        return folder, locate(str(adapter), allow_bin=allow_bin)
+    if (folder / "config.json").is_file() or not (folder / "adapter_config.json").is_file():
+        return folder, None
+    base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if not base:
+        raise InputError(f"the adapter {name} does not name its base model: give that, and --adapter {name}")
+    return locate(str(base), allow_bin=allow_bin, code=code), folder
+
+
+def _profile(
+    name: str,
+    folder: Path,
+    adapter: Path | None,
+    layout: Layout,
+    config: dict[str, Any],
+    pooling: str | None,
+    limit: int | None,
+) -> EncoderProfile:
+    """Return what is known of a model before the flags."""
+    saved = read_profile(adapter or folder)
+    if saved is not None:
+        return saved
+    family = match_family(name, config) or match_family(str(adapter or folder), config)
+    if family is not None:
+        warn_of_difference(folder, layout, family, limit)
+        longest = limit or family.max_passage_length  # the small models of a family may read less than its large ones
+        return replace(
+            family,
+            max_query_length=min(family.max_query_length, longest),
+            max_passage_length=min(family.max_passage_length, longest),
+        )
+    if layout.modules:
+        return layout_profile(folder, layout, limit)
+    if pooling is None:
+        raise InputError(
+            f"{name} ({config['model_type']}) is no model this project knows, and its folder is not in the "
+            "sentence-transformers layout. Say how it was trained: --pooling "
+            f"({', '.join(POOLING_MODES)}); where it takes prefixes, --query-template 'query: {{query}} "
+            "{instruction}' and --passage-template 'passage: {passage}'; --max-length where it is not 512"
+        )
+    return EncoderProfile("given by flags", cast(PoolingMode, pooling), source="flags")
+
+
+def _positions(config: dict[str, Any]) -> int | None:
+    """Tokens the network has positions for; None where positions are relative (T5)."""
+    positions = config.get("max_position_embeddings")
+    if not positions:
+        return None
+    # RoBERTa's positions begin behind the index of the padding token
+    offset = config.get("pad_token_id", 1) + 1 if config["model_type"] in _ROBERTAS else 0
+    return int(positions) - offset

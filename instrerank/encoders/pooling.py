@@ -23,9 +23,9 @@ def pool(
         modes: each gives `hidden` numbers; several are concatenated.
 
     Returns:
-        float32 [n, hidden · modes]. Formulas of sentence-transformers' `Pooling`: `weightedmean` weighs the t-th
-        token of the text by t (Muennighoff 2022, arXiv 2202.08904), `mean_sqrt_len` divides the sum by the
-        root of the number of tokens.
+        float32 [n, hidden · modes]. Formulas of sentence-transformers' `Pooling`: `weightedmean` weighs the
+        t-th token of the text by t (Muennighoff 2022, arXiv 2202.08904), `mean_sqrt_len` divides the sum by
+        the root of the number of tokens.
     """
     import torch
 

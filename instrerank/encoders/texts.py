@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from instrerank.encoders.profiles import EncoderProfile
@@ -15,7 +16,7 @@ class EncoderText(NamedTuple):
     """What the tokenizer gets, as one string, and how much of it comes before the query or passage itself."""
 
     text: str
-    prefix: str
+    prefix: str = ""
 
 
 def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> EncoderText:
@@ -30,16 +31,26 @@ def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> En
     if not query.strip():
         raise InputError("an empty query cannot be encoded: remove it from the topics or give it a text")
     template = profile.query_template
-    instruction = instruction or profile.default_instruction
+    instruction = instruction if instruction.strip() else profile.default_instruction
     if not instruction:
-        template = _without_instruction(template)
+        template = profile.query_only_template or _without_instruction(template)
     elif "{instruction}" not in template:
         raise InputError(
-            f"the query template {template!r} of {profile.family} has no {{instruction}}, so the instruction would "
-            "not reach the encoder: put it into --query-template, or give no instructions"
+            f"the query template {template!r} has no {{instruction}}, so the instruction would not reach the "
+            "encoder: put it into --query-template, or give no instructions"
         )
-    mark = "" if re.search(r"[.?!]\s*$", query) else "?"
-    return _fill(template, {"query": query, "instruction": instruction, "?": mark}, "query")
+    # Promptriever's rule: a query that ends without punctuation is closed before the instruction begins
+    mark = "" if query.rstrip().endswith(("?", ".", "!")) else "?"
+    return _fill(template, "query", {"query": query, "instruction": instruction, "?": mark})
+
+
+def query_alone(profile: EncoderProfile, query: str) -> EncoderText:
+    """Put a query into the template without any instruction, for encodings that join the two otherwise.
+
+    Raises:
+        InputError: the query is empty, or the template cannot do without an instruction.
+    """
+    return query_text(replace(profile, default_instruction=""), query)
 
 
 def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
@@ -50,15 +61,13 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
     """
     if not passage.strip():
         raise InputError("an empty passage cannot be encoded: its score would mean nothing (see --missing)")
-    return _fill(profile.passage_template, {"passage": passage}, "passage")
+    return _fill(profile.passage_template, "passage", {"passage": passage})
 
 
-def _fill(template: str, fields: dict[str, str], body: str) -> EncoderText:
-    # one pass, so that braces inside a query or a passage stay what they are
-    before = template[: template.index(f"{{{body}}}")]
-    text, prefix = (
-        _FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before)
-    )
+def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
+    # in one pass: braces inside a query, an instruction or a passage stay what they are
+    before = template.partition(f"{{{body}}}")[0]
+    text, prefix = (_FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before))
     return EncoderText(text, prefix)
 
 
@@ -66,11 +75,11 @@ def _without_instruction(template: str) -> str:
     before, found, after = template.partition("{instruction}")
     if not found:
         return template
-    if not after:  # "query: {query} {instruction}": everything after the query is separator
+    if not after:  # "query: {query} {instruction}": what stands between the two is separator
         return before.partition("{query}")[0] + "{query}"
-    if not before:  # "{instruction}: {query}": everything before the query is separator
+    if not before:  # "{instruction}: {query}"
         return "{query}" + after.partition("{query}")[2]
     raise InputError(
-        f"the query template {template!r} cannot do without an instruction: give every query one (--instruction), "
-        "or a --query-template whose {instruction} stands first or last"
+        f"the query template {template!r} cannot do without an instruction: give every query one "
+        "(--instruction), or a --query-template in which {instruction} stands first or last"
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from instrerank.encoders.locate import read_json
 from instrerank.encoders.profiles import EncoderProfile
 from instrerank.encoders.texts import EncoderText
 from instrerank.errors import InputError, InstrerankError
@@ -41,54 +41,46 @@ class TextTokenizer:
             specials: the model's "bos" and "eos" tokens.
 
         Raises:
-            InputError: the vocabulary has no such token, or the text does not begin or end as it must.
+            InputError: the vocabulary has no such token, or the tokenizer puts others there.
         """
         self._tokenizer = tokenizer
-        self._keep_prefix = profile.pool_prefix
+        self._pool_prefix = profile.pool_prefix
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        begin, end = (self._special(name, specials) for name in (profile.begin_token, profile.end_token))
-        if begin or end:
-            self._frame(begin, end)
-        self._end = end
-        ids = tokenizer.encode("text").ids
-        special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-        if "cls" in profile.pooling_modes and ids[0] not in special:
+        self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+        begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
+        self._frame(begin, self._end)
+        if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
             raise InputError(
-                f"CLS pooling takes the first token, but this tokenizer puts no special token there: it gives "
-                f"{tokenizer.encode('text').tokens}. Choose another --pooling"
+                "CLS pooling takes the first token, but this tokenizer puts no special token there "
+                f"({tokenizer.encode('text').tokens}): choose another --pooling"
             )
 
-    def _special(self, name: str | None, specials: dict[str, str]) -> tuple[str, int] | None:
+    def _find(self, name: str | None, specials: dict[str, str]) -> int | None:
         if name is None:
             return None
         token = specials.get(name, name)
-        index = self._tokenizer.token_to_id(token)
+        index: int | None = self._tokenizer.token_to_id(token)
         if index is None:
-            raise InputError(
-                f"the profile needs the special token {token!r}, which this tokenizer does not have"
-            )
-        return token, index
+            raise InputError(f"the profile needs the special token {token!r}, which this tokenizer does not have")
+        return index
 
-    def _frame(self, begin: tuple[str, int] | None, end: tuple[str, int] | None) -> None:
-        """Make the tokenizer itself put the tokens there: then its truncation leaves room for them."""
+    def _frame(self, begin: int | None, end: int | None) -> None:
+        """Make the tokenizer itself add the tokens: then its truncation leaves room for them."""
         from tokenizers.processors import TemplateProcessing
 
-        ids = self._tokenizer.encode("text").ids
-        missing = (begin and ids[0] != begin[1]) or (end and ids[-1] != end[1])
-        if not missing:
+        encoding = self._tokenizer.encode("text")
+        before = [at for at, own in zip(encoding.ids, encoding.special_tokens_mask, strict=True) if own]
+        if begin in (None, encoding.ids[0]) and end in (None, encoding.ids[-1]):
             return
-        bare = self._tokenizer.encode("text", add_special_tokens=False).ids
-        at = next(i for i in range(len(ids)) if ids[i : i + len(bare)] == bare)
-        if at > 1 or at + len(bare) < len(ids):
-            raise InputError(f"this tokenizer's own special tokens ({ids}) are not those its profile demands")
-        if at == 1 and begin is None:  # a begin token that the profile does not speak of stays
-            token = self._tokenizer.id_to_token(ids[0])
-            begin = (str(token), ids[0])
-        parts = [*([begin[0]] if begin else []), "$A", *([end[0]] if end else [])]
-        self._tokenizer.post_processor = TemplateProcessing(
-            single=parts, special_tokens=[pair for pair in (begin, end) if pair]
-        )
+        if begin is None and before and encoding.special_tokens_mask[0]:
+            begin = encoding.ids[0]  # a begin token the profile does not speak of stays
+        if not set(before) <= {begin, end}:
+            raise InputError(f"this tokenizer frames a text as {encoding.tokens}, not as its profile demands")
+        used = [(str(self._tokenizer.id_to_token(at)), at) for at in dict.fromkeys((begin, end)) if at is not None]
+        names = {index: token for token, index in used}
+        frame = ([names[begin]] if begin is not None else []) + ["$A"] + ([names[end]] if end is not None else [])
+        self._tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=used)
 
     def encode(self, texts: Sequence[EncoderText], max_length: int) -> list[Tokens]:
         """Tokenise texts, cut to `max_length` tokens with the special tokens kept.
@@ -101,101 +93,94 @@ class TextTokenizer:
             encodings = self._tokenizer.encode_batch_fast([text.text for text in texts])
         finally:
             self._tokenizer.no_truncation()
-        prefixes = {} if self._keep_prefix else self._prefix_lengths({text.prefix for text in texts})
+        skips: dict[str, int] = {}
+        if not self._pool_prefix:
+            skips = {prefix: self._prefix_length(prefix) for prefix in {text.prefix for text in texts}}
         found = []
         for text, encoding in zip(texts, encodings, strict=True):
-            ids, skip = encoding.ids, prefixes.get(text.prefix, 0)
+            ids, skip = encoding.ids, skips.get(text.prefix, 0)
             if skip >= len(ids):
                 raise InputError(
-                    f"the instruction takes all {max_length} tokens, so nothing of the text is left: shorten it or "
-                    f"raise --max-length. It begins: {text.prefix[:80]!r}"
+                    f"the instruction fills all {max_length} tokens, so that nothing of the text is left: "
+                    f"shorten it or raise --max-length. It begins: {text.prefix[:80]!r}"
                 )
-            if (
-                self._end is not None and ids[-1] != self._end[1]
-            ):  # last-token pooling would take a wrong token
-                raise InstrerankError(
-                    f"a text does not end with the end token {self._end[0]!r}: {encoding.tokens}"
-                )
+            if self._end not in (
+                None,
+                ids[-1],
+            ):  # last-token pooling would take a wrong token, and say nothing
+                raise InstrerankError(f"a text ends with the token {encoding.tokens[-1]!r}, not with the end token")
             found.append(Tokens(ids, skip, bool(encoding.overflowing)))
         return found
 
-    def _prefix_lengths(self, prefixes: set[str]) -> dict[str, int]:
-        """Tokens of each prefix alone, less the end token that it has only then (INSTRUCTOR's rule)."""
-        bare = self._tokenizer.encode("", add_special_tokens=True).ids
-        first = self._tokenizer.encode("text").ids[0]
-        closing = len(bare) - (bare[:1] == [first])
-        return {
-            prefix: len(self._tokenizer.encode(prefix).ids) - closing if prefix else 0 for prefix in prefixes
-        }
+    def _prefix_length(self, prefix: str) -> int:
+        """Tokens of the prefix alone, less the end token that it has only then (INSTRUCTOR's rule)."""
+        if not prefix:
+            return 0
+        ids = self._tokenizer.encode(prefix).ids
+        return len(ids) - (ids[-1] in self._special)
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens that start `stride` tokens apart.
+        """Cut a text into pieces of at most `size` tokens, special tokens not counted.
 
-        The pieces are substrings of `text`, cut between tokens; the last one reaches its end.
+        A piece starts `stride` tokens after the one before, both ends moved back to the start of a word (only
+        a word longer than a piece is cut). The pieces are substrings of `text`; nothing of it is left out.
 
         Raises:
-            InputError: size or stride below 1, or a stride that would leave text out.
+            InputError: a stride that would leave text out, or below 1.
         """
         if not 1 <= stride <= size:
-            raise InputError(f"windows of {size} tokens with stride {stride}: need 1 <= stride <= size")
-        spans = [
-            span
-            for span in self._tokenizer.encode(text, add_special_tokens=False).offsets
-            if span[1] > span[0]
-        ]
-        if len(spans) <= size:
-            return [text]
-        starts = range(0, len(spans) - size + stride, stride)
-        return [text[spans[at][0] : spans[min(at + size, len(spans)) - 1][1]] for at in starts]
+            raise InputError(f"windows of {size} tokens every {stride} tokens: need 1 <= stride <= size")
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        words, spans = encoding.word_ids, encoding.offsets
+
+        def word_start(at: int, after: int) -> int:
+            start = at
+            while start > after and words[start] == words[start - 1]:
+                start -= 1
+            return start if start > after else at
+
+        pieces, start = [], 0
+        while len(spans) - start > size:
+            end = word_start(start + size, start)
+            pieces.append(text[spans[start][0] : spans[end - 1][1]])
+            start = word_start(start + stride, start)
+        pieces.append(text[spans[start][0] : spans[-1][1]] if pieces else text)
+        return pieces
 
 
-def load_tokenizer(
-    folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False
-) -> TextTokenizer:
+def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False) -> TextTokenizer:
     """Load `tokenizer.json` as published; where a folder has none, through transformers.
 
     Raises:
-        InputError: no tokenizer in the folder, or one that cannot be read.
+        InputError: no tokenizer in the folder, or one that cannot be read or does not fit the profile.
     """
     import tokenizers
 
-    settings = _read_json(folder / "tokenizer_config.json")
-    specials = {
-        short: token if isinstance(token, str) else token["content"]
-        for short in ("bos", "eos")
-        if (token := settings.get(f"{short}_token"))
-    }
-    path = folder / "tokenizer.json"
+    settings = read_json(folder / "tokenizer_config.json")
+    tokens: dict[str, Any] = {name: settings.get(f"{name}_token") for name in ("bos", "eos")}
     try:
-        if path.is_file():
-            tokenizer = tokenizers.Tokenizer.from_file(str(path))
-            _apply_case(tokenizer, settings)
+        if (folder / "tokenizer.json").is_file():
+            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+            _follow_settings(tokenizer, settings)
         else:
             from transformers import AutoTokenizer
 
             wrapped = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
             tokenizer = wrapped.backend_tokenizer
-            specials |= {k: v for k in ("bos", "eos") if (v := getattr(wrapped, f"{k}_token"))}
-    except Exception as error:  # tokenizers raises bare Exception, transformers whatever its parsers raise
+            tokens = {"bos": wrapped.bos_token, "eos": wrapped.eos_token}
+    except Exception as error:  # tokenizers raises bare Exceptions, transformers whatever its parsers raise
         raise InputError(f"no usable tokenizer in {folder}: {error}") from error
-    return TextTokenizer(tokenizer, profile, specials)
+    names = {name: token["content"] if isinstance(token, dict) else token for name, token in tokens.items()}
+    return TextTokenizer(tokenizer, profile, {name: token for name, token in names.items() if token})
 
 
-def _apply_case(tokenizer: tokenizers.Tokenizer, settings: dict[str, object]) -> None:
+def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
     """Let `tokenizer_config.json` overrule a BERT normaliser, as transformers does."""
     from tokenizers.normalizers import BertNormalizer
 
-    if not isinstance(tokenizer.normalizer, BertNormalizer):
-        return
-    names = {
-        "do_lower_case": "lowercase",
-        "strip_accents": "strip_accents",
-        "tokenize_chinese_chars": "handle_chinese_chars",
-    }
-    for key, attribute in names.items():
-        if key in settings and getattr(tokenizer.normalizer, attribute) != settings[key]:
-            setattr(tokenizer.normalizer, attribute, settings[key])
-
-
-def _read_json(path: Path) -> dict[str, object]:
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+    normalizer = tokenizer.normalizer
+    if isinstance(normalizer, BertNormalizer):
+        normalizer.lowercase = settings.get("do_lower_case", normalizer.lowercase)
+        normalizer.strip_accents = settings.get("strip_accents", normalizer.strip_accents)
+        normalizer.handle_chinese_chars = settings.get("tokenize_chinese_chars", normalizer.handle_chinese_chars)
+        tokenizer.normalizer = normalizer

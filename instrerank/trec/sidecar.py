@@ -59,7 +59,7 @@ def write_sidecar(
         "tag": tag,
         "platform": {
             "hardware": {"cpu": {"model": _cpu_model(), "cores": os.cpu_count()}},
-            "operating system": platform.platform(),
+            "operating system": f"{platform.system()} {platform.machine()}",
             "software": {"python": platform.python_version(), "libraries": {"python": _versions()}},
         },
         "research goal": {"evaluation": {"score ties": "score, then docid, descending (trec_eval)"}},

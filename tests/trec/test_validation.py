@@ -1,0 +1,69 @@
+import pytest
+
+from instrerank.trec.validation import check_files
+
+RUN = "1 Q0 a 1 2.0 t\n1 Q0 b 2 1.0 t\n"
+
+
+def found(tmp_path, **files):
+    """Return, file by file, the problems that `check` would print."""
+    paths = []
+    for name, text in files.items():
+        paths.append(tmp_path / name)
+        paths[-1].write_text(text)
+    return [
+        [file.problems.describe(problem).removeprefix(f"{tmp_path}/") for problem in file.problems.found]
+        for file in check_files(paths)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (RUN, "run"),
+        ("1\ta\t1\n", "run"),
+        ("1 0 a 2\n", "qrels"),
+        ("1\thow do tides form\n", "topics"),
+        ("4\twhat is 5 6\n", "topics"),
+        ('{"qid": "1", "text": "a"}\n', "topics"),
+    ],
+)
+def test_the_kind_is_told_by_the_first_line(tmp_path, text, kind):
+    (tmp_path / "f").write_text(text)
+    assert check_files([tmp_path / "f"])[0].kind == kind
+
+
+def test_sound_files_have_no_problem(tmp_path):
+    assert found(tmp_path, run=RUN, qrels="1 0 a 1\n", topics="1\ttides\n") == [[], [], []]
+
+
+def test_unknown_and_missing_qids(tmp_path):
+    run, _, _ = found(tmp_path, run=RUN + "9 Q0 a 1 1 t\n", topics="1\ttides\n2\tbread\n", qrels="1 0 a 1\n")
+    assert run == [
+        f"run:3: unknown qid 9: not in {tmp_path}/topics",
+        "run: warning: no row for 1 topics qids: 2",
+        f"run:3: warning: unknown qid 9: not in {tmp_path}/qrels",
+    ]
+
+
+def test_nothing_in_common(tmp_path):
+    assert "no topic in common" in found(tmp_path, run=RUN, topics="7\ttides\n")[0][0]
+
+
+def test_ranks_against_scores_and_mixed_tags_are_warnings(tmp_path):
+    (run,) = found(tmp_path, run="1 Q0 a 1 1.0 t\n1 Q0 b 2 1.0 u\n")
+    assert run == [
+        "run:2: warning: tag 'u' differs from 't' before",
+        "run:1: warning: topic 1: the rank column is not trec_eval's order (score, then docid, descending)",
+    ]
+
+
+def test_topics_without_relevant_documents(tmp_path):
+    assert found(tmp_path, qrels="1 0 a 0\n") == [["qrels:1: warning: topic 1 has no relevant document"]]
+
+
+def test_unreadable_files_are_a_problem_among_others(tmp_path):
+    (tmp_path / "latin").write_bytes("1\tcafé\n".encode("latin-1"))
+    unreadable, sound = check_files([tmp_path / "latin", tmp_path / "none"])
+    assert "not UTF-8" in unreadable.problems.found[0].message
+    assert "cannot read" in sound.problems.found[0].message
