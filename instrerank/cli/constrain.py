@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from instrerank.cli.inputs import add_passage_arguments, open_passages_of
 from instrerank.errors import InputError, InstrerankError
 
 EPILOG = """examples:
@@ -22,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
     parser.add_argument("--qrels", required=True, help="qrels file, irds:ID or pocket")
-    passages = parser.add_mutually_exclusive_group(required=True)
-    passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
-    passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt name")
+    add_passage_arguments(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the files")
     parser.add_argument("--seed", type=int, default=1, help="draws the rules and their wording (default 1)")
     parser.add_argument("--instructions", metavar="FILE", help="instructions to narrow; other topics get a plain one")
@@ -47,7 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the files, read them back and check every label again."""
-    from instrerank.cli.rerank import _open_passages
     from instrerank.collections import load_instructions, load_qrels, load_topics
     from instrerank.files import read_lines, whole_file
     from instrerank.perturbations.constraints import changed_qrels, constrain, verify
@@ -61,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
         topics = [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
     qrels = load_qrels(arguments.qrels)
     judged = dict.fromkeys(docid for topic in topics for docid, grade in qrels.get(topic.qid, {}).items() if grade > 0)
-    texts = {docid: text for docid, text in _open_passages(arguments).lookup(judged).items() if text.strip()}
+    texts = {docid: text for docid, text in open_passages_of(arguments).lookup(judged).items() if text.strip()}
     constraints, without = constrain(
         topics,
         qrels,
