@@ -8,6 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instrerank.cli.inputs import (
+    add_encoder_arguments,
+    add_passage_arguments,
+    load_encoder_of,
+    open_passages_of,
+    positive,
+)
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,15 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
     parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
-    passages = parser.add_mutually_exclusive_group(required=True)
-    passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
-    passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt name")
+    add_passage_arguments(parser)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
     parser.add_argument("--output", required=True, type=Path, help="the run to write")
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
     instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
-    parser.add_argument("--hits", type=_positive, default=100, help="depth of reranking (default 100)")
+    parser.add_argument("--hits", type=positive, default=100, help="depth of reranking (default 100)")
     parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
     parser.add_argument(
         "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
@@ -48,17 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="candidates without text, topics without candidates: refuse, or rank last, leave out, and count",
     )
-    model = parser.add_argument_group("how the encoder is loaded (its profile knows; these overrule it)")
-    model.add_argument("--adapter", help="LoRA adapter: a folder or an id")
-    model.add_argument("--pooling", help="mean, cls, last, …: needed for a model that no profile knows")
-    model.add_argument("--query-template", metavar="T", help="literal, with {q} and {i}: 'query: {q} {i}'")
-    model.add_argument("--passage-template", metavar="T", help="literal, with {d}: 'passage: {d}'")
-    model.add_argument("--max-length", metavar="N", type=_positive, help="tokens, special ones included")
-    model.add_argument("--device", default="auto", help="auto, cpu, cuda:0 (default auto)")
-    model.add_argument("--dtype", default="float32", help="float32 (default), bfloat16, float16, auto")
-    model.add_argument("--batch-tokens", metavar="N", type=_positive, help="tokens in a batch")
-    model.add_argument("--revision", help="revision of a Hugging Face id")
-    model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
+    add_encoder_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -77,10 +72,10 @@ def run(arguments: argparse.Namespace) -> None:
     check_tag(tag)
     first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
     topics = _with_instructions(load_topics(arguments.topics), arguments)
-    texts = _open_passages(arguments).lookup(candidate_docids(first_stage, arguments.hits))
+    texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, arguments.hits))
     candidates, counts = select_candidates(first_stage, topics, texts, hits=arguments.hits, missing=arguments.missing)
     read = time.perf_counter()
-    encoder = _load_encoder(arguments)
+    encoder = load_encoder_of(arguments)
     loaded = time.perf_counter()
     reranked, encoding = rerank(candidates, texts, encoder, tag=tag, fusion=fusion, progress=sys.stderr.isatty())
     write_run(arguments.output, reranked, arguments.output_format)
@@ -146,27 +141,6 @@ def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> li
     return [topic._replace(instruction=instructions[topic.qid]) for topic in topics]
 
 
-def _open_passages(arguments: argparse.Namespace) -> Any:
-    if arguments.corpus:
-        from instrerank.collections import open_passages
-
-        return open_passages(arguments.corpus)
-    from instrerank.anserini import IndexPassages
-
-    return IndexPassages(arguments.index)
-
-
-def _load_encoder(arguments: argparse.Namespace) -> Encoder:
-    from instrerank.encoders import load_encoder
-
-    names = (
-        *("adapter", "pooling", "query_template", "passage_template", "max_length", "device", "dtype"),
-        *("batch_tokens", "revision", "trust_remote_code"),
-    )
-    given = {name: getattr(arguments, name) for name in names}
-    return load_encoder(arguments.encoder, **{name: value for name, value in given.items() if value is not None})
-
-
 def _describe(encoder: Encoder) -> dict[str, Any]:
     """Return what decides an encoder's vectors."""
     import dataclasses
@@ -179,10 +153,3 @@ def _describe(encoder: Encoder) -> dict[str, Any]:
         "device": encoder.device,
         "profile": profile,
     }
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: it is at least 1")
-    return number
