@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     from instrerank.collections import PassageSource
-    from instrerank.encoders import Encoder
+    from instrerank.encoders import Encoder, PairScorer
+
+_FOR_ANY_MODEL = ("adapter", "max_length", "device", "dtype", "batch_tokens", "revision", "trust_remote_code")
+_FOR_BIENCODERS = ("pooling", "query_template", "passage_template")
 
 
 def add_passage_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,15 +49,30 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
-    """Load the encoder that --encoder names, as the other flags say."""
+    """Load the bi-encoder that --encoder names, as the other flags say."""
     from instrerank.encoders import load_encoder
 
-    names = (
-        *("adapter", "pooling", "query_template", "passage_template", "max_length", "device", "dtype"),
-        *("batch_tokens", "revision", "trust_remote_code"),
-    )
-    given = {name: getattr(arguments, name) for name in names}
-    return load_encoder(arguments.encoder, **{name: value for name, value in given.items() if value is not None})
+    return load_encoder(arguments.encoder, **_given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS))
+
+
+def load_pair_scorer_of(arguments: argparse.Namespace) -> PairScorer:
+    """Load the cross-encoder or pointwise LLM that --encoder and --encoder-kind name.
+
+    Raises:
+        InputError: a flag was given that only bi-encoders have.
+    """
+    from instrerank.encoders import load_pair_scorer
+
+    useless = _given(arguments, *_FOR_BIENCODERS)
+    if useless:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
+        raise InputError(f"{flags}: for bi-encoders only; --encoder-kind {arguments.encoder_kind} has no use for it")
+    return load_pair_scorer(arguments.encoder, arguments.encoder_kind, **_given(arguments, *_FOR_ANY_MODEL))
+
+
+def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the flags that were given, so that the loader's own defaults hold for the others."""
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 
 def positive(text: str) -> int:

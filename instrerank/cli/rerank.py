@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -12,13 +13,15 @@ from instrerank.cli.inputs import (
     add_encoder_arguments,
     add_passage_arguments,
     load_encoder_of,
+    load_pair_scorer_of,
     open_passages_of,
     positive,
 )
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
-    from instrerank.encoders import Encoder
+    from instrerank.encoders import Encoder, PairScorer
+    from instrerank.reranking import Windows
     from instrerank.trec import Topic
 
 EPILOG = """examples:
@@ -35,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
     add_passage_arguments(parser)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
+    parser.add_argument(
+        "--encoder-kind",
+        choices=("biencoder", "crossencoder", "pointwise-llm"),
+        default="biencoder",
+        help="baselines that read query and passage together: a cross-encoder, FollowIR-7B and the like",
+    )
     parser.add_argument("--output", required=True, type=Path, help="the run to write")
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
@@ -45,6 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
     )
     parser.add_argument("--rrf.k", dest="rrf_k", type=int, default=60, help="k of rrf (default 60)")
+    parser.add_argument(
+        "--max-passage",
+        choices=("max", "first", "mean"),
+        help="cut long passages into windows and take the best, first or mean score (default: truncate, counted)",
+    )
+    parser.add_argument(
+        "--max-passage-length", metavar="N", type=positive, help="tokens of a window (default: what the encoder reads)"
+    )
+    parser.add_argument(
+        "--max-passage-stride", metavar="N", type=positive, help="tokens between windows (default: half the length)"
+    )
     parser.add_argument("--runtag", metavar="TAG", help="tag of the run (default: the encoder's name)")
     parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec")
     parser.add_argument(
@@ -75,27 +95,31 @@ def run(arguments: argparse.Namespace) -> None:
     texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, arguments.hits))
     candidates, counts = select_candidates(first_stage, topics, texts, hits=arguments.hits, missing=arguments.missing)
     read = time.perf_counter()
-    encoder = load_encoder_of(arguments)
+    biencoder = arguments.encoder_kind == "biencoder"
+    scorer = load_encoder_of(arguments) if biencoder else load_pair_scorer_of(arguments)
+    windows = _windows(arguments, scorer)
     loaded = time.perf_counter()
-    reranked, encoding = rerank(candidates, texts, encoder, tag=tag, fusion=fusion, progress=sys.stderr.isatty())
+    progress = sys.stderr.isatty()
+    reranked, scores = rerank(candidates, texts, scorer, tag=tag, fusion=fusion, windows=windows, progress=progress)
     write_run(arguments.output, reranked, arguments.output_format)
     ended = time.perf_counter()
 
-    tied = sum(count_tied(ranking[: arguments.hits]) for ranking in reranked.rankings.values())
+    retrieval = [
+        {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
+        {
+            "name": "reranker",
+            "reranks": "first stage",
+            "hits": arguments.hits,
+            "fusion": dataclasses.asdict(fusion),
+            "windows": dataclasses.asdict(windows) if windows else "none",
+            "missing": arguments.missing,
+            "encoder": {"kind": arguments.encoder_kind, **_describe(scorer)},
+        },
+    ]
     write_sidecar(
         arguments.output,
         tag=tag,
-        retrieval=[
-            {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
-            {
-                "name": "reranker",
-                "reranks": "first stage",
-                "hits": arguments.hits,
-                "fusion": {"method": fusion.method, "alpha": fusion.alpha, "rrf.k": fusion.rrf_k},
-                "missing": arguments.missing,
-                "encoder": _describe(encoder),
-            },
-        ],
+        retrieval=retrieval,
         data={
             "topics": described_source(arguments.topics),
             "passages": described_source(arguments.corpus or arguments.index),
@@ -108,19 +132,26 @@ def run(arguments: argparse.Namespace) -> None:
             "candidates": counts.candidates,
             "candidates without text": counts.missing_texts,
             "below depth": counts.below_depth,
-            "distinct passages encoded": encoding.passages_encoded,
-            "passages truncated": len(encoding.passages_truncated),
-            "queries truncated": encoding.queries_truncated,
-            "candidates with tied scores": tied,
+            "distinct passages": scores.passages,
+            "windows": scores.pieces,
+            "passages truncated": len(scores.passages_truncated),
+            "queries truncated": scores.queries_truncated,
+            "pairs truncated": scores.pairs_truncated,
+            "candidates with tied scores": sum(
+                count_tied(ranking[: arguments.hits]) for ranking in reranked.rankings.values()
+            ),
         },
         seconds={"read": read - started, "load encoder": loaded - read, "rerank": ended - loaded},
     )
-    notes = [f"{counts.queries} topics, {encoding.passages_encoded} distinct passages"]
-    notes += [f"{len(encoding.passages_truncated)} passages truncated"] if encoding.passages_truncated else []
-    notes += [f"{len(encoding.queries_truncated)} queries truncated"] if encoding.queries_truncated else []
-    notes += [f"{counts.missing_texts} candidates without text ranked last"] if counts.missing_texts else []
-    absent = counts.topics_without_candidates
-    notes += [f"{len(absent)} topics without candidates left out"] if absent else []
+    notes = [f"{counts.queries} topics", f"{scores.passages} distinct passages"]
+    for number, what in (
+        (len(scores.passages_truncated), "passages truncated"),
+        (len(scores.queries_truncated), "queries truncated"),
+        (scores.pairs_truncated, "pairs truncated"),
+        (counts.missing_texts, "candidates without text ranked last"),
+        (len(counts.topics_without_candidates), "topics without candidates left out"),
+    ):
+        notes += [f"{number} {what}"] if number else []
     print(f"{arguments.output}: {', '.join(notes)}", file=sys.stderr)
 
 
@@ -141,15 +172,22 @@ def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> li
     return [topic._replace(instruction=instructions[topic.qid]) for topic in topics]
 
 
-def _describe(encoder: Encoder) -> dict[str, Any]:
-    """Return what decides an encoder's vectors."""
-    import dataclasses
+def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer) -> Windows | None:
+    from instrerank.reranking import Windows
 
-    profile = {name: value for name, value in dataclasses.asdict(encoder.profile).items() if value is not None}
-    return {
-        "name": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "dtype": encoder.dtype,
-        "device": encoder.device,
-        "profile": profile,
-    }
+    if arguments.max_passage is None:
+        if arguments.max_passage_length or arguments.max_passage_stride:
+            raise InputError("--max-passage-length and --max-passage-stride need --max-passage max, first or mean")
+        return None
+    length = arguments.max_passage_length or scorer.window_length
+    return Windows(length, arguments.max_passage_stride or max(1, length // 2), arguments.max_passage)
+
+
+def _describe(scorer: Encoder | PairScorer) -> dict[str, Any]:
+    """Return what decides a model's scores."""
+    described = {name: getattr(scorer, name) for name in ("name", "fingerprint", "dtype", "device")}
+    profile = getattr(scorer, "profile", None)
+    if profile is None:
+        return {**described, "max_length": getattr(scorer, "max_length", None)}
+    fields = dataclasses.asdict(profile)
+    return {**described, "profile": {name: value for name, value in fields.items() if value is not None}}

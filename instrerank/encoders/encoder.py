@@ -124,8 +124,15 @@ class Encoder:
         built = [passage_text(self.profile, text) for text in texts]
         return self._encode(built, self.profile.max_passage_length, "passages", progress)
 
+    @property
+    def window_length(self) -> int:
+        """Tokens of a passage that fit beside its template and the special tokens."""
+        shortest = "a"
+        framed = self.tokenizer.encode([passage_text(self.profile, shortest)], self.profile.max_passage_length)[0]
+        return self.profile.max_passage_length - len(framed.ids) + 1
+
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens (see `TextTokenizer.windows`)."""
+        """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
         return self.tokenizer.windows(text, size, stride)
 
     def _encode(self, texts: Sequence[EncoderText], max_length: int, unit: str, progress: bool) -> Encoded:

@@ -17,7 +17,7 @@ from instrerank.encoders.locate import locate, position_limit, read_json
 from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.prompts import Prompt, match_prompt, prompt_parts
 from instrerank.encoders.tensors import fingerprint
-from instrerank.encoders.tokenizing import read_tokenizer
+from instrerank.encoders.tokenizing import read_tokenizer, windows
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
@@ -97,6 +97,15 @@ class PairScorer(ABC):
                 bar.update(len(batch))
         row = {pair: at for at, pair in enumerate(distinct)}
         return scores[[row[pair] for pair in pairs]]
+
+    @property
+    def window_length(self) -> int:
+        """Tokens of a passage that leave as many for the query, its instruction and the prompt."""
+        return self.max_length // 2
+
+    def windows(self, text: str, size: int, stride: int) -> list[str]:
+        """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
+        return windows(self._tokenizer, text, size, stride)
 
     def _padded(self, batch: Sequence[PairTokens], *, left: bool) -> dict[str, torch.Tensor]:
         """Return `input_ids`, `attention_mask` and segments (`token_type_ids`) of a batch, [n, longest]."""

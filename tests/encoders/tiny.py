@@ -23,7 +23,12 @@ SENTENCES = [
     "A query of a few words; an unusually long, meandering, quite unbelievable sentence without any end?",
 ]
 
-QUERIES = ["why does copper turn green", "Who built the first telescope?", "tides", "why does bread rise when it bakes"]
+QUERIES = [
+    "why does copper turn green",
+    "Who built the first telescope?",
+    "tides",
+    "why does bread rise when it bakes",
+]
 INSTRUCTIONS = [
     "Only passages that explain the cause are relevant.",
     "",
