@@ -2,6 +2,7 @@
 
 from instrerank.encoders.encoder import Encoded, Encoder
 from instrerank.encoders.loading import load_encoder
+from instrerank.encoders.pointwise import PairScorer, load_pair_scorer
 from instrerank.encoders.profiles import EncoderProfile
 
-__all__ = ["Encoded", "Encoder", "EncoderProfile", "load_encoder"]
+__all__ = ["Encoded", "Encoder", "EncoderProfile", "PairScorer", "load_encoder", "load_pair_scorer"]

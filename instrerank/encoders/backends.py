@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from instrerank.encoders.adapters import merge_adapter
+from instrerank.encoders.networks import load_network, resolve_device
 from instrerank.encoders.packed import PACKED_DTYPES, PackedBert, packs
 from instrerank.encoders.profiles import EncoderProfile
-from instrerank.encoders.tensors import bin_hint
 from instrerank.encoders.weights import network_weights
-from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -79,97 +78,31 @@ def choose_backend(
     if dtype not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
     place = resolve_device(device)
-    if dtype == "auto":
-        dtype = automatic_dtype(place)
     if profile.remote_code and not trust_remote_code:
         raise InputError(
             f"{profile.family} models run only with the code of their own repository. If you trust it, say "
             "so: trust_remote_code=True (--trust-remote-code)"
         )
-    if place == "cpu" and dtype in PACKED_DTYPES and packs(config):
+    if place == "cpu" and dtype in (*PACKED_DTYPES, "auto") and packs(config):
         if adapter is None:
-            return PackedBert(config, network_weights(folder, allow_bin=allow_bin), dtype)
-        model = load_transformer(folder, config, "float32", place, trust_remote_code=False, allow_bin=allow_bin)
-        return PackedBert(config, merge_adapter(model, adapter, allow_bin=allow_bin).state_dict(), dtype)
-    if dtype == "int8":
-        raise InputError(f"int8 is not available for {config.get('model_type')} networks: choose another --dtype")
-    model = load_transformer(folder, config, dtype, place, trust_remote_code=trust_remote_code, allow_bin=allow_bin)
-    if adapter is not None:
-        model = merge_adapter(model, adapter, allow_bin=allow_bin)
+            weights = network_weights(folder, allow_bin=allow_bin)
+        else:
+            merged = load_network(
+                folder, "AutoModel", dtype="float32", device=place, adapter=adapter, allow_bin=allow_bin
+            )
+            weights = merged.state_dict()
+        return PackedBert(config, weights, "float32" if dtype == "auto" else dtype)
+    model = load_network(
+        folder,
+        # T5's AutoModel has a decoder too
+        "T5EncoderModel" if config.get("model_type") == "t5" else "AutoModel",
+        dtype=dtype,
+        device=place,
+        adapter=adapter,
+        trust_remote_code=trust_remote_code,
+        allow_bin=allow_bin,
+    )
     return TransformersBackend(model, bidirectional=profile.bidirectional)
-
-
-def resolve_device(device: str) -> str:
-    """Return the torch device that `device` stands for.
-
-    Raises:
-        InputError: not the name of a device.
-        MissingPrerequisiteError: a device this machine does not have.
-    """
-    import torch
-
-    if device == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {device!r}: choose auto, cpu, cuda or cuda:N") from error
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise MissingPrerequisiteError(
-            f"no device {device}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices. "
-            "Use --device cpu or auto"
-        )
-    return f"cuda:{found.index or 0}" if found.type == "cuda" else str(found)
-
-
-def automatic_dtype(device: str) -> str:
-    """Return the precision that "auto" stands for: bfloat16 on a GPU that has it, else float32."""
-    import torch
-
-    return "bfloat16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
-
-
-def load_transformer(
-    folder: Path, config: dict[str, Any], dtype: str, device: str, *, trust_remote_code: bool, allow_bin: bool
-) -> torch.nn.Module:
-    """Load a network without its language-model head through transformers, ready for inference.
-
-    Raises:
-        InputError: the weights are missing, corrupt, or not those of this architecture.
-    """
-    import torch
-    import transformers
-
-    # T5's AutoModel has a decoder too
-    auto = transformers.T5EncoderModel if config.get("model_type") == "t5" else transformers.AutoModel
-    bars = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        model, info = auto.from_pretrained(
-            str(folder),
-            dtype=getattr(torch, dtype),
-            use_safetensors=None if allow_bin else True,
-            trust_remote_code=trust_remote_code,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:  # corrupt files raise whatever their parsers raise
-        raise InputError(
-            f"cannot load the network in {folder}: {error}{bin_hint(folder, allow_bin=allow_bin)}"
-        ) from error
-    finally:
-        if bars:
-            transformers.utils.logging.enable_progress_bar()
-    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
-    if missing:
-        raise InputError(
-            f"the weights in {folder} lack {len(missing)} parameters of a {config.get('model_type')} network "
-            f"({', '.join(missing[:3])}, …): they would stay random"
-        )
-    if hasattr(model.config, "use_cache"):
-        model.config.use_cache = False
-    network: torch.nn.Module = model.eval().to(device)
-    return network
 
 
 class TransformersBackend:

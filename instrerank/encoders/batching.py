@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from instrerank.encoders.tokenizing import Tokens
 from instrerank.errors import InstrerankError
 
 if TYPE_CHECKING:
     import torch
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def length_sorted_batches(texts: Sequence[str], tokens: Sequence[Tokens], budget: int) -> list[list[int]]:
+def length_sorted_batches(texts: Sequence[str], lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Group texts of like length, longest first, so that a padded batch stays within `budget` tokens.
 
     A text longer than the budget is a batch of its own. Ties in length go by the text, so that batches, and
@@ -23,10 +23,10 @@ def length_sorted_batches(texts: Sequence[str], tokens: Sequence[Tokens], budget
     """
     batches: list[list[int]] = []
     width = 0
-    for at in sorted(range(len(texts)), key=lambda index: (-len(tokens[index].ids), texts[index])):
+    for at in sorted(range(len(texts)), key=lambda index: (-lengths[index], texts[index])):
         if not batches or (len(batches[-1]) + 1) * width > budget:
             batches.append([])
-            width = len(tokens[at].ids)
+            width = lengths[at]
         batches[-1].append(at)
     return batches
 
@@ -54,8 +54,8 @@ def run_batches(
             torch.set_num_threads(before)
 
 
-def run_halving(run: Callable[[list[list[int]]], torch.Tensor], token_ids: list[list[int]]) -> torch.Tensor:
-    """Run a batch; where the device's memory is too small for it, its halves.
+def run_halving(run: Callable[[Sequence[Item]], torch.Tensor], batch: Sequence[Item]) -> torch.Tensor:
+    """Run a batch; where the device's memory is too small for it, its halves, and join what they give.
 
     Raises:
         InstrerankError: a single text does not fit.
@@ -63,14 +63,14 @@ def run_halving(run: Callable[[list[list[int]]], torch.Tensor], token_ids: list[
     import torch
 
     try:
-        return run(token_ids)
+        return run(batch)
     except torch.OutOfMemoryError as error:
-        if len(token_ids) == 1:
+        if len(batch) == 1:
             raise InstrerankError(
-                f"a text of {len(token_ids[0])} tokens does not fit into the device's memory: lower "
-                "--max-length, or use --dtype bfloat16 or --device cpu"
+                "a single text does not fit into the device's memory beside the network: lower --max-length, or use "
+                "--dtype bfloat16 or --device cpu"
             ) from error
     # outside the handler: the traceback there holds on to the batch's memory
     torch.cuda.empty_cache()
-    middle = len(token_ids) // 2
-    return torch.cat([run_halving(run, part) for part in (token_ids[:middle], token_ids[middle:])])
+    middle = len(batch) // 2
+    return torch.cat([run_halving(run, part) for part in (batch[:middle], batch[middle:])])

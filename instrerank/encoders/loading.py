@@ -10,13 +10,12 @@ from instrerank.encoders.backends import choose_backend
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families import match_family
 from instrerank.encoders.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
-from instrerank.encoders.locate import locate, read_json
+from instrerank.encoders.locate import locate, position_limit, read_json
 from instrerank.encoders.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
+from instrerank.encoders.store import StorePrecision
 from instrerank.encoders.tensors import fingerprint
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError
-
-_ROBERTAS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
 
 
 def load_encoder(
@@ -31,6 +30,8 @@ def load_encoder(
     device: str = "auto",
     dtype: str = "float32",
     batch_tokens: int | None = None,
+    store: str | Path | None = None,
+    store_precision: StorePrecision = "float32",
     revision: str | None = None,
     trust_remote_code: bool = False,
     allow_bin: bool = False,
@@ -52,6 +53,8 @@ def load_encoder(
         device: "auto", "cpu", "cuda", "cuda:1", ….
         dtype: "float32", "bfloat16", "float16", "int8" or "auto" (see `choose_backend`).
         batch_tokens: token budget of one batch; the backend's own when None.
+        store: folder of an embedding store: passages found there are not encoded again, new ones are added.
+        store_precision: of the vectors there, "float32" or "float16"; each is a store of its own.
         revision: of the hub's repository.
         trust_remote_code: run code from the model's folder.
         allow_bin: read `.bin` weights (restricted unpickling, no code) where there is no safetensors file.
@@ -65,7 +68,7 @@ def load_encoder(
     config = read_json(layout.network / "config.json")
     if "model_type" not in config:
         raise InputError(f"{folder} holds no Hugging Face model: no config.json there names a model_type")
-    limit = _positions(config)
+    limit = position_limit(config)
     profile = _profile(str(adapter or name_or_path), folder, lora, layout, config, pooling, limit)
     given: dict[str, Any] = {
         "pooling": pooling,
@@ -112,6 +115,8 @@ def load_encoder(
         dense=dense,
         fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr(decisive)),
         batch_tokens=batch_tokens,
+        store=store,
+        store_precision=store_precision,
     )
 
 
@@ -162,13 +167,3 @@ def _profile(
             "{instruction}' and --passage-template 'passage: {passage}'; --max-length where it is not 512"
         )
     return EncoderProfile("given by flags", cast(PoolingMode, pooling), source="flags")
-
-
-def _positions(config: dict[str, Any]) -> int | None:
-    """Tokens the network has positions for; None where positions are relative (T5)."""
-    positions = config.get("max_position_embeddings")
-    if not positions:
-        return None
-    # RoBERTa's positions begin behind the index of the padding token
-    offset = config.get("pad_token_id", 1) + 1 if config["model_type"] in _ROBERTAS else 0
-    return int(positions) - offset

@@ -11,6 +11,7 @@ from typing import Any
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_ROBERTAS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # the hub's `*` crosses folders
 
 
@@ -72,3 +73,13 @@ def read_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} is not a JSON object: {error}") from error
+
+
+def position_limit(config: dict[str, Any]) -> int | None:
+    """Tokens the network has positions for; None where positions are relative (T5)."""
+    positions = config.get("max_position_embeddings")
+    if not positions:
+        return None
+    # RoBERTa's positions begin behind the index of the padding token
+    offset = config.get("pad_token_id", 1) + 1 if config["model_type"] in _ROBERTAS else 0
+    return int(positions) - offset

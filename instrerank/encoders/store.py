@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from instrerank.files import whole_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+StorePrecision = Literal["float32", "float16"]
 
 _FORMAT = 1
 _MARK = "instrerank-store.json"
@@ -51,7 +53,7 @@ class StoreKey:
     template: str
     max_length: int
     dtype: str
-    precision: Literal["float32", "float16"] = "float32"
+    precision: StorePrecision = "float32"
 
     def digest(self) -> str:
         """Return 32 hex digits that differ between keys."""
@@ -115,8 +117,7 @@ class EmbeddingStore:
         result = _empty(len(at), self.dimension)
         for shard in np.unique(shards[at]):
             here = shards[at] == shard
-            for target, source in zip(result, self._parts[shard][1], strict=True):
-                target[here] = source[rows[at[here]]]
+            put_rows(result, here, [field[rows[at[here]]] for field in self._parts[shard][1]])
         return found, result
 
     def add(self, texts: Sequence[str], stored: Stored) -> Stored:
@@ -189,14 +190,19 @@ def _check_format(folder: Path) -> None:
     mark = folder / _MARK
     try:
         if not mark.is_file():
-            if folder.exists() and any(folder.iterdir()):
+            # another process may be making the same store at this moment: its mark is the first file with a name
+            if (
+                folder.exists()
+                and any(not path.name.startswith(".") for path in folder.iterdir())
+                and not mark.is_file()
+            ):
                 raise InputError(f"{folder} is not empty and no embedding store: give an empty folder")
             with whole_file(mark) as file:
                 json.dump({"format": _FORMAT}, file)
         found = json.loads(mark.read_text("utf-8"))["format"]
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"cannot open the embedding store {folder}: {error}") from error
     if found != _FORMAT:
         raise InputError(
@@ -220,6 +226,14 @@ def _map_shard(path: Path, dimension: int) -> tuple[NDArray[np.bytes_], Stored]:
 def _hashes(texts: Sequence[str]) -> NDArray[np.bytes_]:
     # numpy takes trailing zero bytes for padding: that is of no consequence, as all have the same length
     return np.array([hashlib.sha256(text.encode()).digest() for text in texts], "S32")
+
+
+def put_rows(
+    targets: Sequence[NDArray[Any]], rows: NDArray[np.bool_] | NDArray[np.int64], sources: Sequence[NDArray[Any]]
+) -> None:
+    """Write rows of several arrays at once: `targets[k][rows] = sources[k]` for each k."""
+    for target, source in zip(targets, sources, strict=True):
+        target[rows] = source
 
 
 def _empty(n: int, dimension: int) -> Stored:

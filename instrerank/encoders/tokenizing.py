@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,7 +37,7 @@ class TextTokenizer:
         """Check the special tokens, and add those that are missing.
 
         Args:
-            tokenizer: as published; its own padding and truncation are switched off.
+            tokenizer: as published, without padding and truncation (see `read_tokenizer`).
             profile: says which tokens must come first and last.
             specials: the model's "bos" and "eos" tokens.
 
@@ -45,8 +46,6 @@ class TextTokenizer:
         """
         self._tokenizer = tokenizer
         self._pool_prefix = profile.pool_prefix
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
         self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
         self._frame(begin, self._end)
@@ -122,8 +121,8 @@ class TextTokenizer:
     def windows(self, text: str, size: int, stride: int) -> list[str]:
         """Cut a text into pieces of at most `size` tokens, special tokens not counted.
 
-        A piece starts `stride` tokens after the one before, both ends moved back to the start of a word (only
-        a word longer than a piece is cut). The pieces are substrings of `text`; nothing of it is left out.
+        Each piece starts about `stride` tokens after the one before, and both ends lie between words (only a word
+        longer than a piece is cut). The pieces are substrings of `text`; no word of it is left out.
 
         Raises:
             InputError: a stride that would leave text out, or below 1.
@@ -132,27 +131,36 @@ class TextTokenizer:
             raise InputError(f"windows of {size} tokens every {stride} tokens: need 1 <= stride <= size")
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         words, spans = encoding.word_ids, encoding.offsets
-
-        def word_start(at: int, after: int) -> int:
-            start = at
-            while start > after and words[start] == words[start - 1]:
-                start -= 1
-            return start if start > after else at
-
+        starts = [at for at in range(1, len(words)) if words[at] != words[at - 1]]
         pieces, start = [], 0
         while len(spans) - start > size:
-            end = word_start(start + size, start)
+            inside = starts[bisect_right(starts, start) : bisect_right(starts, start + size)]
+            end = inside[-1] if inside else start + size
             pieces.append(text[spans[start][0] : spans[end - 1][1]])
-            start = word_start(start + stride, start)
+            near = [at for at in inside if at <= start + stride]
+            start = near[-1] if near else inside[0] if inside else start + stride
         pieces.append(text[spans[start][0] : spans[-1][1]] if pieces else text)
         return pieces
 
 
 def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False) -> TextTokenizer:
-    """Load `tokenizer.json` as published; where a folder has none, through transformers.
+    """Load the tokenizer in a model's folder for one profile.
 
     Raises:
         InputError: no tokenizer in the folder, or one that cannot be read or does not fit the profile.
+    """
+    tokenizer, specials = read_tokenizer(folder, trust_remote_code=trust_remote_code)
+    return TextTokenizer(tokenizer, profile, specials)
+
+
+def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[tokenizers.Tokenizer, dict[str, str]]:
+    """Read `tokenizer.json` as published; where a folder has none, let transformers convert what it has.
+
+    Returns:
+        the tokenizer, and the model's "bos" and "eos" tokens as far as it has them.
+
+    Raises:
+        InputError: no tokenizer in the folder, or one that cannot be read.
     """
     import tokenizers
 
@@ -170,8 +178,10 @@ def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: 
             tokens = {"bos": wrapped.bos_token, "eos": wrapped.eos_token}
     except Exception as error:  # tokenizers raises bare Exceptions, transformers whatever its parsers raise
         raise InputError(f"no usable tokenizer in {folder}: {error}") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     names = {name: token["content"] if isinstance(token, dict) else token for name, token in tokens.items()}
-    return TextTokenizer(tokenizer, profile, {name: token for name, token in names.items() if token})
+    return tokenizer, {name: token for name, token in names.items() if token}
 
 
 def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:

@@ -1,0 +1,100 @@
+"""Networks that transformers loads: precision, device and adapter settled, every weight in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instrerank.encoders.adapters import merge_adapter
+from instrerank.encoders.tensors import bin_hint
+from instrerank.errors import InputError, MissingPrerequisiteError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load_network(
+    folder: Path,
+    auto_class: str,
+    *,
+    dtype: str,
+    device: str,
+    adapter: Path | None = None,
+    trust_remote_code: bool = False,
+    allow_bin: bool = False,
+) -> torch.nn.Module:
+    """Load a network through transformers, ready for inference.
+
+    Args:
+        folder: where its weights and `config.json` lie.
+        auto_class: the class of transformers that loads it, such as "AutoModel".
+        dtype: "float32", "bfloat16", "float16", or "auto" (bfloat16 on a GPU that has it, else float32): named
+            always, because transformers 5 would otherwise take the checkpoint's own.
+        device: a torch device.
+        adapter: folder of a LoRA adapter to merge into the weights.
+        trust_remote_code: run code from `folder`.
+        allow_bin: read `.bin` weights (restricted unpickling) where there is no safetensors file.
+
+    Raises:
+        InputError: weights that are missing, corrupt, or not those of this architecture; no such dtype here.
+        MissingPrerequisiteError: an adapter without the package peft.
+    """
+    import torch
+    import transformers
+
+    if dtype == "auto":
+        dtype = "bfloat16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
+    if dtype not in ("float32", "bfloat16", "float16"):
+        raise InputError(f"{dtype} is not available for this network: choose float32, bfloat16, float16 or auto")
+    bars = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model, info = getattr(transformers, auto_class).from_pretrained(
+            str(folder),
+            dtype=getattr(torch, dtype),
+            use_safetensors=None if allow_bin else True,
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # corrupt files raise whatever their parsers raise
+        hint = bin_hint(folder, allow_bin=allow_bin)
+        raise InputError(f"cannot load the network in {folder}: {error}{hint}") from error
+    finally:
+        if bars:
+            transformers.utils.logging.enable_progress_bar()
+    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise InputError(
+            f"the weights in {folder} lack {len(missing)} parameters of its network ({', '.join(missing[:3])}, …), "
+            f"which would stay random: they are not those of a {type(model).__name__}"
+        )
+    if hasattr(model.config, "use_cache"):
+        model.config.use_cache = False
+    if adapter is not None:
+        model = merge_adapter(model, adapter, allow_bin=allow_bin)
+    network: torch.nn.Module = model.eval().to(device)
+    return network
+
+
+def resolve_device(device: str) -> str:
+    """Return the torch device that `device` stands for.
+
+    Raises:
+        InputError: not the name of a device.
+        MissingPrerequisiteError: a device this machine does not have.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {device!r}: choose auto, cpu, cuda or cuda:N") from error
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise MissingPrerequisiteError(
+            f"no device {device}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices. "
+            "Use --device cpu or auto"
+        )
+    return f"cuda:{found.index or 0}" if found.type == "cuda" else str(found)

@@ -1,0 +1,280 @@
+"""Rerankers that read query, instruction and passage together: language models and cross-encoders.
+
+They are baselines: a pair costs what a passage costs a bi-encoder, and nothing can be kept for the next query.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from instrerank.encoders.batching import length_sorted_batches, run_halving
+from instrerank.encoders.locate import locate, position_limit, read_json
+from instrerank.encoders.networks import load_network, resolve_device
+from instrerank.encoders.prompts import Prompt, match_prompt, prompt_parts
+from instrerank.encoders.tensors import fingerprint
+from instrerank.encoders.tokenizing import read_tokenizer
+from instrerank.errors import InputError
+
+if TYPE_CHECKING:
+    import tokenizers
+    import torch
+    from numpy.typing import NDArray
+
+Pair = tuple[str, str, str]
+"""(query, instruction or "", passage)."""
+
+
+class PairTokens(NamedTuple):
+    """Token ids of one pair, the segment each belongs to, and whether its passage was cut."""
+
+    ids: list[int]
+    segments: list[int]
+    truncated: bool
+
+
+class PairScorer(ABC):
+    """Scores passages one by one, each with its query and instruction.
+
+    Attributes:
+        name: as the user gave it.
+        dtype: precision the network runs in; scores are float32.
+        device: where it runs.
+        fingerprint: hex digest of weights, config and tokenizer, and of the prompt.
+        truncated: how many distinct pairs were cut so far.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: torch.nn.Module,
+        tokenizer: tokenizers.Tokenizer,
+        max_length: int,
+        *,
+        fingerprint: str = "",
+        batch_tokens: int | None = None,
+    ):
+        """Put the parts together.
+
+        Args:
+            name: shown to users.
+            model: a network of transformers.
+            tokenizer: as published, without padding and truncation.
+            max_length: tokens of query, instruction, passage and all that stands around them.
+            fingerprint: see the class.
+            batch_tokens: token budget of one batch, padding included.
+        """
+        parameter = next(model.parameters())
+        self.name, self.fingerprint, self.max_length, self.truncated = name, fingerprint, max_length, 0
+        self.dtype, self.device = str(parameter.dtype).removeprefix("torch."), str(parameter.device)
+        self._model, self._tokenizer = model, tokenizer
+        self._batch_tokens = batch_tokens or (2048 if parameter.device.type == "cpu" else 16384)
+
+    def score(self, pairs: Sequence[Pair], *, progress: bool = False) -> NDArray[np.float32]:
+        """Score (query, instruction, passage), equal ones once.
+
+        Returns:
+            float32 [n], higher is more relevant; comparable within one query only.
+
+        Raises:
+            InputError: an empty query or passage, or one whose query leaves no room for the passage.
+        """
+        import torch
+        from tqdm import tqdm
+
+        distinct = list(dict.fromkeys(pairs))
+        tokens = [self._tokenise(*pair) for pair in distinct]
+        self.truncated += sum(one.truncated for one in tokens)
+        texts, lengths = ["\0".join(pair) for pair in distinct], [len(one.ids) for one in tokens]
+        scores = np.empty(len(distinct), np.float32)
+        with torch.inference_mode(), tqdm(total=len(distinct), unit="pair", disable=not progress) as bar:
+            for batch in length_sorted_batches(texts, lengths, self._batch_tokens):
+                scores[batch] = run_halving(self._scores, [tokens[at] for at in batch]).float().cpu().numpy()
+                bar.update(len(batch))
+        row = {pair: at for at, pair in enumerate(distinct)}
+        return scores[[row[pair] for pair in pairs]]
+
+    def _padded(self, batch: Sequence[PairTokens], *, left: bool) -> dict[str, torch.Tensor]:
+        """Return `input_ids`, `attention_mask` and segments (`token_type_ids`) of a batch, [n, longest]."""
+        import torch
+
+        pad = getattr(self._model.config, "pad_token_id", None) or 0
+        width = max(len(one.ids) for one in batch)
+
+        def rows(values: Sequence[list[int]], filler: int) -> torch.Tensor:
+            fills = [[filler] * (width - len(one)) for one in values]
+            return torch.tensor([fill + one if left else one + fill for one, fill in zip(values, fills, strict=True)])
+
+        padded = {
+            "input_ids": rows([one.ids for one in batch], pad),
+            "attention_mask": rows([[1] * len(one.ids) for one in batch], 0),
+            "token_type_ids": rows([one.segments for one in batch], 0),
+        }
+        return {name: values.to(self.device) for name, values in padded.items()}
+
+    @abstractmethod
+    def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens: ...
+
+    @abstractmethod
+    def _scores(self, batch: Sequence[PairTokens]) -> torch.Tensor: ...
+
+
+class CrossEncoder(PairScorer):
+    """A sequence classifier over (query and instruction, passage), such as the MS MARCO cross-encoders."""
+
+    def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens:
+        if not query.strip() or not passage.strip():
+            raise InputError("an empty query or passage cannot be scored: its score would mean nothing")
+        asked = f"{query} {instruction}".strip()
+        self._tokenizer.enable_truncation(self.max_length, strategy="only_second")
+        try:
+            encoding = self._tokenizer.encode(asked, passage)
+        except Exception as error:  # the query alone is too long: tokenizers raises a bare Exception
+            raise InputError(f"query and instruction fill all {self.max_length} tokens: {asked[:80]!r}…") from error
+        return PairTokens(encoding.ids, encoding.type_ids, bool(encoding.overflowing))
+
+    def _scores(self, batch: Sequence[PairTokens]) -> torch.Tensor:
+        inputs = self._padded(batch, left=False)
+        if getattr(self._model.config, "type_vocab_size", 0) < 2:
+            del inputs["token_type_ids"]
+        logits: torch.Tensor = self._model(**inputs).logits.float()
+        # one class: its logit; two: their difference, in the order of the softmax, without its ties at 0 and 1
+        return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+
+
+class PointwiseLLM(PairScorer):
+    """A language model asked whether a passage is relevant: logit of "true" less logit of "false".
+
+    The order is that of P(true), without the ties where a softmax in low precision saturates.
+    """
+
+    def __init__(self, *args: Any, prompt: Prompt, **kwargs: Any):
+        """Take the parts of a `PairScorer`, and what the model is asked.
+
+        Raises:
+            InputError: the vocabulary lacks one of the two answers.
+        """
+        super().__init__(*args, **kwargs)
+        self.prompt = prompt
+        answers = [self._tokenizer.token_to_id(token) for token in (prompt.true, prompt.false)]
+        self._answers = [index for index in answers if index is not None]
+        if len(self._answers) < 2:
+            raise InputError(
+                f"the vocabulary of {self.name} lacks {prompt.true!r} or {prompt.false!r}: say by true_token and "
+                "false_token how it answers"
+            )
+
+    def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens:
+        before, text, after = prompt_parts(self.prompt, query, instruction, passage)
+        kept = text
+        while True:
+            encoding = self._tokenizer.encode(before + kept + after)
+            excess = len(encoding.ids) - self.max_length
+            if excess <= 0:
+                return PairTokens(encoding.ids, encoding.type_ids, kept != text)
+            # cut the passage, never the question at the end: the reference truncates that away
+            end = len(before) + len(kept)
+            inside = [span for span in encoding.offsets if len(before) <= span[0] < span[1] <= end]
+            if excess >= len(inside):
+                raise InputError(f"query and instruction fill all {self.max_length} tokens: {before[:80]!r}…")
+            kept = kept[: inside[-excess][0] - len(before)]
+
+    def _scores(self, batch: Sequence[PairTokens]) -> torch.Tensor:
+        import torch
+
+        inputs = self._padded(batch, left=True)
+        mask = inputs["attention_mask"]
+        config: Any = self._model.config
+        if config.is_encoder_decoder:
+            start = torch.full((len(batch), 1), config.decoder_start_token_id, device=mask.device)
+            logits = self._model(input_ids=inputs["input_ids"], attention_mask=mask, decoder_input_ids=start).logits
+        else:
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            logits = self._model(
+                input_ids=inputs["input_ids"], attention_mask=mask, position_ids=positions, logits_to_keep=1
+            ).logits
+        answers: torch.Tensor = logits[:, -1, self._answers].float()
+        return answers[:, 0] - answers[:, 1]
+
+
+def load_pair_scorer(
+    name_or_path: str | Path,
+    kind: Literal["crossencoder", "pointwise-llm"],
+    *,
+    adapter: str | Path | None = None,
+    prompt_template: str | None = None,
+    true_token: str = "true",
+    false_token: str = "false",
+    max_length: int | None = None,
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_tokens: int | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    allow_bin: bool = False,
+) -> PairScorer:
+    """Load a reranker that reads query and passage together.
+
+    Args:
+        name_or_path: folder or id on the Hugging Face hub.
+        kind: "crossencoder", any sequence classifier with one or two classes; "pointwise-llm", a causal or
+            sequence-to-sequence language model.
+        adapter: LoRA adapter, merged.
+        prompt_template: what a language model is asked, with {query} and {passage}; known for FollowIR-7B,
+            Mistral-7B-Instruct and monoT5.
+        true_token: answer that says yes, where `prompt_template` is given.
+        false_token: answer that says no.
+        max_length: tokens of the whole input; 512 for cross-encoders and 2,048 for FollowIR-7B when None.
+        device: see `load_encoder`, as all that follow.
+        dtype: "float32", "bfloat16", "float16" or "auto".
+        batch_tokens: token budget of one batch.
+        revision: of the hub's repository.
+        trust_remote_code: run code from the model's folder.
+        allow_bin: read `.bin` weights.
+
+    Raises:
+        InputError: an unknown kind or name, a language model whose prompt is not known, weights that do not fit.
+        MissingPrerequisiteError: a model, device or package that is not here.
+    """
+    name = str(name_or_path)
+    if kind not in ("crossencoder", "pointwise-llm"):
+        raise InputError(f"unknown kind of reranker {kind!r}: choose crossencoder or pointwise-llm")
+    prompt = None
+    if kind == "pointwise-llm":
+        prompt = match_prompt(name)
+        if prompt_template is not None:
+            prompt = Prompt("given by flags", prompt_template, true_token, false_token)
+        elif prompt is None:
+            raise InputError(
+                f"it is not known what {name} was trained to be asked: give a prompt template with {{query}} and "
+                "{passage}, and the two tokens that answer it"
+            )
+    folder = locate(name, revision=revision, allow_bin=allow_bin, code=trust_remote_code)
+    lora = None if adapter is None else locate(str(adapter), allow_bin=allow_bin)
+    config = read_json(folder / "config.json")
+    auto_class = "AutoModelForSequenceClassification"
+    if prompt is not None:
+        auto_class = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
+    tokenizer, _ = read_tokenizer(folder, trust_remote_code=trust_remote_code)
+    model = load_network(
+        folder,
+        auto_class,
+        dtype=dtype,
+        device=resolve_device(device),
+        adapter=lora,
+        trust_remote_code=trust_remote_code,
+        allow_bin=allow_bin,
+    )
+    length = max_length or (512 if prompt is None else prompt.max_length)
+    parts: dict[str, Any] = {
+        "max_length": min(length, position_limit(config) or length),
+        "fingerprint": fingerprint([folder] if lora is None else [folder, lora], repr(prompt)),
+        "batch_tokens": batch_tokens,
+    }
+    if prompt is None:
+        return CrossEncoder(name, model, tokenizer, **parts)
+    return PointwiseLLM(name, model, tokenizer, prompt=prompt, **parts)
