@@ -5,12 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from instrerank.cli.tables import FORMATS, render
+from instrerank.errors import InputError
+
+if TYPE_CHECKING:
+    from instrerank.evaluation.measures import Evaluation
+    from instrerank.trec import Qrels
+
+Table = tuple[list[str], list[list[object]]]
+"""Header and rows."""
 
 EPILOG = """examples:
   instrerank evaluate --qrels qrels.dl19.txt runs/*.txt
   instrerank evaluate --qrels qrels.dl19.txt -l 2 -m map -m recall.10,100 -q --format csv run.a.txt run.b.txt
+  instrerank evaluate --qrels qrels.dl19.txt -m ndcg_cut.10 --baseline run.clean.txt run.typo*.txt
+  instrerank evaluate --qrels qrels.original.txt --changed-qrels qrels.changed.txt -m ndcg_cut.5 \\
+      --baseline run.original.txt run.changed.txt
   instrerank evaluate --qrels irds:msmarco-passage/trec-dl-2019/judged -m official run.a.txt
 """
 
@@ -41,43 +53,148 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", action="store_true", help="accepted for trec_eval's sake: every judged topic counts, always"
     )
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        type=Path,
+        help="compare the runs with this one, topic by topic: differences, intervals, tests",
+    )
+    parser.add_argument(
+        "--correction",
+        choices=("holm", "bonferroni"),
+        default="holm",
+        help="of the p values, over all tests of the table (default holm)",
+    )
+    parser.add_argument(
+        "--changed-qrels",
+        metavar="Q2",
+        help="qrels under the changed instructions: the runs were made with those, the baseline with the original "
+        "ones, and p-MRR says whether what stopped being relevant moved down",
+    )
     parser.add_argument("--format", choices=FORMATS, default="table")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate the runs and print one table; what needs saying about topics goes to standard error."""
     from instrerank.collections import load_qrels
+
+    qrels = load_qrels(arguments.qrels)
+    if arguments.changed_qrels:
+        header, rows = _instruction_table(arguments, qrels)
+    elif arguments.baseline:
+        header, rows = _comparison_table(arguments, qrels)
+    else:
+        header, rows = _score_table(arguments, qrels)
+    print(render(header, rows, arguments.format))
+
+
+def _evaluate(arguments: argparse.Namespace, path: Path, qrels: Qrels) -> Evaluation:
+    """Evaluate one run, and say on standard error which topics took part."""
     from instrerank.evaluation.measures import DEFAULT_MEASURES, evaluate
     from instrerank.trec import read_run
     from instrerank.trec.problems import listed
 
-    qrels = load_qrels(arguments.qrels)
-    evaluations = []
-    for path in arguments.runs:
-        evaluation = evaluate(
-            read_run(path),
-            qrels,
-            arguments.measures or DEFAULT_MEASURES,
-            relevance_level=arguments.relevance_level,
-            max_docs=arguments.max_docs,
-        )
-        evaluations.append(evaluation)
-        answered = len(qrels) - len(evaluation.missing)
-        note = f"{path}: answered {answered} of {len(qrels)} judged topics"
-        if evaluation.missing:
-            note += f", the missing ones count 0: {listed(evaluation.missing)}"
-        if evaluation.unjudged:
-            note += f"; {len(evaluation.unjudged)} of its topics have no judgement and are left out"
-        print(note, file=sys.stderr)
+    evaluation = evaluate(
+        read_run(path),
+        qrels,
+        arguments.measures or DEFAULT_MEASURES,
+        relevance_level=arguments.relevance_level,
+        max_docs=arguments.max_docs,
+    )
+    note = f"{path}: answered {len(qrels) - len(evaluation.missing)} of {len(qrels)} judged topics"
+    if evaluation.missing:
+        note += f", the missing ones count 0: {listed(evaluation.missing)}"
+    if evaluation.unjudged:
+        note += f"; {len(evaluation.unjudged)} of its topics have no judgement and are left out"
+    print(note, file=sys.stderr)
+    return evaluation
 
+
+def _names(paths: list[Path], tags: list[str]) -> list[str]:
+    """Name runs by their tags, or by their files where two have the same."""
+    return tags if len(set(tags)) == len(tags) else [str(path) for path in paths]
+
+
+def _score_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
+    evaluations = [_evaluate(arguments, path, qrels) for path in arguments.runs]
     rows: list[list[object]] = []
     for name in evaluations[0].means:
         for qid in sorted(qrels) if arguments.per_topic else ():
             rows.append([name, qid, *(_number(name, evaluation.per_query[qid][name]) for evaluation in evaluations)])
         rows.append([name, "all", *(_number(name, evaluation.means[name]) for evaluation in evaluations)])
-    tags = [evaluation.run_tag for evaluation in evaluations]
-    columns = tags if len(set(tags)) == len(tags) else [str(path) for path in arguments.runs]
-    print(render(["measure", "topic", *columns], rows, arguments.format))
+    return ["measure", "topic", *_names(arguments.runs, [each.run_tag for each in evaluations])], rows
+
+
+def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
+    from instrerank.evaluation.significance import compare, corrected
+
+    baseline, *evaluations = (_evaluate(arguments, path, qrels) for path in (arguments.baseline, *arguments.runs))
+    counts = [name for name in baseline.means if name.startswith(("num_", "gm_"))]
+    if counts:
+        raise InputError(f"{', '.join(counts)}: no mean over topics, so nothing to test; leave it out of -m")
+    compared = [
+        (measure, name, compare(_by_topic(evaluation, measure), _by_topic(baseline, measure)))
+        for measure in baseline.means
+        for name, evaluation in zip(
+            _names(arguments.runs, [each.run_tag for each in evaluations]), evaluations, strict=True
+        )
+    ]
+    t_tests = corrected([each.p_t_test for *_, each in compared], arguments.correction)
+    randomised = corrected([each.p_randomisation for *_, each in compared], arguments.correction)
+    rows = [
+        [
+            *(measure, name, each.baseline, each.mean, each.difference, each.relative_difference),
+            *(each.interval or (None, None)),
+            *(each.p_t_test, p_t_test, each.p_randomisation, p_randomised, each.effect_size),
+            *(each.wins, each.ties, each.losses),
+        ]
+        for (measure, name, each), p_t_test, p_randomised in zip(compared, t_tests, randomised, strict=True)
+    ]
+    print(
+        f"baseline {arguments.baseline}; {len(rows)} tests, {arguments.correction} over all of them", file=sys.stderr
+    )
+    header = [
+        *("measure", "run", "baseline", "mean", "difference", "relative", "95% from", "to", "p (t)"),
+        *(
+            "corrected p (t)",
+            "p (randomisation)",
+            "corrected p (randomisation)",
+            "effect size",
+            "wins",
+            "ties",
+            "losses",
+        ),
+    ]
+    return header, rows
+
+
+def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
+    from instrerank.collections import load_qrels
+    from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
+    from instrerank.evaluation.significance import compare
+    from instrerank.trec import read_run
+
+    if not arguments.baseline:
+        raise InputError("--changed-qrels needs --baseline, the run under the original instructions")
+    changed_qrels = load_qrels(arguments.changed_qrels)
+    documents = changed_documents(qrels, changed_qrels, arguments.relevance_level)
+    original = read_run(arguments.baseline)
+    baseline = _evaluate(arguments, arguments.baseline, qrels)
+    evaluations = [_evaluate(arguments, path, changed_qrels) for path in arguments.runs]
+    rows: list[list[object]] = []
+    names = _names(arguments.runs, [each.run_tag for each in evaluations])
+    for path, name, evaluation in zip(arguments.runs, names, evaluations, strict=True):
+        values = list(p_mrr_by_topic(original, read_run(path), documents).values())
+        moved = compare(values, [0.0] * len(values))
+        scores = [means[measure] for measure in baseline.means for means in (baseline.means, evaluation.means)]
+        p_mrr = [None if value is None else 100 * value for value in (moved.mean, *(moved.interval or (None, None)))]
+        rows.append([name, *scores, *p_mrr, moved.topics])
+    measures = [f"{measure}, {kind}" for measure in baseline.means for kind in ("original", "changed")]
+    return ["run", *measures, "p-MRR ×100", "95% from", "to", "topics"], rows
+
+
+def _by_topic(evaluation: Evaluation, measure: str) -> list[float]:
+    return [values[measure] for values in evaluation.per_query.values()]
 
 
 def _number(name: str, value: float) -> int | float:

@@ -13,16 +13,25 @@ _TABULATE = {"table": "simple", "markdown": "github", "latex": "latex_booktabs"}
 
 
 def render(header: Sequence[str], rows: Sequence[Sequence[object]], output_format: str) -> str:
-    """Return a table without its last line break; floats have trec_eval's four digits, but all of them in JSON."""
+    """Return a table without its last line break.
+
+    Floats have trec_eval's four digits, but all of them in JSON; None, where nothing can be said, is a dash.
+    """
     if output_format == "json":
         return json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1, ensure_ascii=False)
-    cells = [[f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    cells = [[_cell(cell) for cell in row] for row in rows]
     if output_format == "csv":
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([header, *cells])
         return text.getvalue().rstrip("\n")
     from tabulate import tabulate
 
-    numeric = [all(isinstance(row[column], int | float) for row in rows) for column in range(len(header))]
+    numeric = [all(isinstance(row[column], int | float | None) for row in rows) for column in range(len(header))]
     alignment = ["right" if right else "left" for right in numeric]
     return tabulate(cells, header, _TABULATE[output_format], disable_numparse=True, colalign=alignment)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,48 @@
+import pytest
+
+from instrerank.errors import InputError
+from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
+from instrerank.trec import Run, ScoredDoc
+
+
+def run(*docids, qid="1"):
+    return Run("t", {qid: [ScoredDoc(docid, float(-rank)) for rank, docid in enumerate(docids)]})
+
+
+@pytest.mark.parametrize(
+    ("original", "changed", "value"),
+    [
+        (run(*"abcd"), run(*"abcd"), 0.0),
+        (run(*"bcda"), run(*"abcd"), -0.75),
+        (run(*"abcd"), run(*"bcda"), 0.75),
+        (run(*"bcd"), run(*"bcda"), 0.0),  # not ranked: the rank after the last
+        (run(*"abc"), run(*"bc"), 1 - 1 / 3),
+    ],
+)
+def test_golden_values(original, changed, value):
+    """The cases of METHOD 4.4; a is the document that stops being relevant."""
+    assert p_mrr_by_topic(original, changed, {"1": ["a"]}) == pytest.approx({"1": value})
+
+
+def test_ties_follow_trec_eval_whatever_the_order_of_insertion():
+    tied = [ScoredDoc(docid, 1.0) for docid in "abcd"]
+    assert p_mrr_by_topic(Run("t", {"1": tied}), Run("t", {"1": tied[::-1]}), {"1": ["a", "c"]}) == {"1": 0.0}
+
+
+def test_the_mean_over_documents():
+    values = p_mrr_by_topic(run(*"abcd"), run(*"bcda"), {"1": ["a", "b"]})
+    assert values == pytest.approx({"1": (0.75 + (1 / 2 - 1)) / 2})
+
+
+def test_changed_documents():
+    original = {"1": {"a": 2, "b": 1, "c": 0}, "2": {"a": 1}, "3": {"a": 2}}
+    changed = {"1": {"a": 0, "b": 1, "c": 0}, "2": {"a": 1}, "3": {}}
+    assert changed_documents(original, changed) == {"1": ["a"]}
+    assert changed_documents({"1": {"a": 2}}, {"1": {"a": 1}}, relevance_level=2) == {"1": ["a"]}
+
+
+def test_nothing_to_measure():
+    with pytest.raises(InputError, match="no document stops being relevant"):
+        p_mrr_by_topic(run("a"), run("a"), {})
+    with pytest.raises(InputError, match="changed instructions lacks 1 topics, first 2"):
+        p_mrr_by_topic(run("a", qid="2"), run("a"), {"2": ["a"]})
