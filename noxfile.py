@@ -1,0 +1,24 @@
+"""Other Pythons, and with them the other Pyserini: `nox -l` lists the sessions. The tests on 3.11 are `make test`."""
+
+import nox
+
+nox.options.reuse_existing_virtualenvs = True
+
+NO_NETWORK = {"HF_HUB_OFFLINE": "1", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+"""Models from the cache only, and a proxy that is not there: whatever else asks the network fails."""
+
+
+@nox.session(python=["3.12", "3.13"])
+def tests(session):
+    """The tests on newer Pythons."""
+    session.install("-c", "constraints.txt", "-e", ".[dev]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python="3.12")
+def pyserini2(session):
+    """Index, search, rerank and evaluate with pyserini 2.4.0, without a network."""
+    session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest")
+    session.run("python", "-c", "from importlib.metadata import version; assert version('pyserini') == '2.4.0'")
+    session.run("instrerank", "demo", "--output", session.create_tmp(), env=NO_NETWORK)
+    session.run("python", "-m", "pytest", "tests/anserini", env=NO_NETWORK)
