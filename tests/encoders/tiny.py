@@ -1,12 +1,14 @@
 """Networks of a few thousand random weights, with tokenizers trained on the sentences below, as published ones lie."""
 
+import re
+import string
 from pathlib import Path
 
 import peft
 import tokenizers
 import torch
 import transformers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 SENTENCES = [
     "Bees carry pollen from flower to flower while they look for nectar.",
@@ -37,33 +39,42 @@ LENGTH = 64
 """Tokens every network reads."""
 
 
+# Vocabularies are put together by hand: the library's trainers give another one at every run.
+WORDS = sorted({word for text in [*SENTENCES, "true false"] for word in re.findall(r"\w+", text)})[::2] + ["true", "false"]
+CHARACTERS = sorted(set(string.printable[:95]))
+
+
 def wordpiece() -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = [*special, *CHARACTERS, *(f"##{c}" for c in CHARACTERS), *WORDS, "##ed", "##ing", "##able"]
+    vocabulary = {piece: at for at, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(SENTENCES, trainers.WordPieceTrainer(vocab_size=300, special_tokens=special))
+    tokenizer.add_special_tokens(special)
     return framed(tokenizer, "[CLS]", "[SEP]")
 
 
 def unigram(special: list[str], begin: str | None, end: str | None) -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer(models.Unigram())
+    pieces = [(f"▁{word}", -4.0 - len(word) / 8) for word in WORDS] + [("▁", -3.0)]
+    pieces = [(token, 0.0) for token in special] + pieces + [(character, -6.0) for character in CHARACTERS]
+    tokenizer = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=special.index("<unk>")))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(vocab_size=250, special_tokens=special, unk_token="<unk>")
-    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.add_special_tokens(special)
     return framed(tokenizer, begin, end)
 
 
 def byte_bpe(special: list[str], begin: str | None, end: str | None) -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer(models.BPE())
+    merges = [(word[:at], word[at]) for word in ["Ġ" + word for word in WORDS] + WORDS for at in range(1, len(word))]
+    merges = list(dict.fromkeys(merges))
+    pieces = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet()), *(left + right for left, right in merges)]
+    vocabulary = {piece: at for at, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = tokenizers.Tokenizer(models.BPE(vocabulary, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    tokenizer.train_from_iterator([*SENTENCES, "true", "false"] * 3, trainer)
+    tokenizer.add_special_tokens(special)
     return framed(tokenizer, begin, end)
 
 
