@@ -160,4 +160,11 @@ def _profile(
             f"({', '.join(POOLING_MODES)}); where it takes prefixes, --query-template 'query: {{query}} "
             "{instruction}' and --passage-template 'passage: {passage}'; --max-length where it is not 512"
         )
-    return EncoderProfile("given by flags", cast(PoolingMode, pooling), source="flags")
+    length = min(512, limit or 512)
+    return EncoderProfile(
+        "given by flags",
+        cast(PoolingMode, pooling),
+        max_query_length=length,
+        max_passage_length=length,
+        source="flags",
+    )

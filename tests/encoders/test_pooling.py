@@ -22,8 +22,10 @@ def pooled(mode: str, skip: list[int] = SKIP) -> torch.Tensor:
         ("mean_sqrt_len", lambda states, skip: states[skip:].sum(0) / len(states[skip:]) ** 0.5),
         (
             "weightedmean",
-            lambda states, skip: sum((t + 1) * states[t] for t in range(skip, len(states)))
-            / sum(t + 1 for t in range(skip, len(states))),
+            lambda states, skip: (
+                sum((t + 1) * states[t] for t in range(skip, len(states)))
+                / sum(t + 1 for t in range(skip, len(states)))
+            ),
         ),
     ],
 )

@@ -25,7 +25,12 @@ SENTENCES = [
     "A query of a few words; an unusually long, meandering, quite unbelievable sentence without any end?",
 ]
 
-QUERIES = ["why does copper turn green", "Who built the first telescope?", "tides", "why does bread rise when it bakes"]
+QUERIES = [
+    "why does copper turn green",
+    "Who built the first telescope?",
+    "tides",
+    "why does bread rise when it bakes",
+]
 INSTRUCTIONS = [
     "Only passages that explain the cause are relevant.",
     "",
@@ -40,7 +45,10 @@ LENGTH = 64
 
 
 # Vocabularies are put together by hand: the library's trainers give another one at every run.
-WORDS = sorted({word for text in [*SENTENCES, "true false"] for word in re.findall(r"\w+", text)})[::2] + ["true", "false"]
+WORDS = sorted({word for text in [*SENTENCES, "true false"] for word in re.findall(r"\w+", text)})[::2] + [
+    "true",
+    "false",
+]
 CHARACTERS = sorted(set(string.printable[:95]))
 
 
