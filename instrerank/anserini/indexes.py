@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from instrerank.anserini.jvm import anserini_jar, java_class
+from instrerank.anserini.jvm import java_class, start_jvm
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 
@@ -28,13 +28,15 @@ def locate_index(index: str | Path) -> Path:
         return path
     if path.exists():
         raise InputError(f"{path} is no Lucene index (no segments file in it): build one with `instrerank index`")
-    return _prebuilt(str(index))
+    if path.name != str(index):
+        raise InputError(f"there is no folder {path}: build an index with `instrerank index`")
+    return _prebuilt(path.name)
 
 
 def _prebuilt(name: str) -> Path:
-    anserini_jar()  # raises the error that tells how to install pyserini
+    start_jvm()
     try:
-        # Pyserini 2 reads its tables of names over the network when it is imported
+        # importing them, Pyserini 1 loads Java classes, and Pyserini 2 reads its tables of names over the network
         from pyserini.prebuilt_index_info import TF_INDEX_INFO
         from pyserini.util import download_prebuilt_index
 

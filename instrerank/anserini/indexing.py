@@ -59,7 +59,7 @@ def build_index(
         if not is_index(target):
             raise InputError(f"{target} is there and is no index: it will not be touched; name another folder")
         if not overwrite:
-            raise InputError(f"{target} is an index already: name another folder, or ask to overwrite it")
+            raise InputError(f"{target} is an index already: name another folder, or add --overwrite")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)

@@ -57,7 +57,7 @@ class IndexPassages:
         text = stored_text(docid, document.get("raw"), document.get("contents"))
         if text is None:
             raise InputError(
-                f"the index {self.name} stores no passage texts (neither `raw` nor `contents`): give them with --corpus"
+                f"the index {self.name} stores no passage texts (no `raw`, no `contents`): give them with --corpus"
             )
         return text
 

@@ -71,7 +71,7 @@ def _report(runs: dict[str, Path], output: Path) -> None:
     rows = []
     for label, path in runs.items():
         ranking = read_run(path)
-        means = evaluate(ranking, original, ["ndcg_cut.10", "recip_rank", "recall.20"]).means
+        means = evaluate(ranking, original, ["ndcg_cut.10", "recip_rank", "recall.20"], relevance_level=2).means
         narrowed = evaluate(ranking, changed, ["ndcg_cut.10"]).means
         rows.append([label, *means.values(), *narrowed.values()])
     header = ["run", "nDCG@10", "RR", "R@20", "nDCG@10, changed qrels"]

@@ -1,9 +1,10 @@
-"""`instrerank search`: BM25, a first-stage run."""
+"""`instrerank search`: BM25, a first-stage run and its sidecar."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 EPILOG = """examples:
@@ -28,20 +29,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Search, write the run, and say which topics found nothing."""
-    from instrerank.anserini import BM25Searcher
+    """Search, write the run and its sidecar, and say which topics found nothing."""
+    from instrerank.anserini import BM25Searcher, versions
     from instrerank.collections import load_topics
     from instrerank.files import check_writable
-    from instrerank.trec import Run, write_run
+    from instrerank.trec import Run, count_tied, write_run
     from instrerank.trec.problems import listed
     from instrerank.trec.runs import check_tag
+    from instrerank.trec.sidecar import described_source, write_sidecar
 
+    started = time.perf_counter()
     check_tag(arguments.runtag)
     check_writable(arguments.output)
     topics = load_topics(arguments.topics)
     searcher = BM25Searcher(arguments.index, arguments.k1, arguments.b)
+    opened = time.perf_counter()
     rankings = searcher.batch_search(topics, arguments.hits, arguments.threads)
     found_nothing = [qid for qid, ranking in rankings.items() if not ranking]
     if found_nothing:
         print(f"{len(found_nothing)} topics found nothing: {listed(found_nothing)}", file=sys.stderr)
     write_run(arguments.output, Run(arguments.runtag, rankings), arguments.output_format)
+    ended = time.perf_counter()
+    write_sidecar(
+        arguments.output,
+        tag=arguments.runtag,
+        retrieval=[
+            {
+                "name": "bm25",
+                "k1": searcher.k1,
+                "b": searcher.b,
+                "analyzer": searcher.analyzer,
+                "software": versions(),
+                "hits": arguments.hits,
+                "index": {"source": arguments.index, "documents": searcher.documents},
+            }
+        ],
+        data={"topics": described_source(arguments.topics)},
+        counts={
+            "queries": len(topics),
+            "topics without candidates": found_nothing,
+            "candidates": sum(map(len, rankings.values())),
+            "candidates with tied scores": sum(map(count_tied, rankings.values())),
+        },
+        seconds={"open index": opened - started, "search": ended - opened},
+    )

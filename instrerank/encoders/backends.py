@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from instrerank.encoders.networks import load_network, resolve_device
+from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
+from instrerank.encoders.packed import PACKED_DTYPES, PackedBert, packs
 from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.weights import network_weights
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
@@ -76,21 +78,27 @@ def choose_backend(
     if dtype not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
     place = resolve_device(device)
+    dtype = resolve_dtype(dtype, place)
     if profile.remote_code and not trust_remote_code:
         raise InputError(
             f"{profile.family} models run only with the code of their own repository. If you trust it, say "
             "so: trust_remote_code=True (--trust-remote-code)"
         )
+    packed = place == "cpu" and dtype in PACKED_DTYPES and packs(config)
+    if packed and adapter is None:
+        return PackedBert(config, network_weights(folder, allow_bin=allow_bin), dtype)
     model = load_network(
         folder,
         # T5's AutoModel has a decoder too
         "T5EncoderModel" if config.get("model_type") == "t5" else "AutoModel",
-        dtype=dtype,
+        dtype="float32" if packed else dtype,
         device=place,
         adapter=adapter,
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
+    if packed:
+        return PackedBert(config, model.state_dict(), dtype)
     return TransformersBackend(model, bidirectional=profile.bidirectional)
 
 

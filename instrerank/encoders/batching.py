@@ -34,12 +34,24 @@ def length_sorted_batches(texts: Sequence[str], lengths: Sequence[int], budget: 
 def run_batches(
     batches: Sequence[list[int]], job: Callable[[list[int]], Result], workers: int
 ) -> Iterator[tuple[list[int], Result]]:
-    """Yield each batch with what `job` makes of it, in order, `workers` of them at the same time."""
+    """Yield each batch with what `job` makes of it, in order, `workers` of them at the same time.
+
+    Each of several workers computes with one thread of torch: that wastes less than all threads on one batch,
+    and the same numbers come out whatever the number of workers.
+    """
     if workers == 1:
         yield from zip(batches, map(job, batches), strict=True)
         return
-    with ThreadPoolExecutor(workers) as threads:
-        yield from zip(batches, threads.map(job, batches), strict=True)
+    import torch
+
+    before = torch.get_num_threads()
+    # the setting holds for the thread that makes it and for those started later: put it back for them
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        try:
+            yield from zip(batches, threads.map(job, batches), strict=True)
+        finally:
+            threads.shutdown(cancel_futures=True)
+            torch.set_num_threads(before)
 
 
 def run_halving(run: Callable[[Sequence[Item]], torch.Tensor], batch: Sequence[Item]) -> torch.Tensor:

@@ -1,1 +1,52 @@
-"""Perturbed query sets, and what each is expected to do to a ranking."""
+"""Perturbations of queries, instructions and passages, and attacks with the model in the loop."""
+
+from instrerank.perturbations import (
+    injection,
+    instructions,
+    meaning,
+    morphology,
+    naturality,
+    noise,
+    ordering,
+    paraphrases,
+    surface,
+    synonyms,
+    typos,
+)
+from instrerank.perturbations.base import Edit, Perturbation, Perturbed, edited, generator, rewritten
+from instrerank.perturbations.querysets import QuerySet, perturb, query_set, write_query_set
+from instrerank.perturbations.registry import describe, names, register, resolve, resolve_all
+
+FAMILIES = (
+    typos,
+    naturality,
+    ordering,
+    synonyms,
+    paraphrases,
+    morphology,
+    surface,
+    noise,
+    meaning,
+    injection,
+    instructions,
+)
+"""The modules whose import registers our own perturbations."""
+
+__all__ = [
+    "FAMILIES",
+    "Edit",
+    "Perturbation",
+    "Perturbed",
+    "QuerySet",
+    "describe",
+    "edited",
+    "generator",
+    "names",
+    "perturb",
+    "query_set",
+    "register",
+    "resolve",
+    "resolve_all",
+    "rewritten",
+    "write_query_set",
+]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from instrerank.collections.passages import passage_of_fields
-from instrerank.errors import InputError
+from instrerank.anserini import hit_text as stored_hit_text
 
 Hit = Any
 """An object with `docid` and `score` (Pyserini's hit), or a pair (docid, text)."""
@@ -46,31 +44,10 @@ def hit_score(hit: Hit, rank: int) -> float:
 
 
 def hit_text(hit: Hit) -> str:
-    """Return the passage text of a hit, or "" where it bears none (FAISS hits, indexes without stored fields).
-
-    A (docid, text) pair gives its text; a hit of pyserini 0.24 and later that of its `lucene_document`; one of
-    earlier versions that of its `raw` or `contents`.
-    """
+    """Return the passage text of a hit or of a (docid, text) pair, "" where it bears none (FAISS hits)."""
     if _is_pair(hit):
         return str(hit[1])
-    document = getattr(hit, "lucene_document", None)
-    if document is not None:
-        return stored_text(document.get("raw"), document.get("contents"))
-    return stored_text(getattr(hit, "raw", None), getattr(hit, "contents", None))
-
-
-def stored_text(raw: str | None, contents: str | None) -> str:
-    """Return the passage text of a Lucene document's stored fields, "" where it has none.
-
-    `raw` is the line that was indexed, JSON in most indexes: its title and text are joined as those of a corpus
-    file are; a `raw` that is no such JSON stands for itself.
-    """
-    if raw and raw.lstrip().startswith("{"):
-        try:
-            return passage_of_fields({"id": "", **json.loads(raw)}, "stored field raw").text
-        except (json.JSONDecodeError, InputError):
-            pass
-    return contents or raw or ""
+    return stored_hit_text(hit) or ""
 
 
 def _is_pair(hit: Hit) -> bool:

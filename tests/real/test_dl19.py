@@ -1,0 +1,49 @@
+"""The main job on TREC DL 2019: the official BM25 top 100 reranked with minilm."""
+
+import json
+
+import pytest
+import yaml
+
+from instrerank.cli import main
+from instrerank.collections import load_qrels
+from instrerank.evaluation.measures import evaluate
+from instrerank.trec import read_run
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def reranked(data, tmp_path_factory):
+    dl19 = data / "dl19"
+    output = tmp_path_factory.mktemp("dl19") / "run.minilm.txt"
+    command = [
+        *("rerank", "--run", str(dl19 / "run.bm25.trec"), "--topics", str(dl19 / "topics.tsv")),
+        *("--corpus", str(dl19 / "passages.jsonl.gz"), "--encoder", "minilm", "--output", str(output)),
+    ]
+    assert main(command) == 0
+    return output
+
+
+def means(data, run):
+    qrels = load_qrels(data / "dl19" / "qrels.txt")
+    return evaluate(read_run(run), qrels, ["ndcg_cut.10", "map", "recall.100"], relevance_level=2).means
+
+
+def test_scores_are_the_reference_ones(data, reranked):
+    expected = json.loads((data / "expected.json").read_text())["dl19"]
+    first_stage, ours = means(data, data / "dl19" / "run.bm25.trec"), means(data, reranked)
+    assert first_stage["ndcg_cut_10"] == pytest.approx(expected["bm25"]["nDCG@10"], abs=5e-5)
+    assert first_stage["recall_100"] == ours["recall_100"] == pytest.approx(0.4910, abs=5e-5)
+    reference = expected["minilm_rerank"]
+    assert ours["ndcg_cut_10"] == pytest.approx(reference["clean"]["nDCG@10"], abs=reference["tolerance"])
+    assert ours["map"] == pytest.approx(reference["clean"]["MAP"], abs=reference["tolerance"])
+
+
+def test_the_sidecar_counts_everything(reranked):
+    counts = yaml.safe_load(reranked.with_name(f"{reranked.name}.yaml").read_text())["run"]["counts"]
+    assert counts["queries"] == 43
+    assert counts["candidates"] == 4300
+    assert counts["distinct passages encoded"] == 4297
+    assert counts["candidates without text"] == 0
+    assert counts["passages truncated"] == 3

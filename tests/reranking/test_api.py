@@ -1,0 +1,117 @@
+from types import SimpleNamespace
+
+import pytest
+
+from instrerank import InstructionReranker, RerankingSearcher
+from instrerank.errors import InputError
+
+
+class LuceneDocument:
+    def __init__(self, raw):
+        self.raw = raw
+
+    def get(self, field):
+        return self.raw if field == "raw" else None
+
+
+def lucene_hit(docid, score, text, number=7):
+    """A hit as pyserini 0.24 and later give it."""
+    raw = f'{{"id": "{docid}", "contents": "{text}"}}'
+    return SimpleNamespace(docid=docid, score=score, lucene_docid=number, lucene_document=LuceneDocument(raw))
+
+
+HITS = [lucene_hit("a", 9.0, "the sun"), lucene_hit("b", 8.0, "moon and sun and moon"), lucene_hit("c", 7.0, "moon")]
+
+
+@pytest.fixture
+def reranker(bag_of_words):
+    return InstructionReranker(bag_of_words)
+
+
+def test_hits_come_back_reordered_with_all_their_attributes(reranker):
+    reranked = reranker.rerank("moon", HITS)
+    assert [(hit.docid, hit.score) for hit in reranked] == [("b", 2.0), ("c", 1.0), ("a", 0.0)]
+    assert reranked[0].lucene_docid == 7
+    assert reranked[0].lucene_document is HITS[1].lucene_document
+    assert not hasattr(reranked[0], "contents")
+
+
+def test_the_instruction_counts(reranker):
+    assert [hit.docid for hit in reranker.rerank("moon", HITS, instruction="without sun")] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    "hits",
+    [
+        [("a", "the sun"), ("b", "moon and sun and moon"), ("c", "moon")],
+        [
+            SimpleNamespace(docid="a", score=3.0, contents="the sun", raw=None),
+            SimpleNamespace(docid="b", score=2.0, contents=None, raw="moon and sun and moon"),
+            SimpleNamespace(docid="c", score=1.0, contents=None, raw='{"_id": "c", "text": "moon"}'),
+        ],
+    ],
+    ids=["pairs", "hits of pyserini 0.23 and earlier"],
+)
+def test_other_kinds_of_hits(reranker, hits):
+    assert [hit.docid for hit in reranker.rerank("moon", hits)] == ["b", "c", "a"]
+
+
+def test_hits_without_text_ask_for_it(reranker):
+    dense = [SimpleNamespace(docid="a", score=0.9), SimpleNamespace(docid="b", score=0.8)]
+    with pytest.raises(InputError, match="2 hits bear no text: a, b; give it as texts"):
+        reranker.rerank("moon", dense)
+    texts = {"a": "the sun", "b": "moon"}
+    assert [hit.docid for hit in reranker.rerank("moon", dense, texts=texts)] == ["b", "a"]
+
+
+def test_duplicates_and_unequal_lists_are_refused(reranker):
+    with pytest.raises(InputError, match="stands twice among its 2 hits"):
+        reranker.rerank("moon", [HITS[0], HITS[0]])
+    with pytest.raises(InputError, match="2 queries, 1 lists of hits"):
+        reranker.rerank_batch(["moon", "sun"], [HITS])
+
+
+def test_no_hits_no_ranking(reranker):
+    assert reranker.rerank("moon", []) == []
+
+
+class Searcher:
+    """Pyserini's searcher as far as scripts see it."""
+
+    num_docs = 3
+
+    def search(self, query, k=10, fields=None):
+        self.asked = (query, k, fields)
+        return HITS[:k]
+
+    def batch_search(self, queries, qids, k=10, threads=1):
+        return {qid: HITS[:k] for qid, query in zip(qids, queries, strict=True) if query != "nothing"}
+
+
+def test_searcher_is_a_drop_in(reranker):
+    searcher = RerankingSearcher(Searcher(), reranker, depth=2)
+    assert searcher.num_docs == 3
+    assert [hit.docid for hit in searcher.search("moon", k=1, fields={"t": 1})] == ["b"]
+    assert searcher.searcher.asked == ("moon", 2, {"t": 1})
+    assert len(searcher.search("moon", k=3)) == 3
+
+
+def test_batch_search_keeps_qids_and_encodes_each_passage_once(reranker):
+    searcher = RerankingSearcher(Searcher(), reranker)
+    found = searcher.batch_search(
+        ["moon", "nothing", "sun"], ["01", "2", "3"], k=2, instructions=["", "", "without moon"]
+    )
+    assert {qid: [hit.docid for hit in hits] for qid, hits in found.items()} == {
+        "01": ["b", "c"],
+        "2": [],
+        "3": ["a", "c"],
+    }
+    assert len(reranker.encoder.passages) == 3
+
+
+def test_importing_the_package_brings_neither_torch_nor_java():
+    import subprocess
+    import sys
+
+    code = "import instrerank, sys; assert not {'torch', 'jnius', 'numpy', 'pyserini'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,176 @@
+import numpy as np
+import pytest
+
+from instrerank.encoders import PairScorer
+from instrerank.errors import InputError
+from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
+from instrerank.reranking.scoring import Windows, aggregate, dot_products
+from instrerank.trec import Run, ScoredDoc, Topic
+
+TEXTS = {"a": "the sun", "b": "moon and sun and moon", "c": "moon tide", "d": "bread", "e": "tide " * 30}
+FIRST_STAGE = Run(
+    "bm25",
+    {
+        "01": [ScoredDoc("a", 9.0), ScoredDoc("b", 8.0), ScoredDoc("c", 7.0), ScoredDoc("d", 6.0)],
+        "2": [ScoredDoc("c", 3.0), ScoredDoc("a", 2.0)],
+    },
+)
+TOPICS = [Topic("2", "sun"), Topic("01", "moon")]
+
+
+def docids(run, qid):
+    return [document.docid for document in run.rankings[qid]]
+
+
+def reranked(encoder, first_stage=FIRST_STAGE, topics=TOPICS, texts=TEXTS, fusion=None, hits=100, missing="error"):
+    candidates, counts = select_candidates(first_stage, topics, texts, hits=hits, missing=missing)
+    run, encoding = rerank(candidates, texts, encoder, tag="t", fusion=fusion)
+    return run, counts, encoding
+
+
+def test_order_by_dot_product_ties_by_docid_topics_in_their_order(bag_of_words):
+    run, counts, encoding = reranked(bag_of_words)
+    assert list(run.rankings) == ["2", "01"]
+    assert run.rankings["01"] == [ScoredDoc("b", 2.0), ScoredDoc("c", 1.0), ScoredDoc("d", 0.0), ScoredDoc("a", 0.0)]
+    assert (counts.queries, counts.candidates, encoding.passages) == (2, 6, 4)
+
+
+def test_each_distinct_passage_is_encoded_once(bag_of_words):
+    reranked(bag_of_words)
+    assert sorted(bag_of_words.passages) == sorted(TEXTS[docid] for docid in "abcd")
+
+
+def test_the_instruction_of_each_topic_reaches_the_encoder_and_changes_the_ranking(bag_of_words):
+    topics = [Topic("2", "sun", "x"), Topic("01", "moon", "without sun")]
+    run, *_ = reranked(bag_of_words, topics=topics)
+    assert bag_of_words.queries == [("sun", "x"), ("moon", "without sun")]
+    assert docids(run, "01") == ["c", "d", "b", "a"]
+
+
+def test_documents_below_the_depth_keep_first_stage_order_below_the_reranked(bag_of_words):
+    run, counts, _ = reranked(bag_of_words, hits=2)
+    assert docids(run, "01") == ["b", "a", "c", "d"]
+    scores = [document.score for document in run.rankings["01"]]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == 4
+    assert counts.below_depth == 2
+    assert candidate_docids(FIRST_STAGE, 2) == ["a", "b", "c"]
+
+
+def test_truncated_texts_are_named(bag_of_words):
+    first_stage = Run("bm25", {"01": [ScoredDoc("e", 1.0), ScoredDoc("a", 0.5)]})
+    _, _, encoding = reranked(bag_of_words, first_stage, [Topic("01", "moon " * 21)])
+    assert encoding.passages_truncated == ["e"]
+    assert encoding.queries_truncated == ["01"]
+
+
+@pytest.mark.parametrize("text", [None, " \n"])
+def test_missing_texts_are_refused_or_ranked_last_and_counted(bag_of_words, text):
+    texts = {docid: TEXTS[docid] for docid in "acd"} | ({"b": text} if text else {})
+    with pytest.raises(InputError, match="1 candidate docids have no text or a blank one: b;"):
+        reranked(bag_of_words, texts=texts)
+    run, counts, _ = reranked(bag_of_words, texts=texts, missing="skip")
+    assert docids(run, "01") == ["c", "d", "a", "b"]
+    assert counts.missing_texts == 1
+
+
+def test_topics_without_candidates(bag_of_words):
+    topics = [*TOPICS, Topic("7", "bread")]
+    with pytest.raises(InputError, match="1 of 3 topics have no candidate in the run: 7"):
+        reranked(bag_of_words, topics=topics)
+    run, counts, _ = reranked(bag_of_words, topics=topics, missing="skip")
+    assert list(run.rankings) == ["2", "01"]
+    assert counts.topics_without_candidates == ["7"]
+
+
+def test_qids_of_the_run_without_a_topic_are_always_refused(bag_of_words):
+    with pytest.raises(InputError, match="1 of 2 qids of the run are not in the topics: 2"):
+        reranked(bag_of_words, topics=[Topic("01", "moon")], missing="skip")
+
+
+@pytest.mark.parametrize(
+    ("fusion", "expected"),
+    [
+        # 0.1 · first stage + 0.9 · reranker
+        (Fusion("interpolate", alpha=0.1), {"a": 0.9, "b": 2.6, "c": 1.6, "d": 0.6}),
+        # ranks of the first stage a b c d, of the reranker b c d a
+        (
+            Fusion("rrf", rrf_k=60),
+            {"a": 1 / 61 + 1 / 64, "b": 1 / 62 + 1 / 61, "c": 1 / 63 + 1 / 62, "d": 1 / 64 + 1 / 63},
+        ),
+    ],
+)
+def test_fusion(bag_of_words, fusion, expected):
+    run, *_ = reranked(bag_of_words, fusion=fusion)
+    scores = {document.docid: document.score for document in run.rankings["01"]}
+    assert scores == pytest.approx(expected, rel=1e-6)
+    assert docids(run, "01") == sorted(expected, key=lambda docid: -expected[docid])
+
+
+def test_interpolation_equals_pyserinis(bag_of_words):
+    """The same meaning of alpha as `pyserini.fusion`: alpha · first run + (1 − alpha) · second, raw scores."""
+    run, *_ = reranked(bag_of_words, fusion=Fusion("interpolate", alpha=1.0))
+    assert docids(run, "01") == docids(FIRST_STAGE, "01")
+
+
+def test_fusion_parameters_out_of_range():
+    with pytest.raises(InputError, match=r"alpha 1\.5"):
+        Fusion("interpolate", alpha=1.5)
+
+
+def test_scores_do_not_depend_on_what_stands_beside_them():
+    random = np.random.default_rng(1)
+    passages = random.standard_normal((257, 384)).astype(np.float32)
+    query = random.standard_normal(384).astype(np.float32)
+    together = dot_products(passages, query)
+    assert together.dtype == np.float32
+    for rows in ([3], [3, 200], list(range(256, -1, -1))):
+        assert dot_products(passages[rows], query).tolist() == together[rows].tolist()
+
+
+def test_broken_vectors_are_told():
+    with pytest.raises(InputError, match="NaN"):
+        dot_products(np.full((1, 2), np.nan, np.float32), np.ones(2, np.float32))
+
+
+@pytest.mark.parametrize(("aggregation", "expected"), [("max", [3.0, 2.0]), ("mean", [2.0, 2.0])])
+def test_scores_of_pieces_become_one(aggregation, expected):
+    assert aggregate(np.array([1, 3, 2, 2], np.float32), [3, 1], aggregation).tolist() == expected
+
+
+def test_long_passages_are_cut_into_windows_of_which_the_best_counts(bag_of_words):
+    texts = {"a": "bread " * 30 + "moon moon moon", "b": "moon bread"}
+    first_stage = Run("bm25", {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)]})
+    candidates, _ = select_candidates(first_stage, [Topic("1", "moon")], texts, hits=10)
+    scores = {}
+    for aggregation in ("max", "first", "mean"):
+        run, told = rerank(candidates, texts, bag_of_words, tag="t", windows=Windows(11, 11, aggregation))
+        scores[aggregation] = dict(run.rankings["1"])
+        assert told.passages_truncated == []
+    assert scores == {"max": {"a": 3.0, "b": 1.0}, "first": {"a": 0.0, "b": 1.0}, "mean": {"a": 1.0, "b": 1.0}}
+
+
+def test_pair_scorers_see_query_instruction_and_every_piece():
+    class CountsWords(PairScorer):
+        def __init__(self):
+            self.truncated = 0
+
+        def _tokenise(self, *pair):
+            raise NotImplementedError
+
+        _scores = _tokenise
+
+        def windows(self, text, size, stride):
+            return text.split(" / ")
+
+        def score(self, pairs, *, progress=False):
+            self.truncated += 1
+            return np.array([p.count(q) - p.count(i) if i else p.count(q) for q, i, p in pairs], np.float32)
+
+    texts = {"a": "moon sun / moon moon", "b": "moon"}
+    first_stage = Run("bm25", {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)], "2": [ScoredDoc("b", 1.0)]})
+    topics = [Topic("1", "moon", "sun"), Topic("2", "moon")]
+    candidates, _ = select_candidates(first_stage, topics, texts, hits=10)
+    run, told = rerank(candidates, texts, CountsWords(), tag="t", windows=Windows(2, 2))
+    assert run.rankings == {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)], "2": [ScoredDoc("b", 1.0)]}
+    assert (told.passages, told.pieces, told.pairs_truncated) == (2, 3, 1)
