@@ -49,6 +49,14 @@ def joined(prefix: str, separator: str = " ") -> list[str]:
     return [prefix + q + (separator + i if i else "") for q, i in zip(QUERIES, INSTRUCTIONS, strict=True)]
 
 
+@pytest.fixture(params=["packed", "padded"])
+def backend(request, monkeypatch):
+    """The fastest backend that runs a model here, and transformers."""
+    if request.param == "padded":
+        monkeypatch.setattr("instrerank.encoders.backends.packs", lambda config: False)
+
+
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize(
     ("kind", "name", "mode", "query", "passage"),

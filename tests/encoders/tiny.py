@@ -45,10 +45,7 @@ LENGTH = 64
 
 
 # Vocabularies are put together by hand: the library's trainers give another one at every run.
-WORDS = sorted({word for text in [*SENTENCES, "true false"] for word in re.findall(r"\w+", text)})[::2] + [
-    "true",
-    "false",
-]
+WORDS = [*sorted({word for text in SENTENCES for word in re.findall(r"\w+", text)})[::2], "true", "false"]
 CHARACTERS = sorted(set(string.printable[:95]))
 
 
@@ -75,8 +72,8 @@ def unigram(special: list[str], begin: str | None, end: str | None) -> tokenizer
 
 
 def byte_bpe(special: list[str], begin: str | None, end: str | None) -> tokenizers.Tokenizer:
-    merges = [(word[:at], word[at]) for word in ["Ġ" + word for word in WORDS] + WORDS for at in range(1, len(word))]
-    merges = list(dict.fromkeys(merges))
+    words = [*(f"Ġ{word}" for word in WORDS), *WORDS]
+    merges = list(dict.fromkeys((word[:at], word[at]) for word in words for at in range(1, len(word))))
     pieces = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet()), *(left + right for left, right in merges)]
     vocabulary = {piece: at for at, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = tokenizers.Tokenizer(models.BPE(vocabulary, merges))
