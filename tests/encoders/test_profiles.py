@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +96,12 @@ def test_a_broken_profile_file_is_refused(tmp_path, content):
     (tmp_path / PROFILE_FILE).write_text(content)
     with pytest.raises(InputError, match="not an encoder profile"):
         read_profile(tmp_path)
+
+
+def test_the_manual_has_every_family():
+    manual = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text("utf-8")
+    table = [line for line in manual.splitlines() if line.startswith("|")]
+    missing = {family.profile.family for family in FAMILIES} - {
+        word for line in table for word in re.findall(r"[\w.-]+", line.split("|")[1])
+    }
+    assert not missing
