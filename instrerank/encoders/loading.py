@@ -97,23 +97,15 @@ def load_encoder(
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
-    decisive = (
-        *(
-            profile.pooling_modes,
-            profile.normalize,
-            profile.pool_prefix,
-            profile.begin_token,
-            profile.end_token,
-        ),
-        *(profile.bidirectional, profile.query_encoding),
-    )
+    pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
+    tokens = (profile.begin_token, profile.end_token)
     return Encoder(
         str(name_or_path),
         profile,
         tokenizer,
         backend,
         dense=dense,
-        fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr(decisive)),
+        fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr((pooling_settings, tokens))),
         batch_tokens=batch_tokens,
         store=store,
         store_precision=store_precision,

@@ -59,4 +59,4 @@ def test_encoder_option(models):
     assert (found.vectors[0] == found.vectors[-1]).all()
     passages = attending.encode_passages(["Tides follow the moon."]).vectors
     assert (passages == plain.encode_passages(["Tides follow the moon."]).vectors).all()
-    assert attending.fingerprint != plain.fingerprint
+    assert attending.fingerprint == plain.fingerprint  # of passages, whose stored vectors serve both
