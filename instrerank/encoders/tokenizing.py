@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrerank.encoders.locate import read_json
@@ -44,7 +45,7 @@ class TextTokenizer:
         Raises:
             InputError: the vocabulary has no such token, or the tokenizer puts others there.
         """
-        self._tokenizer = tokenizer
+        self._tokenizer, self._lock = tokenizer, Lock()
         self._pool_prefix = profile.pool_prefix
         self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
@@ -87,11 +88,12 @@ class TextTokenizer:
         Raises:
             InputError: a prefix that is not pooled leaves nothing of its text within `max_length`.
         """
-        self._tokenizer.enable_truncation(max_length)
-        try:
-            encodings = self._tokenizer.encode_batch_fast([text.text for text in texts])
-        finally:
-            self._tokenizer.no_truncation()
+        with self._lock:  # truncation is a setting of the tokenizer, and threads may share one
+            self._tokenizer.enable_truncation(max_length)
+            try:
+                encodings = self._tokenizer.encode_batch_fast([text.text for text in texts])
+            finally:
+                self._tokenizer.no_truncation()
         skips: dict[str, int] = {}
         if not self._pool_prefix:
             skips = {prefix: self._prefix_length(prefix) for prefix in {text.prefix for text in texts}}

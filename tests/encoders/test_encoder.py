@@ -1,6 +1,7 @@
 """The batching engine, with a network that is transparent: a token's state is a function of its id alone."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -139,6 +140,14 @@ def test_several_workers_give_what_one_gives():
     expected = encoder(one, batch_tokens=16).encode_passages(PASSAGES).vectors
     assert (encoder(four, batch_tokens=16).encode_passages(PASSAGES).vectors == expected).all()
     assert threading.get_ident() not in four.threads
+
+
+def test_threads_may_share_an_encoder(models):
+    made = load_encoder(models("distilbert", "msmarco-distilbert-base-tas-b"))
+    expected = made.encode_passages(PASSAGES).vectors
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(made.encode_passages, [PASSAGES] * 8):
+            np.testing.assert_array_equal(found.vectors, expected)
 
 
 def test_vectors_that_are_not_finite_are_an_error():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from instrerank.encoders.families import FAMILIES, match_family
-from instrerank.encoders.profiles import PROFILE_FILE, EncoderProfile, read_profile
+from instrerank.encoders.profiles import PROFILE_FILE, EncoderProfile, read_profile, write_profile
 from instrerank.errors import InputError
 
 
@@ -86,9 +86,11 @@ def test_wrong_profiles_are_refused(field, value, message):
 
 def test_a_checkpoint_carries_its_profile(tmp_path):
     assert read_profile(tmp_path) is None
-    profile = {"family": "inf-embed", "pooling": ["mean", "cls"], "max_query_length": 256}
-    (tmp_path / PROFILE_FILE).write_text(json.dumps(profile))
-    assert read_profile(tmp_path) == EncoderProfile("inf-embed", ("mean", "cls"), max_query_length=256)
+    profile = EncoderProfile("inf-embed", ("mean", "cls"), "q: {query} {instruction}", max_query_length=256)
+    write_profile(profile, tmp_path)
+    assert read_profile(tmp_path) == profile
+    (tmp_path / PROFILE_FILE).write_text(json.dumps({"family": "mine", "pooling": "cls"}))
+    assert read_profile(tmp_path) == EncoderProfile("mine", "cls")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"family": "f"}', '{"family": "f", "pooling": "mean", "x": 1}'])
