@@ -81,8 +81,8 @@ def test_monot5(models):
     for query, instruction, passage in PAIRS:
         prompt = f"Query: {asked(query, instruction)} Document: {passage} Relevant:"
         with torch.no_grad():
-            inputs = tokenizer(prompt, return_tensors="pt")
-            logits = network(**inputs, decoder_input_ids=torch.tensor([[0]])).logits[0, 0]
+            ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
+            logits = network(input_ids=ids, decoder_input_ids=torch.tensor([[0]])).logits[0, 0]
         expected.append(float(logits[tokenizer.get_vocab()["▁true"]] - logits[tokenizer.get_vocab()["▁false"]]))
     np.testing.assert_allclose(scorer.score(PAIRS), expected, atol=1e-4, rtol=1e-5)
 

@@ -39,9 +39,19 @@ INSTRUCTIONS = [
 ]
 PASSAGES = [*SENTENCES[:10], " ".join(SENTENCES * 8), "Sand."]
 """Of one word to far more tokens than any of the networks reads."""
-
 LENGTH = 64
 """Tokens every network reads."""
+TASK = "Given a web search query, retrieve relevant passages that answer the query"
+
+
+def joined(prefix: str) -> list[str]:
+    """Return the queries with their instructions behind them."""
+    return [prefix + q + (f" {i}" if i else "") for q, i in zip(QUERIES, INSTRUCTIONS, strict=True)]
+
+
+def instructed(form: str) -> list[str]:
+    """Return the queries in a form with `{q}` and `{i}`, the web-search task where there is no instruction."""
+    return [form.format(i=i or TASK, q=q) for q, i in zip(QUERIES, INSTRUCTIONS, strict=True)]
 
 
 # Vocabularies are put together by hand: the library's trainers give another one at every run.
