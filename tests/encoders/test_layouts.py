@@ -69,6 +69,17 @@ def test_prompts_come_in_the_order_of_sentence_transformers(layout):
     assert (profile.query_template, profile.passage_template) == ("O: {query} {instruction}", "O: {passage}")
 
 
+def test_lower_casing_asked_for_by_the_folder(models, layout, tmp_path):
+    folder = layout()
+    shutil.copytree(models("xlm-roberta", "unknown"), folder, dirs_exist_ok=True)
+    first, second = load_encoder(folder).encode_passages(["TIDES", "tides"]).vectors
+    assert np.abs(first - second).max() > 0.01
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 32, "do_lower_case": true}')
+    upper, lower = load_encoder(folder).encode_passages(["TIDES", "tides"]).vectors
+    np.testing.assert_array_equal(upper, lower)
+    np.testing.assert_allclose(lower, second, atol=1e-6)
+
+
 @pytest.mark.parametrize(("similarity", "normalize"), [("dot", False), ("cosine", True), (None, True)])
 def test_similarity(layout, similarity, normalize):
     folder = layout(modules=("Transformer", "Pooling"), config={"similarity_fn_name": similarity})
