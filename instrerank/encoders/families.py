@@ -172,11 +172,8 @@ FAMILIES: tuple[Family, ...] = (
     Family(r"e5-mistral-7b-instruct", ("mistral",), _E5_MISTRAL),
     Family(r".*inf-?embed.*", ("bert",), _INF_EMBED),
     Family(r".*inf-?embed.*", ("modernbert",), replace(_INF_EMBED, pooling="cls")),
-    Family(
-        r".*inf-?embed.*",
-        ("llama", "mistral", "qwen2", "qwen3"),
-        replace(_INF_EMBED, pooling="last", end_token="eos"),
-    ),
+    # as its code has it: the text's own last token, no end token put behind it
+    Family(r".*inf-?embed.*", ("llama", "mistral", "qwen2", "qwen3"), replace(_INF_EMBED, pooling="last")),
     Family(r"bge-(small|base|large)-en(-v1\.5)?", ("bert",), _BGE),
     Family(r"bge-m3", ("xlm-roberta",), _BGE_M3),
     Family(r"bge-en-icl", ("mistral",), _BGE_LLM),

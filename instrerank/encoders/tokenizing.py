@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrerank.encoders.locate import read_json
@@ -44,7 +45,7 @@ class TextTokenizer:
         Raises:
             InputError: the vocabulary has no such token, or the tokenizer puts others there.
         """
-        self._tokenizer = tokenizer
+        self._tokenizer, self._lock = tokenizer, Lock()
         self._pool_prefix = profile.pool_prefix
         self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
@@ -69,12 +70,12 @@ class TextTokenizer:
         from tokenizers.processors import TemplateProcessing
 
         encoding = self._tokenizer.encode("text")
-        before = [at for at, own in zip(encoding.ids, encoding.special_tokens_mask, strict=True) if own]
         if begin in (None, encoding.ids[0]) and end in (None, encoding.ids[-1]):
             return
-        if begin is None and before and encoding.special_tokens_mask[0]:
+        if begin is None and encoding.special_tokens_mask[0]:
             begin = encoding.ids[0]  # a begin token the profile does not speak of stays
-        if not set(before) <= {begin, end}:
+        own = {index for index, special in zip(encoding.ids, encoding.special_tokens_mask, strict=True) if special}
+        if not own <= {begin, end}:
             raise InputError(f"this tokenizer frames a text as {encoding.tokens}, not as its profile demands")
         used = [(str(self._tokenizer.id_to_token(at)), at) for at in dict.fromkeys((begin, end)) if at is not None]
         names = {index: token for token, index in used}
@@ -87,14 +88,15 @@ class TextTokenizer:
         Raises:
             InputError: a prefix that is not pooled leaves nothing of its text within `max_length`.
         """
-        self._tokenizer.enable_truncation(max_length)
-        try:
-            encodings = self._tokenizer.encode_batch_fast([text.text for text in texts])
-        finally:
-            self._tokenizer.no_truncation()
         skips: dict[str, int] = {}
-        if not self._pool_prefix:
-            skips = {prefix: self._prefix_length(prefix) for prefix in {text.prefix for text in texts}}
+        with self._lock:  # truncation is a setting of the tokenizer, and threads may share one
+            if not self._pool_prefix:
+                skips = {prefix: self._prefix_length(prefix) for prefix in {text.prefix for text in texts}}
+            self._tokenizer.enable_truncation(max_length)
+            try:
+                encodings = self._tokenizer.encode_batch_fast([text.text for text in texts])
+            finally:
+                self._tokenizer.no_truncation()
         found = []
         for text, encoding in zip(texts, encodings, strict=True):
             ids, skip = encoding.ids, skips.get(text.prefix, 0)
@@ -103,10 +105,8 @@ class TextTokenizer:
                     f"the instruction fills all {max_length} tokens, so that nothing of the text is left: "
                     f"shorten it or raise --max-length. It begins: {text.prefix[:80]!r}"
                 )
-            if self._end not in (
-                None,
-                ids[-1],
-            ):  # last-token pooling would take a wrong token, and say nothing
+            # last-token pooling would take a wrong token, and say nothing
+            if self._end is not None and ids[-1] != self._end:
                 raise InstrerankError(f"a text ends with the token {encoding.tokens[-1]!r}, not with the end token")
             found.append(Tokens(ids, skip, bool(encoding.overflowing)))
         return found
@@ -168,6 +168,7 @@ def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[to
         InputError: no tokenizer in the folder, or one that cannot be read.
     """
     import tokenizers
+    from tokenizers import normalizers
 
     settings = read_json(folder / "tokenizer_config.json")
     tokens: dict[str, Any] = {name: settings.get(f"{name}_token") for name in ("bos", "eos")}
@@ -183,6 +184,9 @@ def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[to
             tokens = {"bos": wrapped.bos_token, "eos": wrapped.eos_token}
     except Exception as error:  # tokenizers raises bare Exceptions, transformers whatever its parsers raise
         raise InputError(f"no usable tokenizer in {folder}: {error}") from error
+    if read_json(folder / "sentence_bert_config.json").get("do_lower_case"):
+        lower = normalizers.Lowercase()
+        tokenizer.normalizer = normalizers.Sequence([lower, tokenizer.normalizer] if tokenizer.normalizer else [lower])
     tokenizer.no_padding()
     tokenizer.no_truncation()
     names = {name: token["content"] if isinstance(token, dict) else token for name, token in tokens.items()}

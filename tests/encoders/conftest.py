@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 import tiny
+import torch
+
+torch.set_num_threads(1)  # for networks this small, several threads only wait for each other
 
 
 @pytest.fixture(scope="session")

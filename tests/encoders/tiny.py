@@ -1,12 +1,14 @@
 """Networks of a few thousand random weights, with tokenizers trained on the sentences below, as published ones lie."""
 
+import re
+import string
 from pathlib import Path
 
 import peft
 import tokenizers
 import torch
 import transformers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 SENTENCES = [
     "Bees carry pollen from flower to flower while they look for nectar.",
@@ -37,38 +39,57 @@ INSTRUCTIONS = [
 ]
 PASSAGES = [*SENTENCES[:10], " ".join(SENTENCES * 8), "Sand."]
 """Of one word to far more tokens than any of the networks reads."""
-
 LENGTH = 64
 """Tokens every network reads."""
+TASK = "Given a web search query, retrieve relevant passages that answer the query"
+
+
+def joined(prefix: str) -> list[str]:
+    """Return the queries with their instructions behind them."""
+    return [prefix + q + (f" {i}" if i else "") for q, i in zip(QUERIES, INSTRUCTIONS, strict=True)]
+
+
+def instructed(form: str) -> list[str]:
+    """Return the queries in a form with `{q}` and `{i}`, the web-search task where there is no instruction."""
+    return [form.format(i=i or TASK, q=q) for q, i in zip(QUERIES, INSTRUCTIONS, strict=True)]
+
+
+# Vocabularies are put together by hand: the library's trainers give another one at every run.
+WORDS = [*sorted({word for text in SENTENCES for word in re.findall(r"\w+", text)})[::2], "true", "false"]
+CHARACTERS = sorted(set(string.printable[:95]))
 
 
 def wordpiece() -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = [*special, *CHARACTERS, *(f"##{c}" for c in CHARACTERS), *WORDS, "##ed", "##ing", "##able"]
+    vocabulary = {piece: at for at, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(SENTENCES, trainers.WordPieceTrainer(vocab_size=300, special_tokens=special))
+    tokenizer.add_special_tokens(special)
     return framed(tokenizer, "[CLS]", "[SEP]")
 
 
 def unigram(special: list[str], begin: str | None, end: str | None) -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer(models.Unigram())
+    pieces = [(f"▁{word}", -4.0 - len(word) / 8) for word in WORDS] + [("▁", -3.0)]
+    pieces = [(token, 0.0) for token in special] + pieces + [(character, -6.0) for character in CHARACTERS]
+    tokenizer = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=special.index("<unk>")))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(vocab_size=250, special_tokens=special, unk_token="<unk>")
-    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.add_special_tokens(special)
     return framed(tokenizer, begin, end)
 
 
 def byte_bpe(special: list[str], begin: str | None, end: str | None) -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer(models.BPE())
+    words = [*(f"Ġ{word}" for word in WORDS), *WORDS]
+    merges = list(dict.fromkeys((word[:at], word[at]) for word in words for at in range(1, len(word))))
+    pieces = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet()), *(left + right for left, right in merges)]
+    vocabulary = {piece: at for at, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = tokenizers.Tokenizer(models.BPE(vocabulary, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    tokenizer.train_from_iterator([*SENTENCES, "true", "false"] * 3, trainer)
+    tokenizer.add_special_tokens(special)
     return framed(tokenizer, begin, end)
 
 

@@ -1,0 +1,168 @@
+"""Scores equal a straightforward computation with transformers on the same random weights."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+import transformers
+from tiny import PASSAGES, QUERIES
+
+from instrerank.encoders import load_pair_scorer
+from instrerank.encoders.prompts import match_prompt, prompt_parts
+from instrerank.errors import InputError, MissingPrerequisiteError
+
+SHORT = ["Sand.", "Bees carry pollen.", "Tides follow the moon, twice a month", "yeast eats sugar"]
+INSTRUCTIONS = ["Only the cause.", "", "no boats", "Not a recipe!"]
+PAIRS = [(query, instr, text) for query, instr in zip(QUERIES, INSTRUCTIONS, strict=True) for text in SHORT]
+ASK = "Q: {query} D: {passage} A: "
+
+FOLLOWIR = """<s> [INST] You are an expert Google searcher, whose job is to determine if the following document is \
+relevant to the query (true/false). Answer using only one word, one of those two choices.
+
+Query: what is x Only y.
+Document: Z
+Relevant (only output one word, either "true" or "false"): [/INST] """
+MISTRAL = """<s>[INST] You are an expert Google searcher, whose job is to determine if the following document is \
+relevant to the query (true/false).
+Query: what is x Only y.
+Document: Z
+Relevant (either "true" or "false"): [/INST]"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("jhu-clsp/FollowIR-7B", FOLLOWIR),
+        ("mistralai/Mistral-7B-Instruct-v0.2", MISTRAL),
+        ("castorini/monot5-base-msmarco-10k", "Query: what is x Only y. Document: Z Relevant:"),
+    ],
+)
+def test_golden_prompts(name, expected):
+    assert "".join(prompt_parts(match_prompt(name), "what is x", "Only y.", "Z")) == expected
+    alone = "".join(prompt_parts(match_prompt(name), "what is x", "", "Z"))
+    assert alone == expected.replace(" Only y.", "")
+
+
+def causal(folder, prompt: str) -> float:
+    """FollowIR's scoring of one prompt: the logits of "true" and "false" behind its last token."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    network = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        logits = network(**tokenizer(prompt, return_tensors="pt")).logits[0, -1]
+    vocabulary = tokenizer.get_vocab()
+    return float(logits[vocabulary["true"]] - logits[vocabulary["false"]])
+
+
+def asked(query: str, instruction: str) -> str:
+    return f"{query} {instruction}".strip()
+
+
+@pytest.mark.parametrize("kind", ["mistral", "llama", "qwen3"])
+def test_pointwise_language_models(models, kind):
+    folder = models(kind, f"asked-{kind}", auto_class="AutoModelForCausalLM")
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
+    scores = scorer.score(PAIRS)
+    expected = [causal(folder, ASK.format(query=asked(q, i), passage=p)) for q, i, p in PAIRS[::3]]
+    np.testing.assert_allclose(scores[::3], expected, atol=1e-4, rtol=1e-5)  # logits here are of the order of 10
+    assert scores.dtype == np.float32 and scorer.truncated == 0
+    one_by_one = [scorer.score([pair])[0] for pair in PAIRS]
+    np.testing.assert_allclose(scores, one_by_one, atol=1e-4, rtol=1e-5)
+
+
+def test_monot5(models):
+    folder = models("t5", "monot5-tiny", auto_class="AutoModelForSeq2SeqLM")
+    answers = {"true_token": "▁true", "false_token": "▁false"}
+    scorer = load_pair_scorer(
+        folder, "pointwise-llm", prompt_template=match_prompt("monot5-base-x").template, **answers
+    )
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    network = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
+    expected = []
+    for query, instruction, passage in PAIRS:
+        prompt = f"Query: {asked(query, instruction)} Document: {passage} Relevant:"
+        with torch.no_grad():
+            ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
+            logits = network(input_ids=ids, decoder_input_ids=torch.tensor([[0]])).logits[0, 0]
+        expected.append(float(logits[tokenizer.get_vocab()["▁true"]] - logits[tokenizer.get_vocab()["▁false"]]))
+    np.testing.assert_allclose(scorer.score(PAIRS), expected, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "side"), [("bert", "left"), ("bert", "right"), ("xlm-roberta", "right"), ("modernbert", "right")]
+)
+def test_cross_encoders(models, kind, side):
+    folder = models(kind, f"cross-{kind}", auto_class="AutoModelForSequenceClassification", side=side)
+    scorer = load_pair_scorer(folder, "crossencoder")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    network = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    expected = []
+    for query, instruction, passage in [*PAIRS, (QUERIES[0], INSTRUCTIONS[0], PASSAGES[10])]:
+        cut = {"truncation": "only_second", "max_length": tiny.LENGTH, "return_tensors": "pt"}
+        inputs = tokenizer(asked(query, instruction), passage, return_token_type_ids=kind == "bert", **cut)
+        with torch.no_grad():
+            expected.append(float(network(**inputs).logits[0, 0]))
+    scores = scorer.score([*PAIRS, (QUERIES[0], INSTRUCTIONS[0], PASSAGES[10])])
+    np.testing.assert_allclose(scores, expected, atol=1e-4, rtol=1e-5)
+    assert scorer.truncated == 1
+
+
+def test_an_over_long_passage_leaves_the_question_whole(models):
+    folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
+    whole = scorer._tokenizer.encode(ASK.format(query=QUERIES[0], passage=PASSAGES[10])).ids
+    tokens = scorer._tokenise(QUERIES[0], "", PASSAGES[10])
+    assert tokens.truncated and len(whole) > tiny.LENGTH >= len(tokens.ids) > tiny.LENGTH - 4
+    assert scorer._tokenizer.decode(tokens.ids).endswith("A: ")
+    assert tokens.ids[:20] == whole[:20]
+    assert scorer.score([(QUERIES[0], "", PASSAGES[10])]).shape == (1,)
+    assert scorer.truncated == 1
+    with pytest.raises(InputError, match="fill all 64 tokens"):
+        scorer.score([(PASSAGES[10], "", "tides")])
+
+
+def test_instructions_reach_the_scorer(models):
+    folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
+    first, second, third = scorer.score([("tides", "", "Sand."), ("tides", "Only y", "Sand."), ("tides", "", "Sand.")])
+    assert abs(first - second) > 0.01 and first == third
+
+
+def test_the_difference_of_two_classes(models, tmp_path):
+    tokenizer, names = tiny.tokenizer_of("bert")
+    config = tiny.network("bert", tokenizer.get_vocab_size()).config
+    config.num_labels = 2
+    torch.manual_seed(3)
+    network = transformers.BertForSequenceClassification(config).eval()
+    network.save_pretrained(tmp_path)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(tmp_path)
+    with torch.no_grad():
+        encoding = tokenizer.encode("tides", "Sand.")
+        logits = network(torch.tensor([encoding.ids]), token_type_ids=torch.tensor([encoding.type_ids])).logits[0]
+    found = load_pair_scorer(tmp_path, "crossencoder").score([("tides", "", "Sand.")])
+    np.testing.assert_allclose(found, [float(logits[1] - logits[0])], atol=1e-5)
+
+
+def test_what_is_refused(models):
+    folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
+    with pytest.raises(InputError, match="crossencoder or pointwise-llm"):
+        load_pair_scorer(folder, "listwise")
+    with pytest.raises(InputError, match="not known what .* was trained to be asked"):
+        load_pair_scorer(folder, "pointwise-llm")
+    with pytest.raises(InputError, match=r"\{passage\} once"):
+        load_pair_scorer(folder, "pointwise-llm", prompt_template="{query}")
+    with pytest.raises(InputError, match="lacks 'oui' or 'non'"):
+        load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK, true_token="oui", false_token="non")
+    with pytest.raises(InputError, match="would stay random"):  # an encoder has no classifier
+        load_pair_scorer(models("bert", "unknown"), "crossencoder")
+    with pytest.raises(MissingPrerequisiteError, match="CUDA devices"):
+        load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK, device="cuda:99")
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
+    for pair in (("", "only y", "Sand."), ("tides", "only y", " ")):
+        with pytest.raises(InputError, match="empty"):
+            scorer.score([pair])
+    cross = load_pair_scorer(models("bert", "cross-bert", "AutoModelForSequenceClassification"), "crossencoder")
+    with pytest.raises(InputError, match="fill all 64 tokens"):
+        cross.score([(PASSAGES[10], "", "Sand.")])
+    with pytest.raises(InputError, match="empty"):
+        cross.score([("tides", "", "")])
+    assert cross.score([]).shape == (0,)

@@ -1,0 +1,108 @@
+"""The strings that reach the tokenizer, letter by letter."""
+
+import pytest
+
+from instrerank.encoders.families import FAMILIES
+from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.texts import passage_text, query_alone, query_text
+from instrerank.errors import InputError
+
+WEB = "Given a web search query, retrieve relevant passages that answer the query"
+REPRESENT = "Represent this sentence for searching relevant passages: "
+
+# family: (query "what is x" with the instruction "Only y.", without, the passage "Z"), after the model cards
+GOLDEN = {
+    "e5": ("query: what is x Only y.", "query: what is x", "passage: Z"),
+    "multilingual-e5": ("query: what is x Only y.", "query: what is x", "passage: Z"),
+    "e5-instruct": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "e5-mistral": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "gte-qwen2": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "nv-embed": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "qwen3-embedding": ("Instruct: Only y.\nQuery:what is x", f"Instruct: {WEB}\nQuery:what is x", "Z"),
+    "bge-llm": ("<instruct>Only y.\n<query>what is x", f"<instruct>{WEB}\n<query>what is x", "Z"),
+    "inf-embed": ("what is x Only y.", "what is x", "Z"),
+    "bge": (f"{REPRESENT}what is x Only y.", f"{REPRESENT}what is x", "Z"),
+    "bge-m3": ("what is x Only y.", "what is x", "Z"),
+    "gte": ("what is x Only y.", "what is x", "Z"),
+    "gte-modernbert": ("what is x Only y.", "what is x", "Z"),
+    "gte-v1.5": ("what is x Only y.", "what is x", "Z"),
+    "modernbert": ("what is x Only y.", "what is x", "Z"),
+    "contriever": ("what is x Only y.", "what is x", "Z"),
+    "tas-b": ("what is x Only y.", "what is x", "Z"),
+    "arctic-embed": (f"{REPRESENT}what is x Only y.", f"{REPRESENT}what is x", "Z"),
+    "arctic-embed-v2": ("query: what is x Only y.", "query: what is x", "Z"),
+    "instructor": (
+        "Only y.what is x",
+        "Represent the Wikipedia question for retrieving supporting documents: what is x",
+        "Represent the Wikipedia document for retrieval: Z",
+    ),
+    "gritlm": ("<|user|>\nOnly y.\n<|embed|>\nwhat is x", "<|embed|>\nwhat is x", "<|embed|>\nZ"),
+    "repllama": ("query:  what is x Only y.", "query:  what is x", "passage:  Z"),
+    "promptriever": ("query:  what is x? Only y.", "query:  what is x", "passage:  Z"),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: f"{family.profile.family}-{family.networks[0]}")
+def test_golden_strings(family):
+    with_instruction, alone, passage = GOLDEN[family.profile.family]
+    assert query_text(family.profile, "what is x", "Only y.").text == with_instruction
+    assert query_text(family.profile, "what is x").text == alone
+    assert query_text(family.profile, "what is x", "  ").text == alone
+    assert passage_text(family.profile, "Z").text == passage
+
+
+def test_every_golden_family_exists():
+    assert {family.profile.family for family in FAMILIES} == set(GOLDEN)
+
+
+@pytest.mark.parametrize(("query", "expected"), [("a?", "a? I"), ("a. ", "a.  I"), ("a!", "a! I"), ("a", "a? I")])
+def test_promptriever_closes_a_query_without_punctuation(query, expected):
+    profile = EncoderProfile("p", "last", "{query}{?} {instruction}")
+    assert query_text(profile, query, "I").text == expected
+
+
+def test_prefix_is_what_comes_before_the_text():
+    profile = EncoderProfile("p", "mean", "<{instruction}> {query}", passage_template="doc: {passage}")
+    assert query_text(profile, "q", "i").prefix == "<i> "
+    assert passage_text(profile, "z").prefix == "doc: "
+
+
+def test_braces_in_texts_stay_what_they_are():
+    profile = EncoderProfile("p", "mean", "{query} | {instruction}")
+    assert query_text(profile, "{instruction} {query}", "{query} {x} {?}").text == (
+        "{instruction} {query} | {query} {x} {?}"
+    )
+    assert passage_text(profile, "{passage} {}").text == "{passage} {}"
+
+
+@pytest.mark.parametrize(
+    ("template", "alone"), [("q: {query} // {instruction}", "q: q"), ("{instruction} // {query}.", "q.")]
+)
+def test_without_instruction_the_separator_goes(template, alone):
+    assert query_text(EncoderProfile("p", "mean", template), "q").text == alone
+
+
+def test_a_template_that_needs_an_instruction_says_so():
+    profile = EncoderProfile("p", "mean", "Instruct: {instruction} Query: {query}")
+    with pytest.raises(InputError, match="cannot do without an instruction"):
+        query_text(profile, "q")
+
+
+def test_an_instruction_never_disappears():
+    with pytest.raises(InputError, match="would not reach the encoder"):
+        query_text(EncoderProfile("p", "mean", "query: {query}"), "q", "only y")
+
+
+def test_query_alone_takes_no_default_instruction():
+    profile = EncoderProfile("p", "mean", "{query} {instruction}", default_instruction="default")
+    assert query_text(profile, "q").text == "q default"
+    assert query_alone(profile, "q").text == "q"
+
+
+@pytest.mark.parametrize("empty", ["", "  ", "\n"])
+def test_empty_texts_are_refused(empty):
+    profile = EncoderProfile("p", "mean")
+    with pytest.raises(InputError, match="empty query"):
+        query_text(profile, empty, "only y")
+    with pytest.raises(InputError, match="empty passage"):
+        passage_text(profile, empty)
