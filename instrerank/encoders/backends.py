@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from instrerank.encoders.networks import load_network, resolve_device
-from instrerank.encoders.packed import PACKED_DTYPES, PackedBert, packs
+from instrerank.encoders.packed import PackedBert
+from instrerank.encoders.packed_modernbert import PackedModernBert
 from instrerank.encoders.profiles import EncoderProfile
 from instrerank.encoders.weights import network_weights
 from instrerank.errors import InputError
@@ -83,7 +84,8 @@ def choose_backend(
             f"{profile.family} models run only with the code of their own repository. If you trust it, say "
             "so: trust_remote_code=True (--trust-remote-code)"
         )
-    if place == "cpu" and dtype in (*PACKED_DTYPES, "auto") and packs(config):
+    packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
+    if place == "cpu" and packed is not None and dtype in (*packed.dtypes, "auto"):
         if adapter is None:
             weights = network_weights(folder, allow_bin=allow_bin)
         else:
@@ -91,7 +93,7 @@ def choose_backend(
                 folder, "AutoModel", dtype="float32", device=place, adapter=adapter, allow_bin=allow_bin
             )
             weights = merged.state_dict()
-        return PackedBert(config, weights, "float32" if dtype == "auto" else dtype)
+        return packed(config, weights, "float32" if dtype == "auto" else dtype)
     model = load_network(
         folder,
         # T5's AutoModel has a decoder too
