@@ -36,6 +36,10 @@ class BagOfWords:
         vectors = self._encode(queries) - 2 * self._encode([" ".join(words) for words in taken])
         return self._encoded(vectors, queries)
 
+    def windows(self, text, size, stride):
+        words = text.split()
+        return [" ".join(words[start : start + size]) for start in range(0, len(words), stride)]
+
     def _encoded(self, vectors, texts):
         lengths = np.array([len(text.split()) for text in texts])
         return SimpleNamespace(vectors=vectors, token_counts=lengths, truncated=lengths > 20)
@@ -44,3 +48,11 @@ class BagOfWords:
 @pytest.fixture
 def bag_of_words():
     return BagOfWords("moon", "sun", "tide", "bread")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_trace_in_the_home_folder(tmp_path_factory):
+    """Passage vectors that tests keep go to a folder of the session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INSTRERANK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -2,7 +2,7 @@
 
 from instrerank.anserini.indexing import IndexStatistics, build_index
 from instrerank.anserini.java import Java, find_java
-from instrerank.anserini.jvm import start_jvm
+from instrerank.anserini.jvm import start_jvm, versions
 from instrerank.anserini.passages import IndexPassages, hit_text
 from instrerank.anserini.searching import BM25Searcher
 
@@ -15,4 +15,5 @@ __all__ = [
     "find_java",
     "hit_text",
     "start_jvm",
+    "versions",
 ]

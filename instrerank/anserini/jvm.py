@@ -103,6 +103,14 @@ def start_jvm() -> None:
     _started_in = os.getpid()
 
 
+def versions() -> dict[str, str]:
+    """Return the versions that scores may depend on: of the JVM that runs, and of Anserini's jar."""
+    return {
+        "java": java_class("java.lang.System").getProperty("java.version"),
+        "anserini": anserini_jar().name.removeprefix("anserini-").removesuffix("-fatjar.jar"),
+    }
+
+
 @contextmanager
 def _java_home(home: Path) -> Iterator[None]:
     """Point jnius to `home`, and leave the environment as it was: child processes inherit it."""

@@ -49,8 +49,9 @@ class BM25Searcher:
     def batch_search(self, topics: Sequence[Topic], hits: int = 1000, threads: int = 1) -> dict[str, list[ScoredDoc]]:
         """Return the best documents of each topic, by qid in the order of the topics.
 
-        The `hits` best are chosen as Anserini chooses them (among equal scores the least docid first), and then
-        put into trec_eval's order. A query without a term of the index finds nothing: its ranking is empty.
+        The documents and scores are Anserini's: scores rounded to four decimals, documents of equal score by
+        docid, each lowered by 1e-6 against the one before; then trec_eval's order. A query without a term of the
+        index finds nothing: its ranking is empty.
 
         Args:
             topics: topics with distinct qids; their instructions play no part.

@@ -15,6 +15,8 @@ VERBS = {
     "search": "BM25: a first-stage run",
     "rerank": "rerank a run with an instruction-following bi-encoder",
     "perturb": "make perturbed query sets: typos, paraphrases, instructions, injections",
+    "constrain": "make instructions whose effect on relevance a program can verify",
+    "attack": "search the query that hurts an encoder most, within an edit budget",
     "evaluate": "score runs with trec_eval's measures",
     "check": "say what is wrong with runs, qrels and topics, line by line",
     "doctor": "say what this machine has and what is missing",

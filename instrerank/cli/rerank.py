@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instrerank.cli.inputs import (
+    add_encoder_arguments,
+    add_passage_arguments,
+    load_encoder_of,
+    load_pair_scorer_of,
+    open_passages_of,
+    positive,
+)
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
-    from instrerank.encoders import Encoder
+    from instrerank.encoders import Encoder, PairScorer
+    from instrerank.reranking import Windows
     from instrerank.trec import Topic
 
 EPILOG = """examples:
@@ -26,20 +36,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
     parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
-    passages = parser.add_mutually_exclusive_group(required=True)
-    passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
-    passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt name")
+    add_passage_arguments(parser)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
+    parser.add_argument(
+        "--encoder-kind",
+        choices=("biencoder", "crossencoder", "pointwise-llm"),
+        default="biencoder",
+        help="baselines that read query and passage together: a cross-encoder, FollowIR-7B and the like",
+    )
     parser.add_argument("--output", required=True, type=Path, help="the run to write")
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
     instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
-    parser.add_argument("--hits", type=_positive, default=100, help="depth of reranking (default 100)")
+    parser.add_argument("--hits", type=positive, default=100, help="depth of reranking (default 100)")
     parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
     parser.add_argument(
         "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
     )
     parser.add_argument("--rrf.k", dest="rrf_k", type=int, default=60, help="k of rrf (default 60)")
+    parser.add_argument(
+        "--max-passage",
+        choices=("max", "first", "mean"),
+        help="cut long passages into windows and take the best, first or mean score (default: truncate, counted)",
+    )
+    parser.add_argument(
+        "--max-passage-length", metavar="N", type=positive, help="tokens of a window (default: what the encoder reads)"
+    )
+    parser.add_argument(
+        "--max-passage-stride", metavar="N", type=positive, help="tokens between windows (default: half the length)"
+    )
     parser.add_argument("--runtag", metavar="TAG", help="tag of the run (default: the encoder's name)")
     parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec")
     parser.add_argument(
@@ -48,17 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="candidates without text, topics without candidates: refuse, or rank last, leave out, and count",
     )
-    model = parser.add_argument_group("how the encoder is loaded (its profile knows; these overrule it)")
-    model.add_argument("--adapter", help="LoRA adapter: a folder or an id")
-    model.add_argument("--pooling", help="mean, cls, last, …: needed for a model that no profile knows")
-    model.add_argument("--query-template", metavar="T", help="literal, with {q} and {i}: 'query: {q} {i}'")
-    model.add_argument("--passage-template", metavar="T", help="literal, with {d}: 'passage: {d}'")
-    model.add_argument("--max-length", metavar="N", type=_positive, help="tokens, special ones included")
-    model.add_argument("--device", default="auto", help="auto, cpu, cuda:0 (default auto)")
-    model.add_argument("--dtype", default="float32", help="float32 (default), bfloat16, float16, auto")
-    model.add_argument("--batch-tokens", metavar="N", type=_positive, help="tokens in a batch")
-    model.add_argument("--revision", help="revision of a Hugging Face id")
-    model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="do nothing if the output is there with this very configuration; refuse if with another",
+    )
+    add_encoder_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -68,7 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
     from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
     from instrerank.trec import count_tied, read_run, write_run
     from instrerank.trec.runs import check_tag
-    from instrerank.trec.sidecar import described_source, write_sidecar
+    from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
     started = time.perf_counter()
     check_writable(arguments.output)
@@ -77,35 +97,43 @@ def run(arguments: argparse.Namespace) -> None:
     check_tag(tag)
     first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
     topics = _with_instructions(load_topics(arguments.topics), arguments)
-    texts = _open_passages(arguments).lookup(candidate_docids(first_stage, arguments.hits))
+    texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, arguments.hits))
     candidates, counts = select_candidates(first_stage, topics, texts, hits=arguments.hits, missing=arguments.missing)
     read = time.perf_counter()
-    encoder = _load_encoder(arguments)
+    biencoder = arguments.encoder_kind == "biencoder"
+    scorer = load_encoder_of(arguments) if biencoder else load_pair_scorer_of(arguments)
+    windows = _windows(arguments, scorer)
+    retrieval = [
+        {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
+        {
+            "name": "reranker",
+            "reranks": "first stage",
+            "hits": arguments.hits,
+            "fusion": dataclasses.asdict(fusion),
+            "windows": dataclasses.asdict(windows) if windows else "none",
+            "missing": arguments.missing,
+            "output format": arguments.output_format,
+            "encoder": {"kind": arguments.encoder_kind, **_describe(scorer)},
+        },
+    ]
+    data = {
+        "topics": described_source(arguments.topics),
+        "passages": described_texts(arguments.corpus or arguments.index, texts),
+        "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
+    }
+    if arguments.resume and is_up_to_date(arguments.output, configuration(tag, retrieval, data)):
+        print(f"{arguments.output} is there, made under this very configuration: nothing to do", file=sys.stderr)
+        return
     loaded = time.perf_counter()
-    reranked, encoding = rerank(candidates, texts, encoder, tag=tag, fusion=fusion, progress=sys.stderr.isatty())
+    progress = sys.stderr.isatty()
+    reranked, scores = rerank(candidates, texts, scorer, tag=tag, fusion=fusion, windows=windows, progress=progress)
     write_run(arguments.output, reranked, arguments.output_format)
     ended = time.perf_counter()
-
-    tied = sum(count_tied(ranking[: arguments.hits]) for ranking in reranked.rankings.values())
     write_sidecar(
         arguments.output,
         tag=tag,
-        retrieval=[
-            {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
-            {
-                "name": "reranker",
-                "reranks": "first stage",
-                "hits": arguments.hits,
-                "fusion": {"method": fusion.method, "alpha": fusion.alpha, "rrf.k": fusion.rrf_k},
-                "missing": arguments.missing,
-                "encoder": _describe(encoder),
-            },
-        ],
-        data={
-            "topics": described_source(arguments.topics),
-            "passages": described_source(arguments.corpus or arguments.index),
-            "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
-        },
+        retrieval=retrieval,
+        data=data,
         counts={
             "queries": counts.queries,
             "queries with instruction": sum(bool(topic.instruction) for topic in topics),
@@ -113,19 +141,26 @@ def run(arguments: argparse.Namespace) -> None:
             "candidates": counts.candidates,
             "candidates without text": counts.missing_texts,
             "below depth": counts.below_depth,
-            "distinct passages encoded": encoding.passages_encoded,
-            "passages truncated": len(encoding.passages_truncated),
-            "queries truncated": encoding.queries_truncated,
-            "candidates with tied scores": tied,
+            "distinct passages": scores.passages,
+            "windows": scores.pieces,
+            "passages truncated": len(scores.passages_truncated),
+            "queries truncated": scores.queries_truncated,
+            "pairs truncated": scores.pairs_truncated,
+            "candidates with tied scores": sum(
+                count_tied(ranking[: arguments.hits]) for ranking in reranked.rankings.values()
+            ),
         },
         seconds={"read": read - started, "load encoder": loaded - read, "rerank": ended - loaded},
     )
-    notes = [f"{counts.queries} topics, {encoding.passages_encoded} distinct passages"]
-    notes += [f"{len(encoding.passages_truncated)} passages truncated"] if encoding.passages_truncated else []
-    notes += [f"{len(encoding.queries_truncated)} queries truncated"] if encoding.queries_truncated else []
-    notes += [f"{counts.missing_texts} candidates without text ranked last"] if counts.missing_texts else []
-    absent = counts.topics_without_candidates
-    notes += [f"{len(absent)} topics without candidates left out"] if absent else []
+    notes = [f"{counts.queries} topics", f"{scores.passages} distinct passages"]
+    for number, what in (
+        (len(scores.passages_truncated), "passages truncated"),
+        (len(scores.queries_truncated), "queries truncated"),
+        (scores.pairs_truncated, "pairs truncated"),
+        (counts.missing_texts, "candidates without text ranked last"),
+        (len(counts.topics_without_candidates), "topics without candidates left out"),
+    ):
+        notes += [f"{number} {what}"] if number else []
     print(f"{arguments.output}: {', '.join(notes)}", file=sys.stderr)
 
 
@@ -146,43 +181,22 @@ def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> li
     return [topic._replace(instruction=instructions[topic.qid]) for topic in topics]
 
 
-def _open_passages(arguments: argparse.Namespace) -> Any:
-    if arguments.corpus:
-        from instrerank.collections import open_passages
+def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer) -> Windows | None:
+    from instrerank.reranking import Windows
 
-        return open_passages(arguments.corpus)
-    from instrerank.anserini import IndexPassages
-
-    return IndexPassages(arguments.index)
-
-
-def _load_encoder(arguments: argparse.Namespace) -> Encoder:
-    from instrerank.encoders import load_encoder
-
-    names = (
-        *("adapter", "pooling", "query_template", "passage_template", "max_length", "device", "dtype"),
-        *("batch_tokens", "revision", "trust_remote_code"),
-    )
-    given = {name: getattr(arguments, name) for name in names}
-    return load_encoder(arguments.encoder, **{name: value for name, value in given.items() if value is not None})
+    if arguments.max_passage is None:
+        if arguments.max_passage_length or arguments.max_passage_stride:
+            raise InputError("--max-passage-length and --max-passage-stride need --max-passage max, first or mean")
+        return None
+    length = arguments.max_passage_length or scorer.window_length
+    return Windows(length, arguments.max_passage_stride or max(1, length // 2), arguments.max_passage)
 
 
-def _describe(encoder: Encoder) -> dict[str, Any]:
-    """Return what decides an encoder's vectors."""
-    import dataclasses
-
-    profile = {name: value for name, value in dataclasses.asdict(encoder.profile).items() if value is not None}
-    return {
-        "name": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "dtype": encoder.dtype,
-        "device": encoder.device,
-        "profile": profile,
-    }
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: it is at least 1")
-    return number
+def _describe(scorer: Encoder | PairScorer) -> dict[str, Any]:
+    """Return what decides a model's scores."""
+    described = {name: getattr(scorer, name) for name in ("name", "fingerprint", "dtype", "device")}
+    profile = getattr(scorer, "profile", None)
+    if profile is None:
+        return {**described, "max_length": getattr(scorer, "max_length", None)}
+    fields = dataclasses.asdict(profile)
+    return {**described, "profile": {name: value for name, value in fields.items() if value is not None}}

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Search, write the run and its sidecar, and say which topics found nothing."""
-    from instrerank.anserini import BM25Searcher
+    from instrerank.anserini import BM25Searcher, versions
     from instrerank.collections import load_topics
     from instrerank.files import check_writable
     from instrerank.trec import Run, count_tied, write_run
@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
                 "k1": searcher.k1,
                 "b": searcher.b,
                 "analyzer": searcher.analyzer,
+                "software": versions(),
                 "hits": arguments.hits,
                 "index": {"source": arguments.index, "documents": searcher.documents},
             }

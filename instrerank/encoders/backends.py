@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from instrerank.encoders.networks import load_network, resolve_device
+from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.packed import PackedBert
 from instrerank.encoders.packed_modernbert import PackedModernBert
 from instrerank.encoders.profiles import EncoderProfile
@@ -79,31 +79,29 @@ def choose_backend(
     if dtype not in DTYPES:
         raise InputError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
     place = resolve_device(device)
+    dtype = resolve_dtype(dtype, place)
     if profile.remote_code and not trust_remote_code:
         raise InputError(
             f"{profile.family} models run only with the code of their own repository. If you trust it, say "
             "so: trust_remote_code=True (--trust-remote-code)"
         )
     packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
-    if place == "cpu" and packed is not None and dtype in (*packed.dtypes, "auto"):
-        if adapter is None:
-            weights = network_weights(folder, allow_bin=allow_bin)
-        else:
-            merged = load_network(
-                folder, "AutoModel", dtype="float32", device=place, adapter=adapter, allow_bin=allow_bin
-            )
-            weights = merged.state_dict()
-        return packed(config, weights, "float32" if dtype == "auto" else dtype)
+    if place != "cpu" or (packed is not None and dtype not in packed.dtypes):
+        packed = None
+    if packed is not None and adapter is None:
+        return packed(config, network_weights(folder, allow_bin=allow_bin), dtype)
     model = load_network(
         folder,
         # T5's AutoModel has a decoder too
         "T5EncoderModel" if config.get("model_type") == "t5" else "AutoModel",
-        dtype=dtype,
+        dtype=dtype if packed is None else "float32",
         device=place,
         adapter=adapter,
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
+    if packed is not None:
+        return packed(config, model.state_dict(), dtype)
     return TransformersBackend(model, bidirectional=profile.bidirectional)
 
 

@@ -155,8 +155,15 @@ class Encoder:
             put_rows(encoded, rows, self.store.add([one.text for one in part], Stored(*new)))
         return _rows(encoded, {text: at for at, text in enumerate(distinct)}, built)
 
+    @property
+    def window_length(self) -> int:
+        """Tokens of a passage that fit beside its template and the special tokens."""
+        shortest = "a"
+        framed = self.tokenizer.encode([passage_text(self.profile, shortest)], self.profile.max_passage_length)[0]
+        return self.profile.max_passage_length - len(framed.ids) + 1
+
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens (see `TextTokenizer.windows`)."""
+        """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
         return self.tokenizer.windows(text, size, stride)
 
     def _encode(self, texts: Sequence[EncoderText], max_length: int, unit: str, progress: bool) -> Encoded:

@@ -42,10 +42,12 @@ class Layout(NamedTuple):
     Attributes:
         network: folder of weights, tokenizer and `config.json`.
         modules: (class, folder) of what follows the network, in order; empty for a plain Hugging Face folder.
+        max_length: `max_seq_length`, in the tokenizer's settings since 5.4; None where neither says it.
     """
 
     network: Path
     modules: tuple[tuple[str, Path], ...] = ()
+    max_length: int | None = None
 
     def folders(self, module: str) -> list[Path]:
         """Return the folders of the modules of one class."""
@@ -72,7 +74,11 @@ def read_layout(folder: Path) -> Layout:
         raise InputError(
             f"{path} chains {' → '.join(chain)}; this project runs Transformer → Pooling [→ Dense …] [→ Normalize]"
         )
-    return Layout(modules[0][1], tuple(modules[1:]))
+    network = modules[0][1]
+    length = read_json(network / "sentence_bert_config.json").get("max_seq_length")
+    length = length or read_json(network / "tokenizer_config.json").get("model_max_length")
+    # 10**30 stands for "not known"
+    return Layout(network, tuple(modules[1:]), length if length and length < 10**6 else None)
 
 
 def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderProfile:
@@ -100,28 +106,20 @@ def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderPr
     if similarity not in ("cosine", "dot"):
         raise InputError(f"{folder} compares by {similarity}; this project ranks by cosine or dot product")
     query, passage = _prompts(config)
-    length = _length(layout, limit)
+    lengths = [length for length in (layout.max_length, limit) if length]
+    if not lengths:
+        raise InputError(f"{folder} does not say how long its input may be: give --max-length")
     return EncoderProfile(
         family="sentence-transformers",
         pooling=tuple(modes),
         query_template=query + "{query} {instruction}",
         passage_template=passage + "{passage}",
-        max_query_length=length,
-        max_passage_length=length,
+        max_query_length=min(lengths),
+        max_passage_length=min(lengths),
         normalize=similarity == "cosine" or bool(layout.folders("Normalize")),
         pool_prefix=bool(pooling.get("include_prompt", True)),
         source="the folder's modules.json",
     )
-
-
-def _length(layout: Layout, limit: int | None) -> int:
-    """`max_seq_length`, else the tokenizer's, never more than the network has positions for."""
-    said = read_json(layout.network / "sentence_bert_config.json").get("max_seq_length")
-    said = said or read_json(layout.network / "tokenizer_config.json").get("model_max_length")
-    lengths = [length for length in (said, limit) if length and length < 10**6]  # 10**30 stands for "not known"
-    if not lengths:
-        raise InputError(f"{layout.network} does not say how long its input may be: give --max-length")
-    return int(min(lengths))
 
 
 def _prompts(config: dict[str, Any]) -> tuple[str, str]:

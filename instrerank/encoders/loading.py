@@ -151,7 +151,8 @@ def _profile(
     family = match_family(name, config) or match_family(str(adapter or folder), config)
     if family is not None:
         warn_of_difference(folder, layout, family, limit)
-        longest = limit or family.max_passage_length  # the small models of a family may read less than its large ones
+        # the small models of a family may read less than its large ones
+        longest = min(length for length in (limit, layout.max_length, 10**6) if length)
         return replace(
             family,
             max_query_length=min(family.max_query_length, longest),

@@ -28,8 +28,8 @@ def load_network(
     Args:
         folder: where its weights and `config.json` lie.
         auto_class: the class of transformers that loads it, such as "AutoModel".
-        dtype: "float32", "bfloat16", "float16", or "auto" (bfloat16 on a GPU that has it, else float32): named
-            always, because transformers 5 would otherwise take the checkpoint's own.
+        dtype: "float32", "bfloat16" or "float16": named always, because transformers 5 would otherwise take the
+            checkpoint's own.
         device: a torch device.
         adapter: folder of a LoRA adapter to merge into the weights.
         trust_remote_code: run code from `folder`.
@@ -42,10 +42,8 @@ def load_network(
     import torch
     import transformers
 
-    if dtype == "auto":
-        dtype = "bfloat16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
     if dtype not in ("float32", "bfloat16", "float16"):
-        raise InputError(f"{dtype} is not available for this network: choose float32, bfloat16, float16 or auto")
+        raise InputError(f"{dtype} is not available for this network: choose float32, bfloat16 or float16")
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()
     try:
@@ -98,3 +96,12 @@ def resolve_device(device: str) -> str:
             "Use --device cpu or auto"
         )
     return f"cuda:{found.index or 0}" if found.type == "cuda" else str(found)
+
+
+def resolve_dtype(dtype: str, device: str) -> str:
+    """Return the precision that `dtype` stands for: "auto" is bfloat16 on a GPU that has it, else float32."""
+    if dtype != "auto":
+        return dtype
+    import torch
+
+    return "bfloat16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"

@@ -14,10 +14,10 @@ import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_halving
 from instrerank.encoders.locate import locate, position_limit, read_json
-from instrerank.encoders.networks import load_network, resolve_device
+from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.prompts import Prompt, match_prompt, prompt_parts
 from instrerank.encoders.tensors import fingerprint
-from instrerank.encoders.tokenizing import read_tokenizer
+from instrerank.encoders.tokenizing import read_tokenizer, windows
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
@@ -97,6 +97,15 @@ class PairScorer(ABC):
                 bar.update(len(batch))
         row = {pair: at for at, pair in enumerate(distinct)}
         return scores[[row[pair] for pair in pairs]]
+
+    @property
+    def window_length(self) -> int:
+        """Tokens of a passage that leave as many for the query, its instruction and the prompt."""
+        return self.max_length // 2
+
+    def windows(self, text: str, size: int, stride: int) -> list[str]:
+        """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
+        return windows(self._tokenizer, text, size, stride)
 
     def _padded(self, batch: Sequence[PairTokens], *, left: bool) -> dict[str, torch.Tensor]:
         """Return `input_ids`, `attention_mask` and segments (`token_type_ids`) of a batch, [n, longest]."""
@@ -260,11 +269,12 @@ def load_pair_scorer(
     if prompt is not None:
         auto_class = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
     tokenizer, _ = read_tokenizer(folder, trust_remote_code=trust_remote_code)
+    place = resolve_device(device)
     model = load_network(
         folder,
         auto_class,
-        dtype=dtype,
-        device=resolve_device(device),
+        dtype=resolve_dtype(dtype, place),
+        device=place,
         adapter=lora,
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,

@@ -119,28 +119,33 @@ class TextTokenizer:
         return len(ids) - (ids[-1] in self._special)
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens, special tokens not counted.
+        """Cut a text into pieces of at most `size` tokens (see the function `windows`)."""
+        return windows(self._tokenizer, text, size, stride)
 
-        Each piece starts about `stride` tokens after the one before, and both ends lie between words (only a word
-        longer than a piece is cut). The pieces are substrings of `text`; no word of it is left out.
 
-        Raises:
-            InputError: a stride that would leave text out, or below 1.
-        """
-        if not 1 <= stride <= size:
-            raise InputError(f"windows of {size} tokens every {stride} tokens: need 1 <= stride <= size")
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        words, spans = encoding.word_ids, encoding.offsets
-        starts = [at for at in range(1, len(words)) if words[at] != words[at - 1]]
-        pieces, start = [], 0
-        while len(spans) - start > size:
-            inside = starts[bisect_right(starts, start) : bisect_right(starts, start + size)]
-            end = inside[-1] if inside else start + size
-            pieces.append(text[spans[start][0] : spans[end - 1][1]])
-            near = [at for at in inside if at <= start + stride]
-            start = near[-1] if near else inside[0] if inside else start + stride
-        pieces.append(text[spans[start][0] : spans[-1][1]] if pieces else text)
-        return pieces
+def windows(tokenizer: tokenizers.Tokenizer, text: str, size: int, stride: int) -> list[str]:
+    """Cut a text into pieces of at most `size` tokens, special tokens not counted.
+
+    Each piece starts about `stride` tokens after the one before, and both ends lie between words (only a word
+    longer than a piece is cut). The pieces are substrings of `text`; no word of it is left out.
+
+    Raises:
+        InputError: a stride that would leave text out, or below 1.
+    """
+    if not 1 <= stride <= size:
+        raise InputError(f"windows of {size} tokens every {stride} tokens: need 1 <= stride <= size")
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    words, spans = encoding.word_ids, encoding.offsets
+    starts = [at for at in range(1, len(words)) if words[at] != words[at - 1]]
+    pieces, start = [], 0
+    while len(spans) - start > size:
+        inside = starts[bisect_right(starts, start) : bisect_right(starts, start + size)]
+        end = inside[-1] if inside else start + size
+        pieces.append(text[spans[start][0] : spans[end - 1][1]])
+        near = [at for at in inside if at <= start + stride]
+        start = near[-1] if near else inside[0] if inside else start + stride
+    pieces.append(text[spans[start][0] : spans[-1][1]] if pieces else text)
+    return pieces
 
 
 def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: bool = False) -> TextTokenizer:

@@ -5,37 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from instrerank.encoders import Encoder, load_encoder
+from instrerank.encoders import Encoder, PairScorer, load_encoder
 from instrerank.errors import InputError
 from instrerank.reranking.candidates import Candidates
 from instrerank.reranking.fusion import Fusion
 from instrerank.reranking.hits import Hit, RerankedHit, hit_docid, hit_score, hit_text
 from instrerank.reranking.rerank import rerank
+from instrerank.reranking.scoring import Windows
 from instrerank.trec import ScoredDoc, Topic, trec_eval_order
 from instrerank.trec.problems import listed
 
 
 class InstructionReranker:
-    """An instruction-following bi-encoder as a reranker of hits."""
+    """An instruction-following bi-encoder (or a pair scorer, for comparison) as a reranker of hits."""
 
-    def __init__(self, encoder: Encoder, fusion: Fusion | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder | PairScorer, *, fusion: Fusion | None = None, windows: Windows | None = None
+    ) -> None:
+        """Take a loaded model.
+
+        Args:
+            encoder: from `instrerank.encoders.load_encoder` or `load_pair_scorer`.
+            fusion: how the first stage's scores take part (not at all by default).
+            windows: how long passages are cut (truncated by default).
+        """
         self.encoder = encoder
         self.fusion = fusion or Fusion()
+        self.windows = windows
 
     @classmethod
-    def from_pretrained(cls, encoder: str, *, fusion: Fusion | None = None, **options: Any) -> InstructionReranker:
+    def from_pretrained(
+        cls, encoder: str, *, fusion: Fusion | None = None, windows: Windows | None = None, **options: Any
+    ) -> InstructionReranker:
         """Load an encoder by name, Hugging Face id or folder.
 
         Args:
             encoder: `minilm`, an id such as `intfloat/e5-base-v2`, or a folder.
             fusion: how the first stage's scores take part (not at all by default).
+            windows: how long passages are cut (truncated by default).
             **options: those of `instrerank.encoders.load_encoder` (`device`, `dtype`, `adapter`, `pooling`, …).
 
         Raises:
             InputError: an unknown encoder or option.
             MissingPrerequisiteError: the model cannot be reached.
         """
-        return cls(load_encoder(encoder, **options), fusion)
+        return cls(load_encoder(encoder, **options), fusion=fusion, windows=windows)
 
     def rerank(
         self, query: str, hits: Sequence[Hit], instruction: str = "", *, texts: Mapping[str, str] | None = None

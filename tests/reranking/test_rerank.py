@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from instrerank.encoders import PairScorer
 from instrerank.errors import InputError
 from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
-from instrerank.reranking.rerank import dot_products
+from instrerank.reranking.scoring import Windows, aggregate, dot_products
 from instrerank.trec import Run, ScoredDoc, Topic
 
 TEXTS = {"a": "the sun", "b": "moon and sun and moon", "c": "moon tide", "d": "bread", "e": "tide " * 30}
@@ -31,7 +32,7 @@ def test_order_by_dot_product_ties_by_docid_topics_in_their_order(bag_of_words):
     run, counts, encoding = reranked(bag_of_words)
     assert list(run.rankings) == ["2", "01"]
     assert run.rankings["01"] == [ScoredDoc("b", 2.0), ScoredDoc("c", 1.0), ScoredDoc("d", 0.0), ScoredDoc("a", 0.0)]
-    assert (counts.queries, counts.candidates, encoding.passages_encoded) == (2, 6, 4)
+    assert (counts.queries, counts.candidates, encoding.passages) == (2, 6, 4)
 
 
 def test_each_distinct_passage_is_encoded_once(bag_of_words):
@@ -130,3 +131,46 @@ def test_scores_do_not_depend_on_what_stands_beside_them():
 def test_broken_vectors_are_told():
     with pytest.raises(InputError, match="NaN"):
         dot_products(np.full((1, 2), np.nan, np.float32), np.ones(2, np.float32))
+
+
+@pytest.mark.parametrize(("aggregation", "expected"), [("max", [3.0, 2.0]), ("mean", [2.0, 2.0])])
+def test_scores_of_pieces_become_one(aggregation, expected):
+    assert aggregate(np.array([1, 3, 2, 2], np.float32), [3, 1], aggregation).tolist() == expected
+
+
+def test_long_passages_are_cut_into_windows_of_which_the_best_counts(bag_of_words):
+    texts = {"a": "bread " * 30 + "moon moon moon", "b": "moon bread"}
+    first_stage = Run("bm25", {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)]})
+    candidates, _ = select_candidates(first_stage, [Topic("1", "moon")], texts, hits=10)
+    scores = {}
+    for aggregation in ("max", "first", "mean"):
+        run, told = rerank(candidates, texts, bag_of_words, tag="t", windows=Windows(11, 11, aggregation))
+        scores[aggregation] = dict(run.rankings["1"])
+        assert told.passages_truncated == []
+    assert scores == {"max": {"a": 3.0, "b": 1.0}, "first": {"a": 0.0, "b": 1.0}, "mean": {"a": 1.0, "b": 1.0}}
+
+
+def test_pair_scorers_see_query_instruction_and_every_piece():
+    class CountsWords(PairScorer):
+        def __init__(self):
+            self.truncated = 0
+
+        def _tokenise(self, *pair):
+            raise NotImplementedError
+
+        _scores = _tokenise
+
+        def windows(self, text, size, stride):
+            return text.split(" / ")
+
+        def score(self, pairs, *, progress=False):
+            self.truncated += 1
+            return np.array([p.count(q) - p.count(i) if i else p.count(q) for q, i, p in pairs], np.float32)
+
+    texts = {"a": "moon sun / moon moon", "b": "moon"}
+    first_stage = Run("bm25", {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)], "2": [ScoredDoc("b", 1.0)]})
+    topics = [Topic("1", "moon", "sun"), Topic("2", "moon")]
+    candidates, _ = select_candidates(first_stage, topics, texts, hits=10)
+    run, told = rerank(candidates, texts, CountsWords(), tag="t", windows=Windows(2, 2))
+    assert run.rankings == {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)], "2": [ScoredDoc("b", 1.0)]}
+    assert (told.passages, told.pieces, told.pairs_truncated) == (2, 3, 1)

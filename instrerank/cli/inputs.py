@@ -1,0 +1,109 @@
+"""Flags that several verbs share, and what they name: passages, encoders."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instrerank.errors import InputError
+from instrerank.files import check_writable
+
+if TYPE_CHECKING:
+    from instrerank.collections import PassageSource
+    from instrerank.encoders import Encoder, PairScorer
+
+_FOR_ANY_MODEL = ("adapter", "max_length", "device", "dtype", "batch_tokens", "revision", "trust_remote_code")
+_FOR_BIENCODERS = ("pooling", "query_template", "passage_template")
+
+
+def add_passage_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --corpus and --index, one of which must be given."""
+    passages = parser.add_mutually_exclusive_group(required=True)
+    passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
+    passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt name")
+
+
+def open_passages_of(arguments: argparse.Namespace) -> PassageSource:
+    """Open what --corpus or --index names."""
+    if arguments.corpus:
+        from instrerank.collections import open_passages
+
+        return open_passages(arguments.corpus)
+    from instrerank.anserini import IndexPassages
+
+    return IndexPassages(arguments.index)
+
+
+def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what overrules an encoder's profile."""
+    model = parser.add_argument_group("how the encoder is loaded (its profile knows; these overrule it)")
+    model.add_argument("--adapter", help="LoRA adapter: a folder or an id")
+    model.add_argument("--pooling", help="mean, cls, last, …: needed for a model that no profile knows")
+    model.add_argument("--query-template", metavar="T", help="literal, with {q} and {i}: 'query: {q} {i}'")
+    model.add_argument("--passage-template", metavar="T", help="literal, with {d}: 'passage: {d}'")
+    model.add_argument("--max-length", metavar="N", type=positive, help="tokens, special ones included")
+    model.add_argument("--device", default="auto", help="auto, cpu, cuda:0 (default auto)")
+    model.add_argument("--dtype", default="float32", help="float32 (default), bfloat16, float16, auto")
+    model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens in a batch")
+    model.add_argument("--revision", help="revision of a Hugging Face id")
+    model.add_argument(
+        "--store",
+        metavar="DIR|none",
+        help=f"folder that keeps passage vectors (default: {default_store()}); none: keep none",
+    )
+    model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
+
+
+def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
+    """Load the bi-encoder that --encoder names, as the other flags say."""
+    from instrerank.encoders import load_encoder
+
+    given = _given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS)
+    return load_encoder(arguments.encoder, store=_store(arguments.store), **given)
+
+
+def default_store() -> Path:
+    """Return where passage vectors are kept unless --store says otherwise."""
+    return Path(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank")).expanduser() / "store"
+
+
+def _store(given: str | None) -> Path | None:
+    if given is not None:
+        return None if given == "none" else Path(given)
+    try:
+        check_writable(default_store() / "any")
+    except InputError as error:
+        print(f"passage vectors are not kept: {error}", file=sys.stderr)
+        return None
+    return default_store()
+
+
+def load_pair_scorer_of(arguments: argparse.Namespace) -> PairScorer:
+    """Load the cross-encoder or pointwise LLM that --encoder and --encoder-kind name.
+
+    Raises:
+        InputError: a flag was given that only bi-encoders have.
+    """
+    from instrerank.encoders import load_pair_scorer
+
+    useless = _given(arguments, *_FOR_BIENCODERS, "store")
+    if useless:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
+        raise InputError(f"{flags}: for bi-encoders only; --encoder-kind {arguments.encoder_kind} has no use for it")
+    return load_pair_scorer(arguments.encoder, arguments.encoder_kind, **_given(arguments, *_FOR_ANY_MODEL))
+
+
+def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the flags that were given, so that the loader's own defaults hold for the others."""
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: it is at least 1")
+    return number
