@@ -52,7 +52,7 @@ def int8_linear(
     def linear(states: torch.Tensor) -> torch.Tensor:
         values, scales = quantise(states.float())
         product = qlinear(values, 1.0, zero, packed, scale, no_offset, None, 1.0, 0, torch.float32, "none", [], "")
-        result = torch.addcmul(bias, product, scales)
+        result = torch.addcmul(bias, product, scales, out=product)
         return F.gelu(result) if activation == "gelu" else result
 
     return linear

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import torch
 
 
+_ROWS = 256
+"""Tokens that 8-bit layers take at once: between their fast products, the passes over float32 numbers cost as much
+as reading them from memory, so these must stay in the cache."""
+
+
 class PackedNetwork(ABC):
     """A network that runs without padding on the CPU (a `Backend` of `instrerank.encoders.backends`).
 
@@ -94,6 +99,7 @@ class _Layer(NamedTuple):
     """One transformer layer, normalised after each of its two halves."""
 
     heads: int
+    rows: int | None
     attention_precision: torch.dtype
     project: Linear
     attention_output: Linear
@@ -103,9 +109,22 @@ class _Layer(NamedTuple):
     output_norm: Norm
 
     def __call__(self, states: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:
-        mixed = attend(self.project(states).to(self.attention_precision), blocks, self.heads)
+        mixed = attend(self._by_rows(self._projected, states), blocks, self.heads)
         states = self.attention_norm(self.attention_output(mixed).add_(states))
-        return self.output_norm(self.contract(self.expand(states)).add_(states))
+        return self.output_norm(self._by_rows(self._fed_forward, states).add_(states))
+
+    def _projected(self, states: torch.Tensor) -> torch.Tensor:
+        return self.project(states).to(self.attention_precision)
+
+    def _fed_forward(self, states: torch.Tensor) -> torch.Tensor:
+        return self.contract(self.expand(states))
+
+    def _by_rows(self, run: Linear, states: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        if self.rows is None or len(states) <= self.rows:
+            return run(states)
+        return torch.cat([run(part) for part in states.split(self.rows)])
 
 
 class PackedBert(PackedNetwork):
@@ -156,6 +175,7 @@ class PackedBert(PackedNetwork):
             self._layers.append(
                 _Layer(
                     heads=int(config["num_attention_heads"]),
+                    rows=_ROWS if self.dtype == "int8" else None,
                     attention_precision=torch.float32 if self.dtype == "float32" else torch.bfloat16,
                     project=linear(projections, hidden, hidden),
                     attention_output=linear([f"{name}.attention.output.dense"], hidden, hidden),
