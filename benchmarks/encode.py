@@ -17,12 +17,15 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from work import MINILM, SHAPES, Work, dl19, flops, gemm_peak, in_rotation, model_folder, peak_memory, ratio
 
 Scores = dict[str, np.ndarray]
+AS_ST: dict[str, Any] = {"pooling": "mean", "query_template": "{query}", "passage_template": "{passage}"}
+"""The texts and the pooling of all-MiniLM-L6-v2, whatever the family of the shape."""
 Run = Callable[[Work], Scores]
 
 
@@ -30,7 +33,7 @@ def engine(folder: Path, variant: str) -> Run:
     from instrerank.encoders import load_encoder
 
     dtype, _, budget = variant.partition(":")
-    encoder = load_encoder(folder, dtype=dtype, device="cpu", batch_tokens=int(budget) if budget else None)
+    encoder = load_encoder(folder, dtype=dtype, device="cpu", batch_tokens=int(budget) if budget else None, **AS_ST)
 
     def run(work: Work) -> Scores:
         passages = encoder.encode_passages(list(work.passages.values())).vectors
@@ -84,7 +87,7 @@ def cascade(folder: Path) -> Run:
     from instrerank.encoders import load_encoder
     from instrerank.encoders.cascade import cascade_scores
 
-    exact, rough = (load_encoder(folder, dtype=dtype, device="cpu") for dtype in ("float32", "bfloat16"))
+    exact, rough = (load_encoder(folder, dtype=dtype, device="cpu", **AS_ST) for dtype in ("float32", "bfloat16"))
 
     def run(work: Work) -> Scores:
         row = {docid: at for at, docid in enumerate(work.passages)}

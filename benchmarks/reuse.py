@@ -1,6 +1,5 @@
 """What reuse saves: ten query sets over the same candidates, and the speed of an attack's candidate queries.
 
-
 python benchmarks/reuse.py --data DIR [--topics 4] [--rounds 3] [--dtype float32]
 """
 

@@ -65,7 +65,9 @@ def model_folder(shape: str, parent: Path) -> Path:
     folder = parent / shape
     if folder.exists():
         return folder
-    shutil.copytree(MINILM, folder, ignore=shutil.ignore_patterns("model.safetensors", "config.json"))
+    shutil.copytree(MINILM, folder)
+    pooling = folder / "1_Pooling" / "config.json"
+    pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"word_embedding_dimension": 768}))
     torch.manual_seed(0)
     config = (
         transformers.BertConfig()

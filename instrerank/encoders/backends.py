@@ -28,6 +28,7 @@ class Backend(Protocol):
         device: "cpu", "cuda:0", …
         workers: how many batches may be asked for at the same time, each from a thread of its own.
         batch_tokens: tokens a batch should have when nobody says otherwise.
+        least_batch_tokens: tokens that a batch may have at the least for the sake of busy workers.
     """
 
     hidden_size: int
@@ -35,6 +36,7 @@ class Backend(Protocol):
     device: str
     workers: int
     batch_tokens: int
+    least_batch_tokens: int
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Run one batch.
@@ -125,7 +127,7 @@ class TransformersBackend:
         self.hidden_size = int(config.hidden_size)
         self.dtype = str(parameter.dtype).removeprefix("torch.")
         self.device = str(parameter.device)
-        self.batch_tokens = 2048 if parameter.device.type == "cpu" else 32768
+        self.batch_tokens = self.least_batch_tokens = 2048 if parameter.device.type == "cpu" else 32768
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""

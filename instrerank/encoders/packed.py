@@ -34,11 +34,13 @@ class PackedNetwork(ABC):
         device: "cpu".
         workers: batches that may run at the same time: as many as torch would take threads for one.
         batch_tokens: tokens a batch should have: few enough for the states to stay in the cache.
+        least_batch_tokens: see `Backend`.
     """
 
     dtypes: tuple[str, ...]
     device = "cpu"
     batch_tokens = 1024
+    least_batch_tokens = 256
 
     def __init__(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], dtype: str = "float32"):
         """Prepare a network.
@@ -124,7 +126,7 @@ class _Layer(NamedTuple):
 
         if self.rows is None or len(states) <= self.rows:
             return run(states)
-        return torch.cat([run(part) for part in states.split(self.rows)])
+        return torch.cat([run(part) for part in torch.split(states, self.rows)])
 
 
 class PackedBert(PackedNetwork):
