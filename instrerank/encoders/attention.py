@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     import torch
 
 
+_ROWS = 128
+"""Tokens that attend together where attention has a window."""
+_LONG = 1024
+"""Tokens from which on the scores of a text are too many to lie in the cache."""
+
+
 class Block(NamedTuple):
     """Neighbouring texts of one length, whose states lie in [first token, last token)."""
 
@@ -30,49 +36,65 @@ def equal_length_blocks(lengths: Sequence[int]) -> list[Block]:
     return blocks
 
 
-def attend(projected: torch.Tensor, blocks: Sequence[Block], heads: int) -> torch.Tensor:
-    """Let every token attend to all tokens of its own text.
+def attend(projected: torch.Tensor, blocks: Sequence[Block], heads: int, window: int | None = None) -> torch.Tensor:
+    """Let every token attend to the tokens of its own text.
 
     Args:
         projected: [tokens, 3 · hidden], queries, keys and values side by side, float32 or bfloat16.
         blocks: where the texts lie.
         heads: number of attention heads.
+        window: a token attends to at most so many tokens on either side; None: to its whole text.
 
     Returns:
         [tokens, hidden] in the same precision.
     """
-    import torch
-
     tokens, width = projected.shape
     size = width // 3 // heads
-    output = projected.new_empty(tokens, heads, size)
-    attend_block = _fused if projected.dtype == torch.float32 else _multiplied
+    output = projected.new_empty(tokens, heads * size)
     for texts, length, where in blocks:
-        block = projected[where].view(texts, length, 3, heads, size)
-        output[where].view(texts, length, heads, size).copy_(attend_block(block))
-    return output.view(tokens, heads * size)
+        query, key, value = projected[where].view(texts, length, 3, heads, size).permute(2, 0, 3, 1, 4)
+        target = output[where].view(texts, length, heads, size).transpose(1, 2)
+        if window is None or length <= window + 1:
+            target.copy_(_attention(query, key, value))
+            continue
+        for first in range(0, length, _ROWS):
+            rows = slice(first, min(first + _ROWS, length))
+            keys = slice(max(first - window, 0), rows.stop + window)
+            near = _near(rows, min(keys.stop, length) - keys.start, keys.start, window)
+            target[:, :, rows] = _attention(query[:, :, rows], key[:, :, keys], value[:, :, keys], near)
+    return output
 
 
-def _fused(block: torch.Tensor) -> torch.Tensor:
-    """Attention of [texts, length, 3, heads, size] by torch's fused kernel, the fastest in float32."""
-    import torch.nn.functional as F
-
-    query, key, value = block.permute(2, 0, 3, 1, 4)
-    return F.scaled_dot_product_attention(query, key, value).transpose(1, 2)
-
-
-def _multiplied(block: torch.Tensor) -> torch.Tensor:
-    """The same by plain multiplications, which in bfloat16 take a third of the fused kernel's time.
-
-    The softmax goes without its shift by the row's maximum (most of its cost here) and divides after the second
-    multiplication. Its exponents, to base 2, are cut to ±100, where bfloat16 has range left for a sum of 2²⁷ terms:
-    a share that the cut could change is below 2⁻⁹⁹ or its row has two scores above 69, which no trained model has.
-    """
+def _near(rows: slice, keys: int, first_key: int, window: int) -> torch.Tensor:
+    """Which of `keys` tokens from `first_key` on lie in the window of each row, bool [rows, keys]."""
     import torch
 
-    texts, length, _, heads, size = block.shape
-    query, key, value = block.permute(2, 0, 3, 1, 4).reshape(3, texts * heads, length, size)
-    scores = torch.bmm(query * (math.log2(math.e) / math.sqrt(size)), key.transpose(1, 2))
-    scores = scores.clamp_(-100, 100).exp2_()
-    mixed = torch.bmm(scores, value).div_(scores.sum(-1, keepdim=True))
-    return mixed.view(texts, heads, length, size).transpose(1, 2)
+    distance = torch.arange(rows.start, rows.stop).unsqueeze(1) - torch.arange(first_key, first_key + keys)
+    return distance.abs() <= window
+
+
+def _attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, near: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Attention of queries [texts, heads, rows, size] to keys and values [texts, heads, keys, size].
+
+    In float32, and for long texts, torch's fused kernel is the fastest. For short texts in bfloat16, plain
+    multiplications take a third of its time, done so:
+
+    The softmax goes without its shift by the row's maximum (most of its cost here) and divides after the second
+    multiplication. Its exponents, to base 2, are cut to ±100, where the sums keep within bfloat16's range; the cut
+    changes a result only where scores of one row lie more than 69 from zero, which no trained model's do.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    texts, heads, rows, size = query.shape
+    keys = key.shape[2]
+    if query.dtype == torch.float32 or keys > _LONG:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=near)
+    key, value = (one.reshape(texts * heads, keys, size) for one in (key, value))
+    query = (query * (math.log2(math.e) / math.sqrt(size))).reshape(texts * heads, rows, size)
+    weights = torch.bmm(query, key.transpose(1, 2)).clamp_(-100, 100).exp2_()
+    if near is not None:
+        weights.mul_(near)
+    return torch.bmm(weights, value).div_(weights.sum(-1, keepdim=True)).view(texts, heads, rows, size)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
-from instrerank.encoders.packed import PACKED_DTYPES, PackedBert, packs
+from instrerank.encoders.packed import PackedBert
+from instrerank.encoders.packed_modernbert import PackedModernBert
 from instrerank.encoders.profiles import EncoderProfile
 from instrerank.encoders.weights import network_weights
 from instrerank.errors import InputError
@@ -27,6 +28,7 @@ class Backend(Protocol):
         device: "cpu", "cuda:0", …
         workers: how many batches may be asked for at the same time, each from a thread of its own.
         batch_tokens: tokens a batch should have when nobody says otherwise.
+        least_batch_tokens: tokens that a batch may have at the least for the sake of busy workers.
     """
 
     hidden_size: int
@@ -34,6 +36,7 @@ class Backend(Protocol):
     device: str
     workers: int
     batch_tokens: int
+    least_batch_tokens: int
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Run one batch.
@@ -84,21 +87,23 @@ def choose_backend(
             f"{profile.family} models run only with the code of their own repository. If you trust it, say "
             "so: trust_remote_code=True (--trust-remote-code)"
         )
-    packed = place == "cpu" and dtype in PACKED_DTYPES and packs(config)
-    if packed and adapter is None:
-        return PackedBert(config, network_weights(folder, allow_bin=allow_bin), dtype)
+    packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
+    if place != "cpu" or (packed is not None and dtype not in packed.dtypes):
+        packed = None
+    if packed is not None and adapter is None:
+        return packed(config, network_weights(folder, allow_bin=allow_bin), dtype)
     model = load_network(
         folder,
         # T5's AutoModel has a decoder too
         "T5EncoderModel" if config.get("model_type") == "t5" else "AutoModel",
-        dtype="float32" if packed else dtype,
+        dtype=dtype if packed is None else "float32",
         device=place,
         adapter=adapter,
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
-    if packed:
-        return PackedBert(config, model.state_dict(), dtype)
+    if packed is not None:
+        return packed(config, model.state_dict(), dtype)
     return TransformersBackend(model, bidirectional=profile.bidirectional)
 
 
@@ -122,7 +127,7 @@ class TransformersBackend:
         self.hidden_size = int(config.hidden_size)
         self.dtype = str(parameter.dtype).removeprefix("torch.")
         self.device = str(parameter.device)
-        self.batch_tokens = 2048 if parameter.device.type == "cpu" else 32768
+        self.batch_tokens = self.least_batch_tokens = 2048 if parameter.device.type == "cpu" else 32768
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""

@@ -30,6 +30,8 @@ _TEXTS_AT_ONCE = 50_000
 """Texts tokenised together: millions are never held as token ids, yet sorting by length finds its like."""
 _TEXTS_A_SHARD = 10_000
 """New texts of a store encoded and written together: a minute's work or so, the most that a crash can lose."""
+_BATCHES = 32
+"""Batches that work is cut into where that leaves them large enough."""
 _PAIRS_AT_ONCE = 256
 """Pairs of instruction and query whose token states are held at once."""
 
@@ -179,12 +181,20 @@ class Encoder:
                 lengths = [len(one.ids) for one in tokens]
                 encoded.token_counts[rows] = lengths
                 encoded.truncated[rows] = [one.truncated for one in tokens]
-                batches = length_sorted_batches([one.text for one in part], lengths, self.batch_tokens)
+                budget = self._budget(sum(lengths))
+                batches = length_sorted_batches([one.text for one in part], lengths, budget)
                 job = partial(self._vectors, tokens)
                 for batch, vectors in run_batches(batches, job, self.backend.workers):
                     encoded.vectors[start + np.array(batch)] = vectors
                     bar.update(len(batch))
         return _rows(encoded, {text: at for at, text in enumerate(distinct)}, texts)
+
+    def _budget(self, tokens: int) -> int:
+        """Return the tokens of one batch: little work is cut finer, so that every worker has some.
+
+        The number of workers must not count: other batches would give vectors with other last bits.
+        """
+        return min(self.batch_tokens, max(self.backend.least_batch_tokens, tokens // _BATCHES))
 
     def _vectors(self, tokens: Sequence[Tokens], batch: list[int]) -> NDArray[np.float32]:
         import torch

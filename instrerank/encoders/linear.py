@@ -13,7 +13,7 @@ Activation = Literal["none", "gelu"]
 Linear = Callable[["torch.Tensor"], "torch.Tensor"]
 """[tokens, in] to [tokens, out], both in the precision of the network."""
 
-_USUAL_TOKENS = 1024
+USUAL_TOKENS = 1024
 """The number of rows that oneDNN lays the weights out for; other numbers are as right, at most a little slower."""
 
 
@@ -36,7 +36,7 @@ def float_linear(
     kept, offset = weight.to(dtype), None if bias is None else bias.to(dtype)
     if _packing_works(dtype):
         ops: Any = _torch_mkldnn()
-        packed = ops._reorder_linear_weight(kept.contiguous(), _USUAL_TOKENS)
+        packed = ops._reorder_linear_weight(kept.contiguous(), USUAL_TOKENS)
         algorithm = "none" if activation == "gelu" else ""
         return lambda states: ops._linear_pointwise(states, packed, offset, activation, [], algorithm)
     if activation == "gelu":
@@ -59,7 +59,7 @@ def _packing_works(dtype: torch.dtype) -> bool:
     states, weight, bias = (torch.randn(shape, generator=generator).to(dtype) for shape in ((5, 32), (48, 32), (48,)))
     try:
         ops = _torch_mkldnn()
-        packed = ops._reorder_linear_weight(weight, _USUAL_TOKENS)
+        packed = ops._reorder_linear_weight(weight, USUAL_TOKENS)
         found = ops._linear_pointwise(states, packed, bias, "gelu", [], "none")
     except (AttributeError, RuntimeError):  # another torch, or one without oneDNN
         return False

@@ -5,26 +5,93 @@ The mathematics is that of `transformers` (models/bert, models/roberta, models/x
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrerank.encoders.attention import Block, attend, equal_length_blocks
-from instrerank.encoders.linear import Linear, float_linear
+from instrerank.encoders.int8 import int8_linear
+from instrerank.encoders.linear import Activation, Linear, float_linear
 from instrerank.encoders.weights import Parameters
 
 if TYPE_CHECKING:
     import torch
 
-PACKED_DTYPES = ("float32", "bfloat16")
-_FAMILIES = ("bert", "roberta", "xlm-roberta")
+
+_ROWS = 256
+"""Tokens that 8-bit layers take at once: between their fast products, the passes over float32 numbers cost as much
+as reading them from memory, so these must stay in the cache."""
 
 
-class _Norm(NamedTuple):
+class PackedNetwork(ABC):
+    """A network that runs without padding on the CPU (a `Backend` of `instrerank.encoders.backends`).
+
+    Attributes:
+        dtypes: precisions that the kind of network runs in.
+        hidden_size: width of a token state.
+        dtype: the one in use. "int8" multiplies weights and states in 8 bits, keeps states in float32 in between,
+            and attends in bfloat16.
+        device: "cpu".
+        workers: batches that may run at the same time: as many as torch would take threads for one.
+        batch_tokens: tokens a batch should have: few enough for the states to stay in the cache.
+        least_batch_tokens: see `Backend`.
+    """
+
+    dtypes: tuple[str, ...]
+    device = "cpu"
+    batch_tokens = 1024
+    least_batch_tokens = 256
+
+    def __init__(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], dtype: str = "float32"):
+        """Prepare a network.
+
+        Args:
+            config: the content of `config.json`, of a network that `computes` accepts.
+            weights: the tensors of its checkpoint by name, of any float dtype.
+            dtype: one of `dtypes`.
+
+        Raises:
+            InputError: weights are missing or do not have the shapes that the configuration says; no int8 here.
+        """
+        import torch
+
+        self.dtype, self.hidden_size = dtype, int(config["hidden_size"])
+        self.workers = torch.get_num_threads()
+        self._precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+        self._prepare(config, weights)
+
+    @classmethod
+    @abstractmethod
+    def computes(cls, config: Mapping[str, Any]) -> bool:
+        """Tell whether this class computes what a `config.json` asks for."""
+
+    def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Run one batch (see `instrerank.encoders.backends.Backend.token_states`)."""
+        import torch
+
+        lengths = [len(ids) for ids in token_ids]
+        words = torch.tensor([index for ids in token_ids for index in ids])
+        places = torch.cat([torch.arange(length) for length in lengths])
+        with torch.inference_mode():
+            return self._run(words, places, equal_length_blocks(lengths))
+
+    @abstractmethod
+    def _prepare(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None: ...
+
+    @abstractmethod
+    def _run(self, words: torch.Tensor, places: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:
+        """Return the states of tokens, given the index and the place in its text (from 0) of each."""
+
+
+class Norm(NamedTuple):
+    """A layer norm."""
+
     weight: torch.Tensor
-    bias: torch.Tensor
+    bias: torch.Tensor | None
     epsilon: float
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """Normalise each row of [tokens, hidden]."""
         import torch.nn.functional as F
 
         return F.layer_norm(states, self.weight.shape, self.weight, self.bias, self.epsilon)
@@ -34,70 +101,74 @@ class _Layer(NamedTuple):
     """One transformer layer, normalised after each of its two halves."""
 
     heads: int
+    rows: int | None
+    attention_precision: torch.dtype
     project: Linear
     attention_output: Linear
-    attention_norm: _Norm
+    attention_norm: Norm
     expand: Linear
     contract: Linear
-    output_norm: _Norm
+    output_norm: Norm
 
     def __call__(self, states: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:
-        mixed = attend(self.project(states), blocks, self.heads)
+        mixed = attend(self._by_rows(self._projected, states), blocks, self.heads)
         states = self.attention_norm(self.attention_output(mixed).add_(states))
-        return self.output_norm(self.contract(self.expand(states)).add_(states))
+        return self.output_norm(self._by_rows(self._fed_forward, states).add_(states))
 
+    def _projected(self, states: torch.Tensor) -> torch.Tensor:
+        return self.project(states).to(self.attention_precision)
 
-class PackedBert:
-    """A BERT, RoBERTa or XLM-RoBERTa encoder that runs without padding on the CPU.
+    def _fed_forward(self, states: torch.Tensor) -> torch.Tensor:
+        return self.contract(self.expand(states))
 
-    Attributes:
-        hidden_size: width of a token state.
-        dtype: "float32" or "bfloat16", of weights and states.
-        device: "cpu".
-        workers: batches that may run at the same time: as many as torch would take threads for one.
-        batch_tokens: tokens a batch should have: few enough for the states to stay in the cache.
-    """
-
-    device = "cpu"
-    batch_tokens = 1024
-
-    def __init__(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], dtype: str = "float32"):
-        """Prepare a network.
-
-        Args:
-            config: the content of `config.json`, of a network that `packs` accepts.
-            weights: the tensors of its checkpoint by name, of any float dtype.
-            dtype: "float32" or "bfloat16".
-
-        Raises:
-            InputError: weights are missing or do not have the shapes that the configuration says.
-        """
+    def _by_rows(self, run: Linear, states: torch.Tensor) -> torch.Tensor:
         import torch
 
-        self.dtype = dtype
-        self.workers = torch.get_num_threads()
-        self.hidden_size = hidden = int(config["hidden_size"])
-        self._precision = precision = getattr(torch, dtype)
+        if self.rows is None or len(states) <= self.rows:
+            return run(states)
+        return torch.cat([run(part) for part in torch.split(states, self.rows)])
+
+
+class PackedBert(PackedNetwork):
+    """A BERT, RoBERTa or XLM-RoBERTa encoder."""
+
+    dtypes = ("float32", "bfloat16", "int8")
+
+    @classmethod
+    def computes(cls, config: Mapping[str, Any]) -> bool:
+        """Tell whether this class computes what a `config.json` asks for."""
+        return (
+            config.get("model_type") in ("bert", "roberta", "xlm-roberta")
+            and config.get("hidden_act", "gelu") == "gelu"
+            and config.get("position_embedding_type", "absolute") == "absolute"
+            and not config.get("is_decoder", False)
+        )
+
+    def _prepare(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
+        import torch
+
         parameters = Parameters(weights, ("bert.", "roberta."))
+        precision, hidden, wide = self._precision, self.hidden_size, int(config["intermediate_size"])
         epsilon = float(config.get("layer_norm_eps", 1e-12))
-        wide = int(config["intermediate_size"])
 
-        def norm(name: str) -> _Norm:
+        def norm(name: str) -> Norm:
             weight, bias = (parameters.get(f"{name}.{part}", hidden).to(precision) for part in ("weight", "bias"))
-            return _Norm(weight, bias, epsilon)
+            return Norm(weight, bias, epsilon)
 
-        def linear(names: Sequence[str], inputs: int, outputs: int, activation: Any = "none") -> Linear:
+        def linear(names: Sequence[str], inputs: int, outputs: int, activation: Activation = "none") -> Linear:
             weight = torch.cat([parameters.get(f"{name}.weight", outputs, inputs) for name in names])
             bias = torch.cat([parameters.get(f"{name}.bias", outputs) for name in names])
+            if self.dtype == "int8":
+                return int8_linear(weight, bias, activation, after_gelu=inputs == wide)
             return float_linear(weight, bias, precision, activation)
 
-        rows, kinds = int(config["max_position_embeddings"]), int(config.get("type_vocab_size", 2))
+        places, kinds = int(config["max_position_embeddings"]), int(config.get("type_vocab_size", 2))
         self._words = parameters.get("embeddings.word_embeddings.weight", int(config["vocab_size"]), hidden)
         # every text is of the first kind, so its embedding joins the position's
-        self._places = parameters.get("embeddings.position_embeddings.weight", rows, hidden)
+        self._places = parameters.get("embeddings.position_embeddings.weight", places, hidden)
         self._places = self._places + parameters.get("embeddings.token_type_embeddings.weight", kinds, hidden)[0]
-        # RoBERTa counts positions from after the padding index
-        self._first_place = 0 if config["model_type"] == "bert" else int(config.get("pad_token_id", 1)) + 1
+        if config["model_type"] != "bert":  # RoBERTa counts positions from behind the padding token's index
+            self._places = self._places[int(config.get("pad_token_id", 1)) + 1 :]
         self._embedding_norm = norm("embeddings.LayerNorm")
         self._layers = []
         for number in range(int(config["num_hidden_layers"])):
@@ -106,6 +177,8 @@ class PackedBert:
             self._layers.append(
                 _Layer(
                     heads=int(config["num_attention_heads"]),
+                    rows=_ROWS if self.dtype == "int8" else None,
+                    attention_precision=torch.float32 if self.dtype == "float32" else torch.bfloat16,
                     project=linear(projections, hidden, hidden),
                     attention_output=linear([f"{name}.attention.output.dense"], hidden, hidden),
                     attention_norm=norm(f"{name}.attention.output.LayerNorm"),
@@ -115,26 +188,8 @@ class PackedBert:
                 )
             )
 
-    def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Run one batch (see `instrerank.encoders.backends.Backend.token_states`)."""
-        import torch
-
-        lengths = [len(ids) for ids in token_ids]
-        words = torch.tensor([index for ids in token_ids for index in ids])
-        places = torch.cat([torch.arange(self._first_place, self._first_place + length) for length in lengths])
-        with torch.inference_mode():
-            states = self._embedding_norm(self._words[words].add_(self._places[places]).to(self._precision))
-            blocks = equal_length_blocks(lengths)
-            for layer in self._layers:
-                states = layer(states, blocks)
+    def _run(self, words: torch.Tensor, places: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:
+        states = self._embedding_norm((self._words[words] + self._places[places]).to(self._precision))
+        for layer in self._layers:
+            states = layer(states, blocks)
         return states
-
-
-def packs(config: Mapping[str, Any]) -> bool:
-    """Tell whether `PackedBert` computes what this `config.json` asks for."""
-    return (
-        config.get("model_type") in _FAMILIES
-        and config.get("hidden_act", "gelu") == "gelu"
-        and config.get("position_embedding_type", "absolute") == "absolute"
-        and not config.get("is_decoder", False)
-    )

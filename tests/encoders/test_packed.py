@@ -1,6 +1,7 @@
 """The packed forward against transformers on the same random weights."""
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,23 +9,34 @@ import torch
 import transformers
 
 from instrerank.encoders.batching import run_batches
-from instrerank.encoders.packed import PackedBert, packs
+from instrerank.encoders.packed import PackedBert
+from instrerank.encoders.packed_modernbert import PackedModernBert
 from instrerank.errors import InputError
 
-LENGTHS = (3, 40, 7, 7, 7, 1, 90, 33)
+LENGTHS = (3, 40, 7, 7, 7, 1, 300, 90, 90, 33)
 SHAPE = {
     "vocab_size": 100,
     "hidden_size": 64,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "intermediate_size": 128,
-    "max_position_embeddings": 130,
+    "max_position_embeddings": 310,
 }
+
+
+CONFIGS = {
+    "bert": transformers.BertConfig,
+    "xlm-roberta": transformers.XLMRobertaConfig,
+    "modernbert": partial(
+        transformers.ModernBertConfig, **dict.fromkeys(("pad_token_id", "cls_token_id", "sep_token_id"), 0)
+    ),
+}
+NETWORKS = {"bert": PackedBert, "xlm-roberta": PackedBert, "modernbert": PackedModernBert}
 
 
 def random_network(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    config = {"bert": transformers.BertConfig, "xlm-roberta": transformers.XLMRobertaConfig}[kind](**SHAPE)
+    config = CONFIGS[kind](**SHAPE)
     network = transformers.AutoModel.from_config(config).eval()
     for parameter in network.parameters():  # as drawn, biases are zero and norms the identity
         torch.nn.init.normal_(parameter, 0.05, 0.2)
@@ -41,16 +53,18 @@ def expected_states(network: torch.nn.Module) -> torch.Tensor:
         return torch.cat([network(torch.tensor([ids])).last_hidden_state[0] for ids in token_ids()])
 
 
-@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_float32_states_are_those_of_transformers(kind: str) -> None:
     network = random_network(kind)
-    backend = PackedBert(network.config.to_dict(), network.state_dict())
+    assert NETWORKS[kind].computes(network.config.to_dict())
+    backend = NETWORKS[kind](network.config.to_dict(), network.state_dict())
     assert (backend.token_states(token_ids()) - expected_states(network)).abs().max() < 1e-5
 
 
-def test_bfloat16_states_are_near() -> None:
-    network = random_network("bert")
-    states = PackedBert(network.config.to_dict(), network.state_dict(), "bfloat16").token_states(token_ids())
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_bfloat16_states_are_near(kind: str) -> None:
+    network = random_network(kind)
+    states = NETWORKS[kind](network.config.to_dict(), network.state_dict(), "bfloat16").token_states(token_ids())
     likeness = torch.cosine_similarity(states.float(), expected_states(network))
     assert states.dtype == torch.bfloat16
     assert likeness.min() > 0.999
@@ -107,6 +121,16 @@ def test_weights_that_do_not_fit_are_named() -> None:
         PackedBert(config, weights)
 
 
+def test_published_modernbert_configs_are_read() -> None:
+    """The hub's config.json has the older names; the newer ones are what transformers 5 writes."""
+    network = random_network("modernbert")
+    config = network.config.to_dict()
+    old = {key: value for key, value in config.items() if key not in ("layer_types", "rope_parameters")}
+    old |= {"global_attn_every_n_layers": 3, "global_rope_theta": 160_000.0, "local_rope_theta": 10_000.0}
+    backend = PackedModernBert(old, {f"model.{name}": one for name, one in network.state_dict().items()})
+    assert (backend.token_states(token_ids()) - expected_states(network)).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize(
     ("change", "fits"),
     [
@@ -119,4 +143,14 @@ def test_weights_that_do_not_fit_are_named() -> None:
     ],
 )
 def test_packs_only_what_it_computes(change: dict[str, object], fits: bool) -> None:
-    assert packs({"model_type": "bert", "hidden_act": "gelu"} | change) is fits
+    assert PackedBert.computes({"model_type": "bert", "hidden_act": "gelu"} | change) is fits
+
+
+def test_int8_states_are_near_and_neighbours_do_not_matter() -> None:
+    network = random_network("bert")
+    backend = PackedBert(network.config.to_dict(), network.state_dict(), "int8")
+    states = backend.token_states(token_ids())
+    assert states.dtype == torch.float32
+    assert torch.cosine_similarity(states, expected_states(network)).min() > 0.995
+    alone = torch.cat([backend.token_states([ids]) for ids in token_ids()])
+    assert torch.cosine_similarity(states, alone).min() > 0.9999

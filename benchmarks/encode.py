@@ -1,0 +1,188 @@
+"""Encode queries and passages: this engine's precisions beside sentence-transformers and a plain loop.
+
+    python benchmarks/encode.py --data DIR [--topics 4] [--rounds 5] [--shape minilm] [--variants st,float32,…]
+
+Variants: `st` (sentence-transformers, one `encode` over all), `loop` (transformers, query by query), `cascade`
+(bfloat16, float32 for those near the top 10), and any dtype of `load_encoder`, optionally with a token budget
+("bfloat16:2048"). Ratios are of medians, and of the best rounds, which other programs disturb less (the share of the
+GEMM peak is of the best round too). Orders, τ and nDCG@10 are compared with the first variant's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from work import MINILM, SHAPES, Work, dl19, flops, gemm_peak, in_rotation, model_folder, peak_memory, ratio
+
+Scores = dict[str, np.ndarray]
+AS_ST: dict[str, Any] = {"pooling": "mean", "query_template": "{query}", "passage_template": "{passage}"}
+"""The texts and the pooling of all-MiniLM-L6-v2, whatever the family of the shape."""
+Run = Callable[[Work], Scores]
+
+
+def engine(folder: Path, variant: str) -> Run:
+    from instrerank.encoders import load_encoder
+
+    dtype, _, budget = variant.partition(":")
+    encoder = load_encoder(folder, dtype=dtype, device="cpu", batch_tokens=int(budget) if budget else None, **AS_ST)
+
+    def run(work: Work) -> Scores:
+        passages = encoder.encode_passages(list(work.passages.values())).vectors
+        return scores(work, encoder.encode_queries(list(work.topics.values())).vectors, passages)
+
+    return run
+
+
+def sentence_transformers(folder: Path) -> Run:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(folder), device="cpu")
+
+    def run(work: Work) -> Scores:
+        vectors = model.encode([*work.topics.values(), *work.passages.values()], batch_size=32)
+        return scores(work, vectors[: len(work.topics)], vectors[len(work.topics) :])
+
+    return run
+
+
+def loop(folder: Path) -> Run:
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    longest = json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"]
+
+    def encode(texts: list[str]) -> torch.Tensor:
+        found = []
+        for start in range(0, len(texts), 32):
+            part = texts[start : start + 32]
+            tokens = tokenizer(part, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+            mask = tokens["attention_mask"].unsqueeze(2)
+            states = model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state
+            found.append((states * mask).sum(1) / mask.sum(1))
+        return torch.nn.functional.normalize(torch.cat(found))
+
+    def run(work: Work) -> Scores:
+        rows = {}
+        with torch.inference_mode():
+            queries = torch.cat([encode([text]) for text in work.topics.values()])
+            for docids in work.candidates.values():
+                rows |= dict(zip(docids, encode([work.passages[docid] for docid in docids]), strict=True))
+        passages = torch.stack([rows[docid] for docid in work.passages])
+        return scores(work, queries.numpy(), passages.numpy())
+
+    return run
+
+
+def cascade(folder: Path) -> Run:
+    from instrerank.encoders import load_encoder
+    from instrerank.encoders.cascade import cascade_scores
+
+    exact, rough = (load_encoder(folder, dtype=dtype, device="cpu", **AS_ST) for dtype in ("float32", "bfloat16"))
+
+    def run(work: Work) -> Scores:
+        row = {docid: at for at, docid in enumerate(work.passages)}
+        rows = [[row[docid] for docid in docids] for docids in work.candidates.values()]
+        queries = exact.encode_queries(list(work.topics.values())).vectors
+        result = cascade_scores(exact, rough, queries, list(work.passages.values()), rows, k=10)
+        return dict(zip(work.candidates, result.scores, strict=True))
+
+    return run
+
+
+def scores(work: Work, queries: np.ndarray, passages: np.ndarray) -> Scores:
+    row = {docid: at for at, docid in enumerate(work.passages)}
+    return {
+        qid: (passages[[row[docid] for docid in docids]].astype(np.float64) @ query).astype(np.float32)
+        for query, (qid, docids) in zip(queries.astype(np.float64), work.candidates.items(), strict=True)
+    }
+
+
+def quality(work: Work, base: Scores, other: Scores) -> str:
+    """Compare rankings: identical orders, Kendall's τ, the passages of the base's top 10 kept, nDCG@10."""
+    import pytrec_eval
+    from scipy.stats import kendalltau
+
+    def order(qid: str, found: np.ndarray) -> list[int]:
+        docids = work.candidates[qid]
+        return sorted(range(len(docids)), key=lambda at: (found[at], docids[at]), reverse=True)
+
+    def ndcg(found: Scores) -> float:
+        runs = {qid: dict(zip(work.candidates[qid], map(float, one), strict=True)) for qid, one in found.items()}
+        judged = pytrec_eval.RelevanceEvaluator(work.qrels, {"ndcg_cut.10"}).evaluate(runs)
+        return statistics.mean(one["ndcg_cut_10"] for one in judged.values())
+
+    same = sum(order(qid, base[qid]) == order(qid, other[qid]) for qid in base)
+    tau = statistics.mean(kendalltau(base[qid], other[qid]).statistic for qid in base)
+    kept = sum(order(qid, base[qid])[:10] == order(qid, other[qid])[:10] for qid in base)
+    return f"{same}/{len(base)} | {kept}/{len(base)} | {tau:.4f} | {ndcg(other):.4f} ({ndcg(other) - ndcg(base):+.4f})"
+
+
+def lengths(work: Work) -> list[int]:
+    """Return the tokens of every text; all shapes have the same tokenizer."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(MINILM / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(256)
+    return [len(one.ids) for one in tokenizer.encode_batch([*work.passages.values(), *work.topics.values()])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds dl19/")
+    parser.add_argument("--topics", type=int, default=4, help="43 is the whole work")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--shape", choices=SHAPES, default="minilm")
+    parser.add_argument("--variants", default="st,loop,float32,bfloat16,int8,cascade")
+    arguments = parser.parse_args()
+    work = dl19(arguments.data, arguments.topics)
+    threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as parent:
+        folder = model_folder(arguments.shape, Path(parent))
+        makers = {"st": sentence_transformers, "loop": loop, "cascade": cascade}
+        runners = {
+            name: makers.get(name, partial(engine, variant=name))(folder) for name in arguments.variants.split(",")
+        }
+        config = json.loads((folder / "config.json").read_text())
+    found: dict[str, Scores] = {}
+
+    def keep(name: str) -> None:
+        found[name] = runners[name](work)
+
+    short = dl19(arguments.data, 1)
+    for name in runners:  # warm up
+        runners[name](short)
+    seconds = in_rotation({name: partial(keep, name) for name in runners}, arguments.rounds)
+    operations = flops(config, lengths(work))
+    peaks = {dtype: gemm_peak(getattr(torch, dtype), threads) for dtype in ("float32", "bfloat16")}
+    first = next(iter(runners))
+    base = found[first]
+    print(f"{arguments.shape}, {len(work.topics)} topics, {len(work.passages)} passages, {threads} threads")
+    print("GEMM peak: " + ", ".join(f"{name} {peak / 1e9:.0f} GFLOP/s" for name, peak in peaks.items()))
+    print(
+        f"| variant | s | × {first} | best × {first} | share of GEMM peak | same order | same top 10 | τ | nDCG@10 |"
+    )
+    for name, times in seconds.items():
+        dtype = {"st": "float32", "loop": "float32"}.get(name, name.partition(":")[0])
+        share = f"{operations / min(times) / peaks[dtype]:.0%}" if dtype in peaks else ""
+        judged = quality(work, base, found[name])
+        print(
+            f"| {name} | {statistics.median(times):.2f} | {ratio(seconds[first], times):.2f} "
+            f"| {min(seconds[first]) / min(times):.2f} "
+            f"| {share} | {judged} |"
+        )
+    print(f"peak memory of this process: {peak_memory()}")
+
+
+if __name__ == "__main__":
+    main()

