@@ -48,3 +48,11 @@ class BagOfWords:
 @pytest.fixture
 def bag_of_words():
     return BagOfWords("moon", "sun", "tide", "bread")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_trace_in_the_home_folder(tmp_path_factory):
+    """Passage vectors that tests keep go to a folder of the session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INSTRERANK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

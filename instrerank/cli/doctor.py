@@ -8,6 +8,7 @@ import os
 import platform
 from pathlib import Path
 
+from instrerank.cli.inputs import default_store
 from instrerank.errors import MissingPrerequisiteError
 
 
@@ -35,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         _package("peft", "LoRA adapters", "pip install 'instrerank[peft]'"),
         ("Hugging Face cache", *_folder(os.environ.get("HF_HOME", "~/.cache/huggingface"))),
         ("Pyserini cache", *_folder(_pyserini_cache())),
+        ("passage vectors", _size(default_store()), ""),
     ]
     print(tabulate(rows, ("part", "here", "what to do"), "plain"))
     lacking = [remedy for _, _, remedy in checks if remedy]
@@ -76,6 +78,12 @@ def _pyserini_cache() -> str:
     """Pyserini's own rule: the variable, else ./.cache/pyserini where ./.cache is, else the home folder's."""
     local = Path(".cache")
     return os.environ.get("PYSERINI_CACHE") or str(local / "pyserini" if local.is_dir() else "~/.cache/pyserini")
+
+
+def _size(folder: Path) -> str:
+    """Say how large the store of passage vectors is: it may be deleted at any time."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return f"{folder} ({size / 2**20:.1f} MiB)"
 
 
 def _folder(path: str) -> tuple[str, str]:

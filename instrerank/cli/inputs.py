@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.errors import InputError
+from instrerank.files import check_writable
 
 if TYPE_CHECKING:
     from instrerank.collections import PassageSource
@@ -45,6 +49,11 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--dtype", default="float32", help="float32 (default), bfloat16, float16, auto")
     model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens in a batch")
     model.add_argument("--revision", help="revision of a Hugging Face id")
+    model.add_argument(
+        "--store",
+        metavar="DIR|none",
+        help=f"folder that keeps passage vectors (default: {default_store()}); none: keep none",
+    )
     model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
 
 
@@ -52,7 +61,24 @@ def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
     """Load the bi-encoder that --encoder names, as the other flags say."""
     from instrerank.encoders import load_encoder
 
-    return load_encoder(arguments.encoder, **_given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS))
+    given = _given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS)
+    return load_encoder(arguments.encoder, store=_store(arguments.store), **given)
+
+
+def default_store() -> Path:
+    """Return where passage vectors are kept unless --store says otherwise."""
+    return Path(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank")).expanduser() / "store"
+
+
+def _store(given: str | None) -> Path | None:
+    if given is not None:
+        return None if given == "none" else Path(given)
+    try:
+        check_writable(default_store() / "any")
+    except InputError as error:
+        print(f"passage vectors are not kept: {error}", file=sys.stderr)
+        return None
+    return default_store()
 
 
 def load_pair_scorer_of(arguments: argparse.Namespace) -> PairScorer:
@@ -63,7 +89,7 @@ def load_pair_scorer_of(arguments: argparse.Namespace) -> PairScorer:
     """
     from instrerank.encoders import load_pair_scorer
 
-    useless = _given(arguments, *_FOR_BIENCODERS)
+    useless = _given(arguments, *_FOR_BIENCODERS, "store")
     if useless:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
         raise InputError(f"{flags}: for bi-encoders only; --encoder-kind {arguments.encoder_kind} has no use for it")

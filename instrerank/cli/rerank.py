@@ -73,6 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="candidates without text, topics without candidates: refuse, or rank last, leave out, and count",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="do nothing if the output is there with this very configuration; refuse if with another",
+    )
     add_encoder_arguments(parser)
 
 
@@ -83,7 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
     from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
     from instrerank.trec import count_tied, read_run, write_run
     from instrerank.trec.runs import check_tag
-    from instrerank.trec.sidecar import described_source, write_sidecar
+    from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
     started = time.perf_counter()
     check_writable(arguments.output)
@@ -98,12 +103,6 @@ def run(arguments: argparse.Namespace) -> None:
     biencoder = arguments.encoder_kind == "biencoder"
     scorer = load_encoder_of(arguments) if biencoder else load_pair_scorer_of(arguments)
     windows = _windows(arguments, scorer)
-    loaded = time.perf_counter()
-    progress = sys.stderr.isatty()
-    reranked, scores = rerank(candidates, texts, scorer, tag=tag, fusion=fusion, windows=windows, progress=progress)
-    write_run(arguments.output, reranked, arguments.output_format)
-    ended = time.perf_counter()
-
     retrieval = [
         {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
         {
@@ -113,18 +112,28 @@ def run(arguments: argparse.Namespace) -> None:
             "fusion": dataclasses.asdict(fusion),
             "windows": dataclasses.asdict(windows) if windows else "none",
             "missing": arguments.missing,
+            "output format": arguments.output_format,
             "encoder": {"kind": arguments.encoder_kind, **_describe(scorer)},
         },
     ]
+    data = {
+        "topics": described_source(arguments.topics),
+        "passages": described_texts(arguments.corpus or arguments.index, texts),
+        "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
+    }
+    if arguments.resume and is_up_to_date(arguments.output, configuration(tag, retrieval, data)):
+        print(f"{arguments.output} is there, made under this very configuration: nothing to do", file=sys.stderr)
+        return
+    loaded = time.perf_counter()
+    progress = sys.stderr.isatty()
+    reranked, scores = rerank(candidates, texts, scorer, tag=tag, fusion=fusion, windows=windows, progress=progress)
+    write_run(arguments.output, reranked, arguments.output_format)
+    ended = time.perf_counter()
     write_sidecar(
         arguments.output,
         tag=tag,
         retrieval=retrieval,
-        data={
-            "topics": described_source(arguments.topics),
-            "passages": described_source(arguments.corpus or arguments.index),
-            "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
-        },
+        data=data,
         counts={
             "queries": counts.queries,
             "queries with instruction": sum(bool(topic.instruction) for topic in topics),

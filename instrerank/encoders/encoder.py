@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from instrerank.encoders.layouts import Dense
 from instrerank.encoders.pooling import pool
 from instrerank.encoders.profiles import EncoderProfile
 from instrerank.encoders.query_attention import instruction_query_attention
+from instrerank.encoders.store import EmbeddingStore, Stored, StoreKey, StorePrecision, put_rows
 from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.errors import InputError, InstrerankError
@@ -26,6 +28,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 _TEXTS_AT_ONCE = 50_000
 """Texts tokenised together: millions are never held as token ids, yet sorting by length finds its like."""
+_TEXTS_A_SHARD = 10_000
+"""New texts of a store encoded and written together: a minute's work or so, the most that a crash can lose."""
 _PAIRS_AT_ONCE = 256
 """Pairs of instruction and query whose token states are held at once."""
 
@@ -67,6 +71,8 @@ class Encoder:
         dense: Sequence[Dense] = (),
         fingerprint: str = "",
         batch_tokens: int | None = None,
+        store: str | Path | None = None,
+        store_precision: StorePrecision = "float32",
     ):
         """Put the parts together.
 
@@ -78,9 +84,11 @@ class Encoder:
             dense: layers between pooling and normalisation.
             fingerprint: see the class.
             batch_tokens: token budget of one batch, padding included; the backend's own when None.
+            store: folder of an embedding store for the vectors of passages; None: they are not kept.
+            store_precision: of the vectors there.
 
         Raises:
-            InputError: a token budget below 1.
+            InputError: a token budget below 1, or a folder that is no store of this version.
         """
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
@@ -90,6 +98,17 @@ class Encoder:
         self.batch_tokens = batch_tokens or backend.batch_tokens
         pooled = backend.hidden_size * len(profile.pooling_modes)
         self.dimension = int(self.dense[-1].weight.shape[0]) if self.dense else pooled
+        self.store = None
+        if store is not None:
+            key = StoreKey(
+                fingerprint=fingerprint,
+                side="passage",
+                template=profile.passage_template,
+                max_length=profile.max_passage_length,
+                dtype=self.dtype,
+                precision=store_precision,
+            )
+            self.store = EmbeddingStore(store, key, self.dimension)
 
     def encode_queries(
         self, queries: Sequence[str], instructions: Sequence[str] | None = None, *, progress: bool = False
@@ -116,13 +135,25 @@ class Encoder:
         return self._encode(texts, self.profile.max_query_length, "queries", progress)
 
     def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
-        """Encode passages.
+        """Encode passages, or take them from the store.
 
         Raises:
-            InputError: an empty passage.
+            InputError: an empty passage, or a store that cannot be written.
         """
         built = [passage_text(self.profile, text) for text in texts]
-        return self._encode(built, self.profile.max_passage_length, "passages", progress)
+        if self.store is None:
+            return self._encode(built, self.profile.max_passage_length, "passages", progress)
+        distinct = list(dict.fromkeys(built))
+        encoded = self._empty(len(distinct))
+        found, stored = self.store.lookup([one.text for one in distinct])
+        put_rows(encoded, np.flatnonzero(found), stored)
+        missing = np.flatnonzero(~found)
+        for start in range(0, len(missing), _TEXTS_A_SHARD):
+            rows = missing[start : start + _TEXTS_A_SHARD]
+            part = [distinct[row] for row in rows]
+            new = self._encode(part, self.profile.max_passage_length, "passages", progress)
+            put_rows(encoded, rows, self.store.add([one.text for one in part], Stored(*new)))
+        return _rows(encoded, {text: at for at, text in enumerate(distinct)}, built)
 
     @property
     def window_length(self) -> int:

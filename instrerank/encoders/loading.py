@@ -12,6 +12,7 @@ from instrerank.encoders.families import match_family
 from instrerank.encoders.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
 from instrerank.encoders.locate import locate, position_limit, read_json
 from instrerank.encoders.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
+from instrerank.encoders.store import StorePrecision
 from instrerank.encoders.tensors import fingerprint
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError
@@ -29,6 +30,8 @@ def load_encoder(
     device: str = "auto",
     dtype: str = "float32",
     batch_tokens: int | None = None,
+    store: str | Path | None = None,
+    store_precision: StorePrecision = "float32",
     revision: str | None = None,
     trust_remote_code: bool = False,
     allow_bin: bool = False,
@@ -50,6 +53,8 @@ def load_encoder(
         device: "auto", "cpu", "cuda", "cuda:1", ….
         dtype: "float32", "bfloat16", "float16", "int8" or "auto" (see `choose_backend`).
         batch_tokens: token budget of one batch; the backend's own when None.
+        store: folder of an embedding store: passages found there are not encoded again, new ones are added.
+        store_precision: of the vectors there, "float32" or "float16"; each is a store of its own.
         revision: of the hub's repository.
         trust_remote_code: run code from the model's folder.
         allow_bin: read `.bin` weights (restricted unpickling, no code) where there is no safetensors file.
@@ -110,6 +115,8 @@ def load_encoder(
         dense=dense,
         fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr(decisive)),
         batch_tokens=batch_tokens,
+        store=store,
+        store_precision=store_precision,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from instrerank.errors import InputError
 from instrerank.files import sha256, whole_file
 
 _LIBRARIES = (
@@ -72,12 +75,48 @@ def write_sidecar(
         "data": {"test collection": dict(data)},
         "run": {
             "sha256": sha256(run),
+            "configuration": configuration(tag, retrieval, data),
             "counts": dict(counts),
             "seconds": {step: round(value, 3) for step, value in seconds.items()},
         },
     }
     with whole_file(sidecar_path(run)) as file:
         yaml.safe_dump(metadata, file, sort_keys=False, allow_unicode=True, width=100)
+
+
+def configuration(tag: str, retrieval: list[dict[str, Any]], data: Mapping[str, Any]) -> str:
+    """Return a hash of all that decides a run: two runs with the same one are the same."""
+    return hashlib.sha256(json.dumps([tag, retrieval, data], sort_keys=True, default=str).encode()).hexdigest()
+
+
+def is_up_to_date(run: str | Path, wanted: str) -> bool:
+    """Tell whether a run is there already with the configuration `wanted`, so that nothing is left to do.
+
+    Raises:
+        InputError: it is there with another configuration, or without a sidecar that would tell.
+    """
+    import yaml
+
+    if not Path(run).exists():
+        return False
+    try:
+        found = yaml.safe_load(sidecar_path(run).read_text(encoding="utf-8"))["run"]["configuration"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        found = None
+    if found != wanted:
+        raise InputError(
+            f"{run} was made under another configuration (compare its sidecar {sidecar_path(run).name}): "
+            f"give another --output, or leave --resume out to write it anew"
+        )
+    return True
+
+
+def described_texts(source: str | Path, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what names the passages of a run: their source, and a hash of those that were used."""
+    digest = hashlib.sha256()
+    for docid in sorted(texts):
+        digest.update(json.dumps([docid, texts[docid]]).encode())
+    return {"source": str(source), "sha256 of candidates": digest.hexdigest()}
 
 
 def described_source(source: str | Path) -> dict[str, Any]:

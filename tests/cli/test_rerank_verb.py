@@ -148,3 +148,30 @@ def test_usage_errors_exit_with_2(folder):
         with pytest.raises(SystemExit) as stop:
             rerank(*flags)
         assert stop.value.code == 2
+
+
+def test_resume_does_nothing_twice_and_refuses_another_configuration(folder, capsys, bag_of_words):
+    assert rerank("--resume") == 0
+    bag_of_words.passages.clear()
+    assert rerank("--resume") == 0
+    assert bag_of_words.passages == []
+    assert "nothing to do" in capsys.readouterr().err
+    assert rerank("--resume", "--hits", "2") == 2
+    assert "another configuration" in capsys.readouterr().err
+    (folder / "passages.tsv").write_text("a\tthe sun\nb\tno moon\nc\tmoon tide\n")
+    assert rerank("--resume") == 2
+    assert rerank() == 0
+
+
+def test_windows_are_recorded(folder):
+    assert rerank("--max-passage", "max", "--max-passage-length", "2") == 0
+    sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
+    assert sidecar["method"]["retrieval"][1]["windows"] == {"aggregation": "max", "length": 2, "stride": 1}
+    assert sidecar["run"]["counts"]["windows"] > sidecar["run"]["counts"]["distinct passages"]
+
+
+def test_flags_that_do_not_go_together(folder, capsys):
+    assert rerank("--max-passage-length", "2") == 2
+    assert "need --max-passage" in capsys.readouterr().err
+    assert rerank("--encoder-kind", "crossencoder", "--pooling", "mean") == 2
+    assert "--pooling: for bi-encoders only" in capsys.readouterr().err

@@ -1,0 +1,152 @@
+"""The embedding store: what survives, what is refused, and that nothing is encoded twice."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instrerank.encoders import load_encoder
+from instrerank.encoders.store import EmbeddingStore, Stored, StoreKey, store_size
+from instrerank.errors import InputError
+
+KEY = StoreKey("abc", "passage", "passage: {passage}", 512, "float32")
+
+
+def rows(*numbers: int) -> Stored:
+    vectors = np.array([[number, number / 3, -number] for number in numbers], np.float32)
+    return Stored(vectors, np.array(numbers, np.int64), np.array([number % 2 == 0 for number in numbers]))
+
+
+def test_rows_come_back_in_the_order_asked_for_and_after_reopening(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path / "store", KEY, 3)
+    assert not store.lookup(["one"])[0].any()
+    store.add(["one", "two"], rows(1, 2))
+    store.add(["three"], rows(3))
+    for opened in (store, EmbeddingStore(tmp_path / "store", KEY, 3)):
+        found, stored = opened.lookup(["three", "none", "one", "two", "three"])
+        assert found.tolist() == [True, False, True, True, True]
+        for field, expected in zip(stored, rows(3, 1, 2, 3), strict=True):
+            np.testing.assert_array_equal(field, expected)
+        assert len(opened) == 3
+
+
+def test_many_hashes_are_told_apart(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path, KEY, 3)
+    store.add([str(number) for number in range(0, 2000, 2)], rows(*range(0, 2000, 2)))
+    found, stored = store.lookup([str(number) for number in range(2000)])
+    assert found.tolist() == [True, False] * 1000
+    assert stored.token_counts.tolist() == list(range(0, 2000, 2))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(KEY, fingerprint="abd"),
+        replace(KEY, side="query"),
+        replace(KEY, template="{passage}"),
+        replace(KEY, max_length=256),
+        replace(KEY, dtype="bfloat16"),
+        replace(KEY, precision="float16"),
+    ],
+)
+def test_every_part_of_the_key_keeps_vectors_apart(tmp_path: Path, other: StoreKey) -> None:
+    EmbeddingStore(tmp_path, KEY, 3).add(["one"], rows(1))
+    assert not EmbeddingStore(tmp_path, other, 3).lookup(["one"])[0].any()
+
+
+def test_float16_gives_the_same_numbers_at_first_and_later(tmp_path: Path) -> None:
+    store = EmbeddingStore(tmp_path, replace(KEY, precision="float16"), 3)
+    first = store.add(["one"], rows(1)).vectors
+    assert first.dtype == np.float32
+    assert first[0, 1] == np.float32(np.float16(1 / 3))
+    np.testing.assert_array_equal(store.lookup(["one"])[1].vectors, first)
+
+
+def test_two_processes_may_write(tmp_path: Path) -> None:
+    one, other = EmbeddingStore(tmp_path, KEY, 3), EmbeddingStore(tmp_path, KEY, 3)
+    one.add(["one", "both"], rows(1, 5))
+    other.add(["two", "both"], rows(2, 5))
+    assert EmbeddingStore(tmp_path, KEY, 3).lookup(["one", "two", "both"])[0].all()
+
+
+def test_a_killed_writer_leaves_its_complete_shards(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from tests.encoders.test_store import KEY, rows
+from instrerank.encoders.store import EmbeddingStore
+store = EmbeddingStore(sys.argv[1], KEY, 3)
+store.add(["one"], rows(1))
+Path.rename = lambda self, target: os.kill(os.getpid(), signal.SIGKILL)
+store.add(["two"], rows(2))
+"""
+    root = Path(__file__).parents[2]
+    killed = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=root, env=os.environ | {"PYTHONPATH": str(root)}
+    )
+    assert killed.returncode == -signal.SIGKILL
+    found, _ = EmbeddingStore(tmp_path, KEY, 3).lookup(["one", "two"])
+    assert found.tolist() == [True, False]
+
+
+def test_a_damaged_shard_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = EmbeddingStore(tmp_path, KEY, 3)
+    store.add(["one"], rows(1))
+    (shard,) = tmp_path.rglob("*.safetensors")
+    store.add(["two"], rows(2))
+    shard.write_bytes(shard.read_bytes()[:-5])
+    found, _ = EmbeddingStore(tmp_path, KEY, 3).lookup(["one", "two"])
+    assert found.tolist() == [False, True]
+    assert shard.name in caplog.text
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = EmbeddingStore(tmp_path, KEY, 3)
+    store.add(["one"], rows(1))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"embedding store .*No space left.*free some space"):
+        store.add(["two"], rows(2))
+    assert EmbeddingStore(tmp_path, KEY, 3).lookup(["one", "two"])[0].tolist() == [True, False]
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_other_folders_and_formats_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match="no embedding store"):
+        EmbeddingStore(tmp_path / "mine", KEY, 3)
+    EmbeddingStore(tmp_path / "store", KEY, 3)
+    mark = tmp_path / "store" / "instrerank-store.json"
+    mark.write_text(json.dumps({"format": 99}))
+    with pytest.raises(InputError, match="has format 99, this version of instrerank reads format 1"):
+        EmbeddingStore(tmp_path / "store", KEY, 3)
+    mark.write_text("{")
+    with pytest.raises(InputError, match="cannot open the embedding store"):
+        EmbeddingStore(tmp_path / "store", KEY, 3)
+
+
+def test_size_is_counted(tmp_path: Path) -> None:
+    assert store_size(tmp_path / "none") == 0
+    EmbeddingStore(tmp_path, KEY, 3).add(["one"], rows(1))
+    assert store_size(tmp_path) == sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) > 32 + 12
+
+
+def test_the_encoder_encodes_a_passage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passages = ["a lighthouse keeper", "bread is baked", "a lighthouse keeper"]
+    plain = load_encoder("minilm", device="cpu").encode_passages(passages)
+    load_encoder("minilm", device="cpu", store=tmp_path).encode_passages(passages)
+    warm = load_encoder("minilm", device="cpu", store=tmp_path)
+    monkeypatch.setattr(warm.backend, "token_states", None)
+    for field, expected in zip(warm.encode_passages(passages), plain, strict=True):
+        np.testing.assert_array_equal(field, expected)
