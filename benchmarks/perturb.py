@@ -126,7 +126,8 @@ def variants(data):
     rows = []
     for name, method in PUBLISHED.items():
         perturbation = resolve(name)
-        drawn = [(t.qid, t.text) for seed in SEEDS for t in query_set(dl19.topics, perturbation, seed).topics]
+        seeds = SEEDS if perturbation.seeded else [1]
+        drawn = [(t.qid, t.text) for seed in seeds for t in query_set(dl19.topics, perturbation, seed).topics]
         rows += [_distribution(name, clean, drawn), _distribution(f"— {method}", clean, published[method].items())]
     drawn = [(t.qid, t.text) for seed in SEEDS for t in query_set(dl19.topics, resolve("typo-mixed"), seed).topics]
     sets = [pair for number in range(1, 6) for pair in published[f"typos/typo{number}"].items()]
