@@ -103,16 +103,20 @@ def test_wordnet_gives_other_lemmas_of_the_first_sense(monkeypatch):
     from instrerank.perturbations import synonyms
 
     def sense(*lemmas):
-        return SimpleNamespace(lemma_names=lambda: list(lemmas))
+        return SimpleNamespace(lemma_names=lambda: list(lemmas), pos=lambda: "n")
 
-    senses = {"price": [sense("price", "terms", "asking_Price"), sense("cost")], "tea": [sense("tea")]}
-    wordnet = SimpleNamespace(ensure_loaded=lambda: None, synsets=lambda word: senses.get(word, []))
+    senses = {"prices": [sense("price", "terms", "asking_Price"), sense("cost")], "tea": [sense("tea")]}
+    wordnet = SimpleNamespace(
+        ensure_loaded=lambda: None,
+        synsets=lambda word: senses.get(word, []),
+        morphy=lambda word, pos: word.removesuffix("s"),
+    )
     monkeypatch.setitem(sys.modules, "nltk", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "nltk.corpus", SimpleNamespace(wordnet=wordnet))
     synonyms._wordnet.cache_clear()
     synonyms._first_sense.cache_clear()
     drawn = {
-        next(perturb([Topic("1", "Price of tea")], resolve("synonym-wordnet"), seed)).topic.text for seed in range(30)
+        next(perturb([Topic("1", "Prices of tea")], resolve("synonym-wordnet"), seed)).topic.text for seed in range(30)
     }
     assert drawn == {"Terms of tea", "Asking price of tea"}
     synonyms._wordnet.cache_clear()
