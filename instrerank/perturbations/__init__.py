@@ -6,6 +6,7 @@ from instrerank.perturbations import (
     meaning,
     morphology,
     naturality,
+    neighbours,
     noise,
     ordering,
     paraphrases,
@@ -20,6 +21,7 @@ from instrerank.perturbations.registry import describe, names, register, resolve
 FAMILIES = (
     typos,
     naturality,
+    neighbours,
     ordering,
     synonyms,
     paraphrases,

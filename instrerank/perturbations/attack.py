@@ -176,16 +176,20 @@ class _Search:
     def greedy(self) -> None:
         state = self.start
         drops = self._word_importance()
+        touched: set[int] = set()
         for edit in range(self.budget.edits):
             share = self.left // (self.budget.edits - edit)
             # a draw costs next to nothing, an encoding does: draw many, try those in the words that matter most
             pool = list(islice(self._steps(state), 5 * share))
             text = self._text(state.topic)
-            pool.sort(key=lambda step: -drops.get(_word_at(text, step.edits[-1].position), 0.0))
+            words = {step.topic: _word_at(text, step.edits[-1].position) for step in pool}
+            # every word once before any word again
+            pool.sort(key=lambda step: (words[step.topic] in touched, -drops.get(words[step.topic], 0.0)))
             tried = self._try(pool[:share])
             if not tried:
                 return
             state = tried[0][1]
+            touched.add(words[state.topic])
 
     def _word_importance(self) -> dict[int, float]:
         """Return by index how much the objective drops without a word (Jin et al. 2020, 1907.11932, section 2)."""

@@ -16,7 +16,7 @@ MARKS = ("?", "??", ".", "...", "!", "!!", ";", ",")
 HOMOGLYPHS = dict(
     zip("aceiopxyjsABCEHIKMOPTXYS", "асеіорхујѕАВСЕНІКМОРТХУЅ", strict=True)  # the second string is Cyrillic
 )
-ZERO_WIDTH = ("\u200b", "\u200c", "\u200d", "\u2060")
+ZERO_WIDTH = ("\u200b", "\u2060")
 ACCENTS = ("\u0300", "\u0301", "\u0302", "\u0308", "\u0303")
 FULL_WIDTH = {code: code + 0xFEE0 for code in range(ord("!"), ord("~") + 1)}
 

@@ -79,18 +79,20 @@ def replace_word(topic: Topic, rng: random.Random, synonyms: Callable[[str], Seq
     "synonym-wordnet", family="synonym", expects="invariance", needs_review=True, needs="nltk with WordNet's data"
 )
 def synonym_wordnet(topic: Topic, rng: random.Random) -> Perturbed:
-    """One word becomes another lemma of its first WordNet sense (read with nltk)."""
+    """One word becomes another lemma, in its base form, of its first WordNet sense (read with nltk)."""
     return replace_word(topic, rng, _first_sense, "synonym-wordnet")
 
 
 @functools.lru_cache(maxsize=100_000)
 def _first_sense(word: str) -> tuple[str, ...]:
-    senses = _wordnet().synsets(word)
+    wordnet = _wordnet()
+    senses = wordnet.synsets(word)
     if not senses:
         return ()
-    # only words of the same form: WordNet gives base forms, which would drop a plural or a tense
+    # WordNet has base forms only: that of the word itself is no synonym
+    own = {word, wordnet.morphy(word, senses[0].pos())}
     lemmas = (lemma.replace("_", " ").lower() for lemma in senses[0].lemma_names())
-    return tuple(dict.fromkeys(lemma for lemma in lemmas if lemma != word))
+    return tuple(dict.fromkeys(lemma for lemma in lemmas if lemma not in own))
 
 
 @functools.cache
@@ -99,7 +101,7 @@ def _wordnet() -> Any:
         from nltk.corpus import wordnet
 
         wordnet.ensure_loaded()
-    except (ImportError, LookupError) as error:
+    except (ImportError, LookupError, OSError) as error:  # OSError: a part of the data is missing
         raise MissingPrerequisiteError(
             "synonym-wordnet needs nltk and its WordNet data. Install both:\n"
             "  pip install nltk && python -m nltk.downloader wordnet"

@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 
+from instrerank.encoders import Encoded
 from instrerank.trec.types import Topic
 
 
@@ -17,3 +19,31 @@ def topics() -> list[Topic]:
         Topic("z1", "who is it"),
         Topic("long", " ".join(["the history of glass making in venice"] * 286)),
     ]
+
+
+class LetterEncoder:
+    """An encoder whose vectors count the letters of a text; it counts the queries that it was asked for."""
+
+    def __init__(self):
+        self.queries = 0
+
+    def _encode(self, texts):
+        counts = np.array([[text.lower().count(chr(97 + n)) for n in range(26)] for text in texts], np.float32)
+        vectors = counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
+        return Encoded(vectors, np.zeros(len(texts), np.int64), np.zeros(len(texts), bool))
+
+    def encode_queries(self, queries, instructions=None, *, progress=False):
+        assert all(query.strip() for query in queries)
+        self.queries += len(queries)
+        instructions = instructions or [""] * len(queries)
+        return self._encode(
+            [f"{query} {instruction}" for query, instruction in zip(queries, instructions, strict=True)]
+        )
+
+    def encode_passages(self, texts, *, progress=False):
+        return self._encode(texts)
+
+
+@pytest.fixture
+def encoder() -> LetterEncoder:
+    return LetterEncoder()

@@ -1,4 +1,4 @@
-"""Attacks on an encoder of letters: a text's vector counts its letters, so that what an attack gains can be seen."""
+"""Attacks on an encoder of letters, so that what an attack gains can be seen."""
 
 import json
 
@@ -7,7 +7,6 @@ import pytest
 
 from instrerank.cli import main
 from instrerank.cli.attack import parse_budget
-from instrerank.encoders import Encoded
 from instrerank.errors import InputError
 from instrerank.perturbations import resolve
 from instrerank.perturbations.attack import Attack, Budget, Target, least_overlap, rankings
@@ -22,34 +21,6 @@ PASSAGES = {
     "d5": "jazz quartet",
     "d6": "milk jug",
 }
-
-
-class LetterEncoder:
-    """Counts how many queries it was asked for."""
-
-    def __init__(self):
-        self.queries = 0
-
-    def _encode(self, texts):
-        counts = np.array([[text.lower().count(chr(97 + n)) for n in range(26)] for text in texts], np.float32)
-        vectors = counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
-        return Encoded(vectors, np.zeros(len(texts), np.int64), np.zeros(len(texts), bool))
-
-    def encode_queries(self, queries, instructions=None, *, progress=False):
-        assert all(query.strip() for query in queries)
-        self.queries += len(queries)
-        instructions = instructions or [""] * len(queries)
-        return self._encode(
-            [f"{query} {instruction}" for query, instruction in zip(queries, instructions, strict=True)]
-        )
-
-    def encode_passages(self, texts, *, progress=False):
-        return self._encode(texts)
-
-
-@pytest.fixture
-def encoder():
-    return LetterEncoder()
 
 
 @pytest.fixture
@@ -163,8 +134,8 @@ def test_budgets():
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch):
-    monkeypatch.setattr("instrerank.encoders.load_encoder", lambda name, **options: LetterEncoder())
+def files(tmp_path, monkeypatch, encoder):
+    monkeypatch.setattr("instrerank.encoders.load_encoder", lambda name, **options: encoder)
     (tmp_path / "topics.tea.tsv").write_text("7\tgreen tea\n8\tjazz quartet\n")
     (tmp_path / "run.txt").write_text(
         "".join(f"{qid} Q0 {d} {n} {9 - n} bm25\n" for qid in (7, 8) for n, d in enumerate(PASSAGES, start=1))

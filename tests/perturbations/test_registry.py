@@ -94,3 +94,30 @@ def test_generators_differ_by_each_part_of_their_key():
     assert first[0] == first[1]
     others = [generator(*key).random() for key in ((2, "typo-swap", "7"), (1, "typo", "7"), (1, "typo-swap", "07"))]
     assert len({first[0], *others}) == 4
+
+
+def test_wordnet_gives_other_lemmas_of_the_first_sense(monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    from instrerank.perturbations import synonyms
+
+    def sense(*lemmas):
+        return SimpleNamespace(lemma_names=lambda: list(lemmas), pos=lambda: "n")
+
+    senses = {"prices": [sense("price", "terms", "asking_Price"), sense("cost")], "tea": [sense("tea")]}
+    wordnet = SimpleNamespace(
+        ensure_loaded=lambda: None,
+        synsets=lambda word: senses.get(word, []),
+        morphy=lambda word, pos: word.removesuffix("s"),
+    )
+    monkeypatch.setitem(sys.modules, "nltk", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "nltk.corpus", SimpleNamespace(wordnet=wordnet))
+    synonyms._wordnet.cache_clear()
+    synonyms._first_sense.cache_clear()
+    drawn = {
+        next(perturb([Topic("1", "Prices of tea")], resolve("synonym-wordnet"), seed)).topic.text for seed in range(30)
+    }
+    assert drawn == {"Terms of tea", "Asking price of tea"}
+    synonyms._wordnet.cache_clear()
+    synonyms._first_sense.cache_clear()
