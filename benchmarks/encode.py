@@ -24,7 +24,7 @@ import torch
 from work import MINILM, SHAPES, Work, dl19, flops, gemm_peak, in_rotation, model_folder, peak_memory, ratio
 
 Scores = dict[str, np.ndarray]
-AS_ST: dict[str, Any] = {"pooling": "mean", "query_template": "{query}", "passage_template": "{passage}"}
+AS_ST: dict[str, Any] = {"pooling": "mean", "query_template": "{q}", "passage_template": "{d}"}
 """The texts and the pooling of all-MiniLM-L6-v2, whatever the family of the shape."""
 Run = Callable[[Work], Scores]
 

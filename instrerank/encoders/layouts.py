@@ -112,8 +112,8 @@ def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderPr
     return EncoderProfile(
         family="sentence-transformers",
         pooling=tuple(modes),
-        query_template=query + "{query} {instruction}",
-        passage_template=passage + "{passage}",
+        query_template=query + "{q} {i}",
+        passage_template=passage + "{d}",
         max_query_length=min(lengths),
         max_passage_length=min(lengths),
         normalize=similarity == "cosine" or bool(layout.folders("Normalize")),

@@ -46,8 +46,8 @@ def load_encoder(
             adapter, the base model that the adapter names is loaded too.
         adapter: folder or id of a LoRA adapter, merged into the weights.
         pooling: one of `POOLING_MODES`.
-        query_template: text of a query, with {query} and {instruction}; literal.
-        passage_template: text of a passage, with {passage}; literal.
+        query_template: text of a query, with {q} and {i}; literal.
+        passage_template: text of a passage, with {d}; literal.
         max_length: tokens of a query and of a passage, special tokens included.
         query_encoding: "concatenation" or "attention" (see `EncoderProfile`).
         device: "auto", "cpu", "cuda", "cuda:1", ….
@@ -158,8 +158,8 @@ def _profile(
         raise InputError(
             f"{names[0]} ({config['model_type']}) is no model this project knows, and its folder is not in the "
             "sentence-transformers layout. Say how it was trained: --pooling "
-            f"({', '.join(POOLING_MODES)}); where it takes prefixes, --query-template 'query: {{query}} "
-            "{instruction}' and --passage-template 'passage: {passage}'; --max-length where it is not 512"
+            f"({', '.join(POOLING_MODES)}); where it takes prefixes, --query-template 'query: {{q}} "
+            "{i}' and --passage-template 'passage: {d}'; --max-length where it is not 512"
         )
     length = min(512, limit or 512)
     return EncoderProfile(

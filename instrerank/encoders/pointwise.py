@@ -233,7 +233,7 @@ def load_pair_scorer(
         kind: "crossencoder", any sequence classifier with one or two classes; "pointwise-llm", a causal or
             sequence-to-sequence language model.
         adapter: LoRA adapter, merged.
-        prompt_template: what a language model is asked, with {query} and {passage}; known for FollowIR-7B,
+        prompt_template: what a language model is asked, with {q} and {d}; known for FollowIR-7B,
             Mistral-7B-Instruct and monoT5.
         true_token: answer that says yes, where `prompt_template` is given.
         false_token: answer that says no.
@@ -259,8 +259,8 @@ def load_pair_scorer(
             prompt = Prompt("given by flags", prompt_template, true_token, false_token)
         elif prompt is None:
             raise InputError(
-                f"it is not known what {name} was trained to be asked: give a prompt template with {{query}} and "
-                "{passage}, and the two tokens that answer it"
+                f"it is not known what {name} was trained to be asked: give a prompt template with {{q}} and "
+                "{d}, and the two tokens that answer it"
             )
     folder = locate(name, revision=revision, allow_bin=allow_bin, code=trust_remote_code)
     lora = None if adapter is None else locate(str(adapter), allow_bin=allow_bin)

@@ -26,11 +26,11 @@ class EncoderProfile:
     Attributes:
         family: name of the family, as shown to users and written to the run's metadata.
         pooling: how token states become one vector; several modes are concatenated.
-        query_template: text of a query, with `{query}` and, where instructions are possible, `{instruction}`;
+        query_template: text of a query, with `{q}` and, where instructions are possible, `{i}`;
             `{?}` stands for a question mark where the query ends without punctuation.
-        query_only_template: text of a query without instruction, where dropping `{instruction}` and the
+        query_only_template: text of a query without instruction, where dropping `{i}` and the
             separator is not enough.
-        passage_template: text of a passage, with `{passage}`.
+        passage_template: text of a passage, with `{d}`.
         default_instruction: taken where a query has none; "" where the template can do without.
         max_query_length: tokens of a query text, special tokens included.
         max_passage_length: tokens of a passage text, special tokens included.
@@ -46,9 +46,9 @@ class EncoderProfile:
 
     family: str
     pooling: PoolingMode | tuple[PoolingMode, ...]
-    query_template: str = "{query} {instruction}"
+    query_template: str = "{q} {i}"
     query_only_template: str = ""
-    passage_template: str = "{passage}"
+    passage_template: str = "{d}"
     default_instruction: str = ""
     max_query_length: int = 512
     max_passage_length: int = 512
@@ -74,13 +74,12 @@ class EncoderProfile:
             raise InputError(
                 f"unknown query encoding {self.query_encoding!r}: choose from {', '.join(QUERY_ENCODINGS)}"
             )
-        if self.query_template.count("{query}") != 1 or self.query_template.count("{instruction}") > 1:
+        if self.query_template.count("{q}") != 1 or self.query_template.count("{i}") > 1:
             raise InputError(
-                f"the query template {self.query_template!r} must contain {{query}} once and "
-                "{instruction} at most once"
+                f"the query template {self.query_template!r} must contain {{q}} once and {{i}} at most once"
             )
-        if self.passage_template.count("{passage}") != 1:
-            raise InputError(f"the passage template {self.passage_template!r} must contain {{passage}} once")
+        if self.passage_template.count("{d}") != 1:
+            raise InputError(f"the passage template {self.passage_template!r} must contain {{d}} once")
         shortest = min(self.max_query_length, self.max_passage_length)
         if shortest < 4:
             raise InputError(f"a maximum length of {shortest} tokens leaves nothing of a text: give at least 4")

@@ -15,7 +15,7 @@ class Prompt:
 
     Attributes:
         family: name of the family.
-        template: literal text with `{query}` (query and instruction, joined by a blank) and `{passage}`.
+        template: literal text with `{q}` (query and instruction, joined by a blank) and `{d}`.
         true: token that says yes, as it stands in the vocabulary.
         false: token that says no.
         max_length: tokens of the whole prompt.
@@ -30,8 +30,8 @@ class Prompt:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if self.template.count("{query}") != 1 or self.template.count("{passage}") != 1:
-            raise InputError(f"the prompt {self.template!r} must contain {{query}} and {{passage}} once each")
+        if self.template.count("{q}") != 1 or self.template.count("{d}") != 1:
+            raise InputError(f"the prompt {self.template!r} must contain {{q}} and {{d}} once each")
 
 
 PROMPTS: tuple[tuple[str, Prompt], ...] = (
@@ -42,7 +42,7 @@ PROMPTS: tuple[tuple[str, Prompt], ...] = (
             # the literal <s> comes after the tokenizer's own, as in the reference
             "<s> [INST] You are an expert Google searcher, whose job is to determine if the following document is "
             "relevant to the query (true/false). Answer using only one word, one of those two choices.\n\n"
-            "Query: {query}\nDocument: {passage}\n"
+            "Query: {q}\nDocument: {d}\n"
             'Relevant (only output one word, either "true" or "false"): [/INST] ',
             source="arXiv 2403.15246, code orionw/FollowIR (reranker_models.py)",
         ),
@@ -52,7 +52,7 @@ PROMPTS: tuple[tuple[str, Prompt], ...] = (
         Prompt(
             "mistral-instruct",
             "<s>[INST] You are an expert Google searcher, whose job is to determine if the following document is "
-            'relevant to the query (true/false).\nQuery: {query}\nDocument: {passage}\nRelevant (either "true" or '
+            'relevant to the query (true/false).\nQuery: {q}\nDocument: {d}\nRelevant (either "true" or '
             '"false"): [/INST]',
             source="code orionw/FollowIR (reranker_models.py)",
         ),
@@ -61,7 +61,7 @@ PROMPTS: tuple[tuple[str, Prompt], ...] = (
         r"monot5-(small|base|large|3b)-.*",
         Prompt(
             "monot5",
-            "Query: {query} Document: {passage} Relevant:",
+            "Query: {q} Document: {d} Relevant:",
             true="▁true",
             false="▁false",
             max_length=512,
@@ -86,6 +86,6 @@ def prompt_parts(prompt: Prompt, query: str, instruction: str, passage: str) -> 
     """
     if not query.strip() or not passage.strip():
         raise InputError("an empty query or passage cannot be scored: the answer would mean nothing (see --missing)")
-    before, after = prompt.template.split("{passage}")
+    before, after = prompt.template.split("{d}")
     asked = f"{query} {instruction}".strip()
-    return before.replace("{query}", asked), passage, after.replace("{query}", asked)
+    return before.replace("{q}", asked), passage, after.replace("{q}", asked)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from instrerank.encoders.profiles import EncoderProfile
 from instrerank.errors import InputError
 
-_FIELD = re.compile(r"\{(query|instruction|passage|\?)\}")
+_FIELD = re.compile(r"\{(q|i|d|\?)\}")
 
 
 class EncoderText(NamedTuple):
@@ -34,14 +34,14 @@ def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> En
     instruction = instruction if instruction.strip() else profile.default_instruction
     if not instruction:
         template = profile.query_only_template or _without_instruction(template)
-    elif "{instruction}" not in template:
+    elif "{i}" not in template:
         raise InputError(
-            f"the query template {template!r} has no {{instruction}}, so the instruction would not reach the "
+            f"the query template {template!r} has no {{i}}, so the instruction would not reach the "
             "encoder: put it into --query-template, or give no instructions"
         )
     # Promptriever's rule: a query that ends without punctuation is closed before the instruction begins
     mark = "" if query.rstrip().endswith(("?", ".", "!")) else "?"
-    return _fill(template, "query", {"query": query, "instruction": instruction, "?": mark})
+    return _fill(template, "q", {"q": query, "i": instruction, "?": mark})
 
 
 def query_alone(profile: EncoderProfile, query: str) -> EncoderText:
@@ -61,7 +61,7 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
     """
     if not passage.strip():
         raise InputError("an empty passage cannot be encoded: its score would mean nothing (see --missing)")
-    return _fill(profile.passage_template, "passage", {"passage": passage})
+    return _fill(profile.passage_template, "d", {"d": passage})
 
 
 def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
@@ -72,14 +72,14 @@ def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
 
 
 def _without_instruction(template: str) -> str:
-    before, found, after = template.partition("{instruction}")
+    before, found, after = template.partition("{i}")
     if not found:
         return template
-    if not after:  # "query: {query} {instruction}": what stands between the two is separator
-        return before.partition("{query}")[0] + "{query}"
-    if not before:  # "{instruction}: {query}"
-        return "{query}" + after.partition("{query}")[2]
+    if not after:  # "query: {q} {i}": what stands between the two is separator
+        return before.partition("{q}")[0] + "{q}"
+    if not before:  # "{i}: {q}"
+        return "{q}" + after.partition("{q}")[2]
     raise InputError(
         f"the query template {template!r} cannot do without an instruction: give every query one "
-        "(--instruction), or a --query-template in which {instruction} stands first or last"
+        "(--instruction), or a --query-template in which {i} stands first or last"
     )

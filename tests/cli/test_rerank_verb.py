@@ -17,7 +17,7 @@ def folder(tmp_path, monkeypatch, bag_of_words):
     bag_of_words.name, bag_of_words.fingerprint = "words", "0"
     bag_of_words.dtype, bag_of_words.device = "float32", "cpu"
     bag_of_words.profile = encoders.EncoderProfile(
-        family="words", query_template="{query} {instruction}", passage_template="{passage}", pooling="mean",
+        family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
         max_query_length=32, max_passage_length=32, normalize=False, source="a test",
     )  # fmt: skip
     monkeypatch.setattr(
@@ -55,7 +55,7 @@ def test_run_and_sidecar(folder, capsys):
     first_stage, reranker = sidecar["method"]["retrieval"]
     assert first_stage["tag"] == "bm25"
     assert len(first_stage["sha256"]) == 64
-    assert reranker["encoder"]["profile"]["query_template"] == "{query} {instruction}"
+    assert reranker["encoder"]["profile"]["query_template"] == "{q} {i}"
     assert sidecar["run"]["counts"]["candidates"] == 5
 
 

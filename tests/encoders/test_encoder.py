@@ -19,7 +19,7 @@ from instrerank.errors import InputError, InstrerankError
 class Embedding:
     """A backend that looks states up and remembers what it was asked."""
 
-    hidden_size, dtype, device, workers, batch_tokens = 8, "float32", "cpu", 1, 64
+    hidden_size, dtype, device, workers, batch_tokens, least_batch_tokens = 8, "float32", "cpu", 1, 64, 64
 
     def __init__(self, memory: int = 10**9, workers: int = 1):
         torch.manual_seed(0)

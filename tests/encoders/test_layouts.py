@@ -42,7 +42,7 @@ def test_profile(layout):
     profile = load_encoder(layout()).profile
     assert (profile.family, profile.pooling, profile.normalize) == ("sentence-transformers", ("mean",), True)
     assert profile.max_query_length == profile.max_passage_length == 32
-    assert profile.query_template == "{query} {instruction}"
+    assert profile.query_template == "{q} {i}"
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_pooling_flags(layout, flag, mode):
 def test_prompts_come_in_the_order_of_sentence_transformers(layout):
     config = {"prompts": {"query": "Q: ", "passage": "P: ", "corpus": "C: "}, "default_prompt_name": None}
     profile = load_encoder(layout("first", config=config)).profile
-    assert (profile.query_template, profile.passage_template) == ("Q: {query} {instruction}", "P: {passage}")
+    assert (profile.query_template, profile.passage_template) == ("Q: {q} {i}", "P: {d}")
     config = {"prompts": {"other": "O: "}, "default_prompt_name": "other"}
     profile = load_encoder(layout("second", config=config)).profile
-    assert (profile.query_template, profile.passage_template) == ("O: {query} {instruction}", "O: {passage}")
+    assert (profile.query_template, profile.passage_template) == ("O: {q} {i}", "O: {d}")
 
 
 def test_lower_casing_asked_for_by_the_folder(models, layout, tmp_path):
@@ -153,7 +153,7 @@ def test_a_published_folder_that_contradicts_its_profile(layout, config, pooling
     folder = layout("e5-small-v2", config=config, pooling=pooling)
     with pytest.warns(UserWarning, match=message):
         profile = load_encoder(folder).profile
-    assert (profile.family, profile.query_template) == ("e5", "query: {query} {instruction}")
+    assert (profile.family, profile.query_template) == ("e5", "query: {q} {i}")
 
 
 def test_a_published_folder_that_agrees_is_no_news(layout):

@@ -59,13 +59,13 @@ def test_an_unknown_model_says_which_flags_to_give(models):
     folder = models("bert", "unknown")
     with pytest.raises(InputError, match=r"--pooling \(mean, cls, last.*--query-template.*--max-length"):
         load_encoder(folder)
-    profile = load_encoder(folder, pooling="cls", query_template="q: {query}", max_length=16).profile
-    assert (profile.pooling, profile.query_template, profile.max_passage_length) == ("cls", "q: {query}", 16)
+    profile = load_encoder(folder, pooling="cls", query_template="q: {q}", max_length=16).profile
+    assert (profile.pooling, profile.query_template, profile.max_passage_length) == ("cls", "q: {q}", 16)
 
 
 def test_arguments_overrule_the_profile(models):
     folder = models("mistral", "e5-mistral-7b-instruct")
-    given = {"query_template": "{query} | {instruction}", "passage_template": "p: {passage}", "max_length": 12}
+    given = {"query_template": "{q} | {i}", "passage_template": "p: {d}", "max_length": 12}
     profile = load_encoder(folder, **given).profile
     assert profile.default_instruction == "" and profile.pooling == "last"
     assert (profile.query_template, profile.passage_template) == tuple(given.values())[:2]
@@ -192,7 +192,7 @@ def test_the_fingerprint_follows_whatever_decides_a_vector(models, copied):
     first = load_encoder(folder).fingerprint
     same = copied("bert", "e5-small-v2")
     (same / "README.md").write_text("no part of the model")
-    assert load_encoder(same).fingerprint == first == load_encoder(folder, query_template="{query}").fingerprint
+    assert load_encoder(same).fingerprint == first == load_encoder(folder, query_template="{q}").fingerprint
     assert load_encoder(folder, pooling="cls").fingerprint != first
     weights = load_file(same / "model.safetensors")
     weights["encoder.layer.0.output.dense.weight"][0, 0] += 1

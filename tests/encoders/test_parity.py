@@ -11,7 +11,7 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from tiny import INSTRUCTIONS, PASSAGES, QUERIES
 
-from instrerank.encoders import Encoder, load_encoder
+from instrerank.encoders import Encoder, backends, load_encoder
 
 TOLERANCE = 1e-5
 
@@ -46,7 +46,8 @@ def check(encoder: Encoder, reference: SentenceTransformer, query_texts: list[st
 def backend(request, monkeypatch):
     """The fastest backend that runs a model here, and transformers."""
     if request.param == "padded":
-        monkeypatch.setattr("instrerank.encoders.backends.packs", lambda config: False)
+        for packed in (backends.PackedBert, backends.PackedModernBert):
+            monkeypatch.setattr(packed, "computes", lambda config: False)
 
 
 @pytest.mark.usefixtures("backend")

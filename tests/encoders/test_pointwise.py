@@ -14,7 +14,7 @@ from instrerank.errors import InputError, MissingPrerequisiteError
 SHORT = ["Sand.", "Bees carry pollen.", "Tides follow the moon, twice a month", "yeast eats sugar"]
 INSTRUCTIONS = ["Only the cause.", "", "no boats", "Not a recipe!"]
 PAIRS = [(query, instr, text) for query, instr in zip(QUERIES, INSTRUCTIONS, strict=True) for text in SHORT]
-ASK = "Q: {query} D: {passage} A: "
+ASK = "Q: {q} D: {d} A: "
 
 FOLLOWIR = """<s> [INST] You are an expert Google searcher, whose job is to determine if the following document is \
 relevant to the query (true/false). Answer using only one word, one of those two choices.
@@ -62,7 +62,7 @@ def test_pointwise_language_models(models, kind):
     folder = models(kind, f"asked-{kind}", auto_class="AutoModelForCausalLM")
     scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
     scores = scorer.score(PAIRS)
-    expected = [causal(folder, ASK.format(query=asked(q, i), passage=p)) for q, i, p in PAIRS[::3]]
+    expected = [causal(folder, ASK.format(q=asked(q, i), d=p)) for q, i, p in PAIRS[::3]]
     np.testing.assert_allclose(scores[::3], expected, atol=1e-4, rtol=1e-5)  # logits here are of the order of 10
     assert scores.dtype == np.float32 and scorer.truncated == 0
     one_by_one = [scorer.score([pair])[0] for pair in PAIRS]
@@ -109,7 +109,7 @@ def test_cross_encoders(models, kind, side):
 def test_an_over_long_passage_leaves_the_question_whole(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
     scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
-    whole = scorer._tokenizer.encode(ASK.format(query=QUERIES[0], passage=PASSAGES[10])).ids
+    whole = scorer._tokenizer.encode(ASK.format(q=QUERIES[0], d=PASSAGES[10])).ids
     tokens = scorer._tokenise(QUERIES[0], "", PASSAGES[10])
     assert tokens.truncated and len(whole) > tiny.LENGTH >= len(tokens.ids) > tiny.LENGTH - 4
     assert scorer._tokenizer.decode(tokens.ids).endswith("A: ")
@@ -148,8 +148,8 @@ def test_what_is_refused(models):
         load_pair_scorer(folder, "listwise")
     with pytest.raises(InputError, match="not known what .* was trained to be asked"):
         load_pair_scorer(folder, "pointwise-llm")
-    with pytest.raises(InputError, match=r"\{passage\} once"):
-        load_pair_scorer(folder, "pointwise-llm", prompt_template="{query}")
+    with pytest.raises(InputError, match=r"\{d\} once"):
+        load_pair_scorer(folder, "pointwise-llm", prompt_template="{q}")
     with pytest.raises(InputError, match="lacks 'oui' or 'non'"):
         load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK, true_token="oui", false_token="non")
     with pytest.raises(InputError, match="would stay random"):  # an encoder has no classifier

@@ -72,9 +72,9 @@ def test_every_family_has_a_source():
     [
         ("pooling", "average", "mean, cls, last"),
         ("pooling", (), "unknown pooling"),
-        ("query_template", "query: ", "{query} once"),
-        ("query_template", "{query} {instruction} {instruction}", "at most once"),
-        ("passage_template", "passage", "{passage} once"),
+        ("query_template", "query: ", "{q} once"),
+        ("query_template", "{q} {i} {i}", "at most once"),
+        ("passage_template", "passage", "{d} once"),
         ("query_encoding", "addition", "concatenation, attention"),
         ("max_passage_length", 2, "at least 4"),
     ],
@@ -86,7 +86,7 @@ def test_wrong_profiles_are_refused(field, value, message):
 
 def test_a_checkpoint_carries_its_profile(tmp_path):
     assert read_profile(tmp_path) is None
-    profile = EncoderProfile("inf-embed", ("mean", "cls"), "q: {query} {instruction}", max_query_length=256)
+    profile = EncoderProfile("inf-embed", ("mean", "cls"), "q: {q} {i}", max_query_length=256)
     write_profile(profile, tmp_path)
     assert read_profile(tmp_path) == profile
     (tmp_path / PROFILE_FILE).write_text(json.dumps({"family": "mine", "pooling": "cls"}))

@@ -16,7 +16,7 @@ from instrerank.encoders import load_encoder
 from instrerank.encoders.store import EmbeddingStore, Stored, StoreKey, store_size
 from instrerank.errors import InputError
 
-KEY = StoreKey("abc", "passage", "passage: {passage}", 512, "float32")
+KEY = StoreKey("abc", "passage", "passage: {d}", 512, "float32")
 
 
 def rows(*numbers: int) -> Stored:
@@ -50,7 +50,7 @@ def test_many_hashes_are_told_apart(tmp_path: Path) -> None:
     [
         replace(KEY, fingerprint="abd"),
         replace(KEY, side="query"),
-        replace(KEY, template="{passage}"),
+        replace(KEY, template="{d}"),
         replace(KEY, max_length=256),
         replace(KEY, dtype="bfloat16"),
         replace(KEY, precision="float16"),

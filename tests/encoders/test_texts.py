@@ -57,44 +57,40 @@ def test_every_golden_family_exists():
 
 @pytest.mark.parametrize(("query", "expected"), [("a?", "a? I"), ("a. ", "a.  I"), ("a!", "a! I"), ("a", "a? I")])
 def test_promptriever_closes_a_query_without_punctuation(query, expected):
-    profile = EncoderProfile("p", "last", "{query}{?} {instruction}")
+    profile = EncoderProfile("p", "last", "{q}{?} {i}")
     assert query_text(profile, query, "I").text == expected
 
 
 def test_prefix_is_what_comes_before_the_text():
-    profile = EncoderProfile("p", "mean", "<{instruction}> {query}", passage_template="doc: {passage}")
+    profile = EncoderProfile("p", "mean", "<{i}> {q}", passage_template="doc: {d}")
     assert query_text(profile, "q", "i").prefix == "<i> "
     assert passage_text(profile, "z").prefix == "doc: "
 
 
 def test_braces_in_texts_stay_what_they_are():
-    profile = EncoderProfile("p", "mean", "{query} | {instruction}")
-    assert query_text(profile, "{instruction} {query}", "{query} {x} {?}").text == (
-        "{instruction} {query} | {query} {x} {?}"
-    )
-    assert passage_text(profile, "{passage} {}").text == "{passage} {}"
+    profile = EncoderProfile("p", "mean", "{q} | {i}")
+    assert query_text(profile, "{i} {q}", "{q} {x} {?}").text == ("{i} {q} | {q} {x} {?}")
+    assert passage_text(profile, "{d} {}").text == "{d} {}"
 
 
-@pytest.mark.parametrize(
-    ("template", "alone"), [("q: {query} // {instruction}", "q: q"), ("{instruction} // {query}.", "q.")]
-)
+@pytest.mark.parametrize(("template", "alone"), [("q: {q} // {i}", "q: q"), ("{i} // {q}.", "q.")])
 def test_without_instruction_the_separator_goes(template, alone):
     assert query_text(EncoderProfile("p", "mean", template), "q").text == alone
 
 
 def test_a_template_that_needs_an_instruction_says_so():
-    profile = EncoderProfile("p", "mean", "Instruct: {instruction} Query: {query}")
+    profile = EncoderProfile("p", "mean", "Instruct: {i} Query: {q}")
     with pytest.raises(InputError, match="cannot do without an instruction"):
         query_text(profile, "q")
 
 
 def test_an_instruction_never_disappears():
     with pytest.raises(InputError, match="would not reach the encoder"):
-        query_text(EncoderProfile("p", "mean", "query: {query}"), "q", "only y")
+        query_text(EncoderProfile("p", "mean", "query: {q}"), "q", "only y")
 
 
 def test_query_alone_takes_no_default_instruction():
-    profile = EncoderProfile("p", "mean", "{query} {instruction}", default_instruction="default")
+    profile = EncoderProfile("p", "mean", "{q} {i}", default_instruction="default")
     assert query_text(profile, "q").text == "q default"
     assert query_alone(profile, "q").text == "q"
 

@@ -81,7 +81,7 @@ def test_special_tokens_that_are_missing_or_wrong_are_refused():
 
 
 def test_prefix_lengths(models):
-    profile = EncoderProfile("f", "mean", "{instruction}{query}", pool_prefix=False)
+    profile = EncoderProfile("f", "mean", "{i}{q}", pool_prefix=False)
     tokenizer = load_tokenizer(models("t5", "plain-t5"), profile)
     built = [query_text(profile, "tides", "Find the cause: "), passage_text(profile, "tides")]
     first, second = tokenizer.encode(built, 30)
