@@ -82,8 +82,9 @@ def _pyserini_cache() -> str:
 
 def _size(folder: Path) -> str:
     """Say how large the store of passage vectors is: it may be deleted at any time."""
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    return f"{folder} ({size / 2**20:.1f} MiB)"
+    from instrerank.encoders.store import store_size
+
+    return f"{folder} ({store_size(folder) / 2**20:.1f} MiB)"
 
 
 def _folder(path: str) -> tuple[str, str]:

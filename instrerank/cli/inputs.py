@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from instrerank.collections import PassageSource
     from instrerank.encoders import Encoder, PairScorer
 
-_FOR_ANY_MODEL = ("adapter", "max_length", "device", "dtype", "batch_tokens", "revision", "trust_remote_code")
-_FOR_BIENCODERS = ("pooling", "query_template", "passage_template")
+_FOR_ANY_MODEL = (
+    *("adapter", "max_length", "device", "dtype", "batch_tokens"),
+    *("revision", "allow_bin", "trust_remote_code"),
+)
+_FOR_BIENCODERS = ("pooling", "query_template", "passage_template", "query_encoding")
 
 
 def add_passage_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +49,12 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--passage-template", metavar="T", help="literal, with {d}: 'passage: {d}'")
     model.add_argument("--max-length", metavar="N", type=positive, help="tokens, special ones included")
     model.add_argument("--device", default="auto", help="auto, cpu, cuda:0 (default auto)")
-    model.add_argument("--dtype", default="float32", help="float32 (default), bfloat16, float16, auto")
+    model.add_argument(
+        "--query-encoding",
+        choices=("concatenation", "attention"),
+        help="how the instruction joins the query: by the template, or by InF-Embed's attention",
+    )
+    model.add_argument("--dtype", default="float32", help="float32 (default), bfloat16, float16, int8, auto")
     model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens in a batch")
     model.add_argument("--revision", help="revision of a Hugging Face id")
     model.add_argument(
@@ -54,6 +62,7 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|none",
         help=f"folder that keeps passage vectors (default: {default_store()}); none: keep none",
     )
+    model.add_argument("--allow-bin", action="store_true", help="read .bin weights where there is no safetensors file")
     model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
 
 
