@@ -189,7 +189,7 @@ def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
         scores = [means[measure] for measure in baseline.means for means in (baseline.means, evaluation.means)]
         p_mrr = [None if value is None else 100 * value for value in (moved.mean, *(moved.interval or (None, None)))]
         rows.append([name, *scores, *p_mrr, moved.topics])
-    measures = [f"{measure}, {kind}" for measure in baseline.means for kind in ("original", "changed")]
+    measures = [f"{measure} {kind}" for measure in baseline.means for kind in ("original", "changed")]
     return ["run", *measures, "p-MRR ×100", "95% from", "to", "topics"], rows
 
 

@@ -99,6 +99,50 @@ def test_evaluate_bad_input(folder, capsys, flags, complaint):
     assert complaint in err
 
 
+def rows_of(output):
+    header, *rows = [line.split(",") for line in output.splitlines()]
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_evaluate_against_a_baseline(folder, capsys):
+    (folder / "qrels.txt").write_text("1 0 a 1\n2 0 a 1\n")
+    (folder / "better.txt").write_text("1 Q0 a 1 2 better\n2 Q0 a 1 2 better\n")
+    command = ["evaluate", "--qrels", "qrels.txt", "-m", "map", "-m", "recip_rank", "--format", "csv"]
+    code, out, err = printed(capsys, *command, "--baseline", "run.txt", "better.txt")
+    assert code == 0
+    by_map, by_rank = rows_of(out)
+    assert (by_map["baseline"], by_map["mean"], by_map["difference"]) == ("0.5000", "1.0000", "0.5000")
+    assert (by_map["wins"], by_map["ties"], by_map["losses"]) == ("1", "1", "0")
+    assert by_map["relative"] == "1.0000"
+    # two topics, differences 0 and 1: t = 1 with one degree of freedom, p = 0.5; Holm doubles the first of two
+    assert (by_rank["p (t)"], by_rank["corrected p (t)"]) == ("0.5000", "1.0000")
+    assert "2 tests, holm" in err
+
+
+def test_counts_cannot_be_tested(folder, capsys):
+    command = ["evaluate", "--qrels", "qrels.txt", "-m", "num_ret", "--baseline", "run.txt", "other.txt"]
+    code, _, err = printed(capsys, *command)
+    assert code == 2
+    assert "num_ret: no mean over topics" in err
+
+
+def test_evaluate_under_changed_qrels(folder, capsys):
+    (folder / "qrels.txt").write_text("1 0 a 2\n1 0 b 1\n")
+    (folder / "changed.txt").write_text("1 0 a 0\n1 0 b 1\n")
+    (folder / "follows.txt").write_text("1 Q0 b 1 2.0 follows\n1 Q0 a 2 1.0 follows\n")
+    command = ["evaluate", "--qrels", "qrels.txt", "--changed-qrels", "changed.txt", "-m", "recip_rank"]
+    code, out, _ = printed(capsys, *command, "--baseline", "run.txt", "follows.txt", "--format", "csv")
+    assert code == 0
+    (row,) = rows_of(out)
+    # a fell from rank 1 to 2: 1 − 1/2
+    assert row["p-MRR ×100"] == "50.0000"
+    assert (row["95% from"], row["topics"]) == ("–", "1")
+    assert row["recip_rank changed"] == "1.0000"
+    code, _, err = printed(capsys, *command, "follows.txt")
+    assert code == 2
+    assert "--changed-qrels needs --baseline" in err
+
+
 def test_check(folder, capsys):
     code, out, _ = printed(capsys, "check", "run.txt", "qrels.txt")
     assert code == 0
