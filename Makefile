@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 
-.PHONY: demo test test-real lint clean
+.PHONY: demo test test-real lint bench clean
 
 demo: .venv/demo.installed
 	$(BIN)/instrerank demo
@@ -19,6 +19,14 @@ lint: .venv/dev.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# side by side with the peers, as ratios; benchmarks/README.md has the figures
+DATA ?= ../shared/data
+bench: .venv/dev.installed
+	test -d indexes/pool || $(BIN)/instrerank index --corpus $(DATA)/pool/passages.jsonl.gz --index indexes/pool
+	$(BIN)/python benchmarks/search.py --index indexes/pool --topics $(DATA)/dl19/topics.tsv
+	$(BIN)/python benchmarks/encode.py --data $(DATA) --topics 4 --rounds 5
+	$(BIN)/python benchmarks/reuse.py --data $(DATA)
 
 .venv/%.installed: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

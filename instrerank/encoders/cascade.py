@@ -106,6 +106,6 @@ def cascade_scores(
 
 
 def _dot(passages: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Products [n, d] · [d], summed in float64 as in `instrerank.reranking.rerank.dot_products`."""
+    """Products [n, d] · [d], summed in float64 as in `instrerank.reranking.scoring.dot_products`."""
     scores: NDArray[np.float32] = (passages.astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
     return scores
