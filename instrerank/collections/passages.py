@@ -110,5 +110,5 @@ def passage_of_fields(fields: dict[str, object], place: str) -> Passage:
 
 
 def join_title(title: str = "", *, text: str) -> str:
-    """Return title, blank, text (METHOD: the passage of every template), or the text alone."""
+    """Return title, blank, text (the passage of every template), or the text alone."""
     return f"{title} {text}" if title else text

@@ -1,4 +1,4 @@
-"""Paired comparison of two runs, topic by topic (METHOD 4.6): scipy's tests, corrected over a whole table."""
+"""Paired comparison of two runs, topic by topic: scipy's tests, corrected over a whole table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from instrerank.errors import InputError
 Correction = Literal["holm", "bonferroni"]
 
 RESAMPLES = 10_000
-"""Sign flips of the randomisation test and resamples of the bootstrap (METHOD 4.6 asks for at least so many)."""
+"""Sign flips of the randomisation test and resamples of the bootstrap."""
 
 _LEAST_DIFFERENCE = 1e-9
 """Two scores nearer than this tie: the float error of a sum, far below any measure's step."""
@@ -55,7 +55,7 @@ class Comparison:
 
     @property
     def relative_difference(self) -> float | None:
-        """Ratio of means (METHOD 4.3); None where the baseline is 0."""
+        """Ratio of means; None where the baseline is 0."""
         return self.difference / self.baseline if self.baseline else None
 
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from instrerank.trec.types import Topic
 
 Expectation = Literal["invariance", "directional", "indifference", "ablation"]
-"""What a perturbation should do to a ranking (METHOD.md, section 5).
+"""What a perturbation should do to a ranking (docs/methods.md, Perturbations).
 
 `invariance`: nothing; `directional`: move named documents; `indifference`: a wrong instruction should not beat
 the query alone; `ablation`: no claim, a control to compare with.
@@ -109,7 +109,7 @@ class Perturbation:
         changes: the field it changes.
         seeded: False when every seed gives the same text, so that one draw is enough.
         needs_review: True when the meaning may be lost: only variants that people accepted may be scored as
-            invariance (METHOD.md, section 5, Validity).
+            invariance (docs/methods.md, Perturbations).
         needs: what it needs beyond topics, such as a file; `all` leaves out those that need anything.
         over_topics: for those that look at the other topics too: (topics, seed) gives `apply`.
     """

@@ -1,7 +1,7 @@
 """Instruction perturbations: other wordings and controls, wrong instructions, and instructions turned round.
 
 After InstructIR (2402.14334), Promptriever (2409.11136), FollowIR (2403.15246), InfoSearch (2410.23841) and InF-IR
-(2505.21439); METHOD.md, section 5.
+(2505.21439); see docs/methods.md.
 """
 
 from __future__ import annotations

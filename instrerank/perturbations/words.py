@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 LETTERS = re.compile(r"[^\W\d_]+")
-"""A word: a maximal run of letters (METHOD.md, section 5)."""
+"""A word: a maximal run of letters (docs/methods.md, Perturbations)."""
 
 TOKENS = re.compile(r"\S+")
 

@@ -11,7 +11,7 @@ from instrerank.encoders.texts import EncoderText
 
 
 def one_pair(instruction: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-    """METHOD's formula for a single pair, where there is no padding to mask."""
+    """The paper's formula for a single pair, where there is no padding to mask."""
     weights = torch.softmax(instruction @ query.T / math.sqrt(query.shape[1]), dim=1)
     return (weights @ query).mean(0)
 

@@ -12,7 +12,7 @@ RUN = Run("t", {"1": [ScoredDoc("b", 2.0), ScoredDoc("a", 1.0), ScoredDoc("x", 0
 
 def test_golden_values_by_hand():
     evaluation = evaluate(RUN, QRELS, ["ndcg_cut.2", "map", "recip_rank", "recall.2", "num_rel_ret"])
-    # topic 1: a (grade 3) at rank 2; ideal a, c; linear gain (METHOD 4.1)
+    # topic 1: a (grade 3) at rank 2; ideal a, c; linear gain
     ndcg = (3 / math.log2(3)) / (3 + 1 / math.log2(3))
     assert evaluation.per_query["1"] == pytest.approx(
         {"ndcg_cut_2": ndcg, "map": 0.25, "recip_rank": 0.5, "recall_2": 0.5, "num_rel_ret": 1}

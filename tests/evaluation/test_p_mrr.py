@@ -20,7 +20,7 @@ def run(*docids, qid="1"):
     ],
 )
 def test_golden_values(original, changed, value):
-    """The cases of METHOD 4.4; a is the document that stops being relevant."""
+    """By hand from the formula; a is the document that stops being relevant."""
     assert p_mrr_by_topic(original, changed, {"1": ["a"]}) == pytest.approx({"1": value})
 
 
