@@ -1,4 +1,4 @@
-"""Misspellings: one edit in one eligible word, after Penha et al. 2022 (2111.13057) and Zhuang and Zuccon 2021 (2108.12139).
+"""Misspellings: one edit in one eligible word (docs/methods.md, Perturbations).
 
 After Penha et al. 2022 (2111.13057), Zhuang & Zuccon 2021 (2108.12139) and CharacterBERT-DR (2204.00716).
 """
