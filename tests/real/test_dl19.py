@@ -44,6 +44,6 @@ def test_the_sidecar_counts_everything(reranked):
     counts = yaml.safe_load(reranked.with_name(f"{reranked.name}.yaml").read_text())["run"]["counts"]
     assert counts["queries"] == 43
     assert counts["candidates"] == 4300
-    assert counts["distinct passages encoded"] == 4297
+    assert counts["distinct passages"] == 4297
     assert counts["candidates without text"] == 0
     assert counts["passages truncated"] == 3
