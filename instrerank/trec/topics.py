@@ -123,6 +123,9 @@ def _parse_jsonl(lines: list[tuple[int, str]], problems: Problems, instructions_
         except json.JSONDecodeError as error:
             problems.add(number, f"not JSON: {error.msg} at column {error.colno}")
             continue
+        if not isinstance(fields, dict):
+            problems.add(number, "wanted a JSON object")
+            continue
         qid = next((fields[name] for name in _QID_FIELDS if name in fields), None)
         text = next((fields[name] for name in _TEXT_FIELDS if name in fields), "")
         instruction = fields.get("instruction", "")

@@ -59,6 +59,7 @@ def test_instruction_column_and_field(tmp_path):
         ("\n\n", "t: empty file"),
         ('{"qid": "1", "text": "a"}\n{"qid": \n', "t:2: not JSON"),
         ('{"qid": "1", "text": 3}\n', "t:1: wanted"),
+        ('{"qid": "1", "text": "a"}\n[2, "b"]\n', "t:2: wanted a JSON object"),
         ("<top>\n<num>1\n<title>a\n", "t:1: <top> without </top>"),
         ("1\tcafé\n".encode("latin-1"), "line 1: not UTF-8"),
     ],
