@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
 from instrerank.errors import InputError
 from instrerank.trec import Qrels, Run, trec_eval_order
 
-ChangedDocuments = dict[str, list[str]]
-"""By qid the documents that stop being relevant under the changed instruction."""
+Documents = dict[str, list[str]]
+"""By qid the documents that a measure looks at."""
 
 
-def changed_documents(original: Qrels, changed: Qrels, relevance_level: int = 1) -> ChangedDocuments:
+class Place(NamedTuple):
+    """Where a ranking has a document: its rank from 1, in trec_eval's order, and its score."""
+
+    rank: int
+    score: float
+
+
+def changed_documents(original: Qrels, changed: Qrels, relevance_level: int = 1) -> Documents:
     """Return by qid the documents that are relevant in the original qrels and not in the changed ones.
 
     A document that the changed qrels do not judge counts as unchanged: a missing line is no judgement.
@@ -23,7 +33,7 @@ def changed_documents(original: Qrels, changed: Qrels, relevance_level: int = 1)
     return found
 
 
-def p_mrr_by_topic(original: Run, changed: Run, documents: ChangedDocuments) -> dict[str, float]:
+def p_mrr_by_topic(original: Run, changed: Run, documents: Documents) -> dict[str, float]:
     """Return p-MRR by topic (FollowIR, Weller et al. 2024, arXiv 2403.15246, Eq. 1), each between −1 and 1.
 
     For each document that stops being relevant, with its ranks R_og under the original instruction and R_new under
@@ -41,20 +51,35 @@ def p_mrr_by_topic(original: Run, changed: Run, documents: ChangedDocuments) -> 
     """
     if not documents:
         raise InputError("no document stops being relevant between the two qrels: p-MRR has nothing to measure")
-    for run, name in ((original, "original"), (changed, "changed")):
-        absent = [qid for qid in documents if not run.rankings.get(qid)]
-        if absent:
-            raise InputError(f"the run under the {name} instructions lacks {len(absent)} topics, first {absent[0]}")
+    refuse_absent_topics({"original": original, "changed": changed}, documents)
     values = {}
     for qid, docids in documents.items():
-        before, after = _ranks(original, qid), _ranks(changed, qid)
-        moves = [_move(before.get(docid, len(before) + 1), after.get(docid, len(after) + 1)) for docid in docids]
+        before, after = places(original, qid), places(changed, qid)
+        moves = [_move(_rank(before, docid), _rank(after, docid)) for docid in docids]
         values[qid] = sum(moves) / len(moves)
     return values
 
 
-def _ranks(run: Run, qid: str) -> dict[str, int]:
-    return {document.docid: rank for rank, document in enumerate(trec_eval_order(run.rankings[qid]), start=1)}
+def refuse_absent_topics(runs: Mapping[str, Run], qids: Iterable[str]) -> None:
+    """Raise unless every run, by the kind of its instructions, answers every topic.
+
+    Raises:
+        InputError: names the run and counts the topics.
+    """
+    for kind, run in runs.items():
+        absent = [qid for qid in qids if not run.rankings.get(qid)]
+        if absent:
+            raise InputError(f"the run under the {kind} instructions lacks {len(absent)} topics, first {absent[0]}")
+
+
+def places(run: Run, qid: str) -> dict[str, Place]:
+    """Return by docid where the run has it for a topic."""
+    ordered = trec_eval_order(run.rankings[qid])
+    return {document.docid: Place(rank, document.score) for rank, document in enumerate(ordered, start=1)}
+
+
+def _rank(ranked: Mapping[str, Place], docid: str) -> int:
+    return ranked[docid].rank if docid in ranked else len(ranked) + 1
 
 
 def _move(original: int, changed: int) -> float:

@@ -1,0 +1,62 @@
+"""NevIR: are both of two contrasting queries answered by the right one of two passages?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from instrerank.errors import InputError
+from instrerank.evaluation.robustness import before_underscore
+from instrerank.trec import Qrels, Run, trec_eval_order
+
+
+class ContrastivePair(NamedTuple):
+    """Two queries that differ in a negation; each asks for its own document and not for the other's."""
+
+    first_qid: str
+    first_docid: str
+    second_qid: str
+    second_docid: str
+
+
+def contrastive_pairs(qrels: Qrels, base: Callable[[str], str] = before_underscore) -> list[ContrastivePair]:
+    """Return the pairs of qrels in the form of mteb's NevIR task: `N_q1` and `N_q2`, with one relevant document each.
+
+    Raises:
+        InputError: a base has not two queries, or one of them not exactly one relevant document.
+    """
+    groups = defaultdict(list)
+    for qid in sorted(qrels):
+        groups[base(qid)].append(qid)
+    pairs = []
+    for name, qids in groups.items():
+        relevant = [[docid for docid, grade in qrels[qid].items() if grade > 0] for qid in qids]
+        if [len(docids) for docids in relevant] != [1, 1]:
+            raise InputError(f"pair {name}: two queries with one relevant document each are needed; it has {qids}")
+        pairs.append(ContrastivePair(qids[0], relevant[0][0], qids[1], relevant[1][0]))
+    return pairs
+
+
+def pairwise_accuracy(run: Run, pairs: Sequence[ContrastivePair]) -> float:
+    """Return the share of pairs whose two queries both rank their own document above the other's.
+
+    Weller et al., NevIR, EACL 2024, arXiv 2305.07614. Chance is 1 / 4. Order is trec_eval's; a document that is not
+    ranked stands below one that is, and a query that ranks neither is answered wrong.
+
+    Raises:
+        InputError: there is no pair.
+    """
+    if not pairs:
+        raise InputError("pairwise accuracy needs at least one pair of queries")
+    both = [
+        _prefers(run, pair.first_qid, pair.first_docid, pair.second_docid)
+        and _prefers(run, pair.second_qid, pair.second_docid, pair.first_docid)
+        for pair in pairs
+    ]
+    return sum(both) / len(both)
+
+
+def _prefers(run: Run, qid: str, docid: str, other: str) -> bool:
+    ranked = [document.docid for document in trec_eval_order(run.rankings.get(qid, []))]
+    return docid in ranked and (other not in ranked or ranked.index(docid) < ranked.index(other))
