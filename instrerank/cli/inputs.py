@@ -20,6 +20,7 @@ _FOR_ANY_MODEL = (
     *("revision", "allow_bin", "trust_remote_code"),
 )
 _FOR_BIENCODERS = ("pooling", "query_template", "passage_template", "query_encoding")
+_FOR_LANGUAGE_MODELS = ("prompt", "true_token", "false_token")
 
 
 def add_passage_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,19 +91,23 @@ def _store(given: str | None) -> Path | None:
     return default_store()
 
 
-def load_pair_scorer_of(arguments: argparse.Namespace) -> PairScorer:
-    """Load the cross-encoder or pointwise LLM that --encoder and --encoder-kind name.
+def load_scorer_of(arguments: argparse.Namespace) -> Encoder | PairScorer:
+    """Load the bi-encoder, cross-encoder or pointwise LLM that --encoder and --encoder-kind name.
 
     Raises:
-        InputError: a flag was given that only bi-encoders have.
+        InputError: a flag was given that this kind has no use for.
     """
     from instrerank.encoders import load_pair_scorer
 
-    useless = _given(arguments, *_FOR_BIENCODERS, "store")
-    if useless:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
-        raise InputError(f"{flags}: for bi-encoders only; --encoder-kind {arguments.encoder_kind} has no use for it")
-    return load_pair_scorer(arguments.encoder, arguments.encoder_kind, **_given(arguments, *_FOR_ANY_MODEL))
+    kind = arguments.encoder_kind
+    useless = [] if kind == "biencoder" else [*_FOR_BIENCODERS, "store"]
+    useless += [] if kind == "pointwise-llm" else _FOR_LANGUAGE_MODELS
+    flags = ", ".join(f"--{name.replace('_', '-')}" for name in _given(arguments, *useless))
+    if flags:
+        raise InputError(f"{flags}: --encoder-kind {kind} has no use for it")
+    if kind == "biencoder":
+        return load_encoder_of(arguments)
+    return load_pair_scorer(arguments.encoder, kind, **_given(arguments, *_FOR_ANY_MODEL, *_FOR_LANGUAGE_MODELS))
 
 
 def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from instrerank.cli.inputs import (
     add_encoder_arguments,
     add_passage_arguments,
-    load_encoder_of,
-    load_pair_scorer_of,
+    load_scorer_of,
     open_passages_of,
     positive,
 )
@@ -43,6 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="biencoder",
         help="baselines that read query and passage together: a cross-encoder, FollowIR-7B and the like",
     )
+    parser.add_argument(
+        "--prompt",
+        metavar="NAME|T",
+        help="pointwise-llm: followir, mistral-instruct, monot5, or a text with {q} and {d}",
+    )
+    parser.add_argument("--true-token", metavar="TOKEN", help="pointwise-llm: answer of a relevant passage")
+    parser.add_argument("--false-token", metavar="TOKEN", help="pointwise-llm: answer of one that is not")
     parser.add_argument("--output", required=True, type=Path, help="the run to write")
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
@@ -100,8 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
     texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, arguments.hits))
     candidates, counts = select_candidates(first_stage, topics, texts, hits=arguments.hits, missing=arguments.missing)
     read = time.perf_counter()
-    biencoder = arguments.encoder_kind == "biencoder"
-    scorer = load_encoder_of(arguments) if biencoder else load_pair_scorer_of(arguments)
+    scorer = load_scorer_of(arguments)
     windows = _windows(arguments, scorer)
     retrieval = [
         {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},

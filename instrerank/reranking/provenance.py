@@ -39,7 +39,9 @@ def _described(scorer: Encoder | PairScorer) -> dict[str, Any]:
     described = {name: getattr(scorer, name) for name in ("name", "fingerprint", "dtype", "device")}
     profile = getattr(scorer, "profile", None)
     if profile is None:
-        return {**described, "max_length": getattr(scorer, "max_length", None)}
+        prompt = getattr(scorer, "prompt", None)
+        asked = {} if prompt is None else {"prompt": dataclasses.asdict(prompt)}
+        return {**described, "max_length": getattr(scorer, "max_length", None), **asked}
     fields = dataclasses.asdict(profile)
     return {**described, "profile": {name: value for name, value in fields.items() if value is not None}}
 

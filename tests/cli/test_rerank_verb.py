@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 import yaml
 
 from instrerank import encoders
 from instrerank.cli import main
+from instrerank.encoders.prompts import choose_prompt
 from instrerank.trec import read_run
 
 
@@ -174,4 +176,32 @@ def test_flags_that_do_not_go_together(folder, capsys):
     assert rerank("--max-passage-length", "2") == 2
     assert "need --max-passage" in capsys.readouterr().err
     assert rerank("--encoder-kind", "crossencoder", "--pooling", "mean") == 2
-    assert "--pooling: for bi-encoders only" in capsys.readouterr().err
+    assert "--pooling: --encoder-kind crossencoder has no use for it" in capsys.readouterr().err
+    assert rerank("--prompt", "monot5", "--true-token", "yes") == 2
+    assert "--prompt, --true-token: --encoder-kind biencoder has no use" in capsys.readouterr().err
+
+
+def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
+    given = {}
+
+    class Asked(encoders.PairScorer):
+        def __init__(self):
+            self.name, self.fingerprint, self.dtype, self.device = "asked", "0", "float32", "cpu"
+            self.max_length, self.truncated = 512, 0
+            self.prompt = choose_prompt("asked", given["prompt"], given["true_token"])
+
+        def score(self, pairs, *, progress=False):
+            return np.arange(len(pairs), dtype=np.float32)
+
+        _tokenise = _scores = None
+
+    def load(name, kind, **flags):
+        given.update(flags, kind=kind)
+        return Asked()
+
+    monkeypatch.setattr(encoders, "load_pair_scorer", load)
+    assert rerank("--encoder-kind", "pointwise-llm", "--prompt", "Is {d} about {q}?", "--true-token", "yes") == 0
+    assert given["kind"] == "pointwise-llm"
+    sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
+    prompt = sidecar["method"]["retrieval"][1]["encoder"]["prompt"]
+    assert (prompt["template"], prompt["true"], prompt["false"]) == ("Is {d} about {q}?", "yes", "false")
