@@ -87,17 +87,16 @@ def loop(folder: Path) -> Run:
 
 
 def cascade(folder: Path) -> Run:
-    from instrerank.encoders import load_encoder
-    from instrerank.encoders.cascade import cascade_scores
+    from instrerank.encoders import load_cascade
 
-    exact, rough = (load_encoder(folder, dtype=dtype, device="cpu", **AS_ST) for dtype in ("float32", "bfloat16"))
+    both = load_cascade(folder, device="cpu", **AS_ST)
 
     def run(work: Work) -> Scores:
         row = {docid: at for at, docid in enumerate(work.passages)}
         rows = [[row[docid] for docid in docids] for docids in work.candidates.values()]
-        queries = exact.encode_queries(list(work.topics.values())).vectors
-        result = cascade_scores(exact, rough, queries, list(work.passages.values()), rows, k=10)
-        return dict(zip(work.candidates, result.scores, strict=True))
+        queries = both.exact.encode_queries(list(work.topics.values())).vectors
+        found = both.score(queries, list(work.passages.values()), rows)
+        return dict(zip(work.candidates, found.scores, strict=True))
 
     return run
 

@@ -18,7 +18,7 @@ from instrerank.cli.inputs import (
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
-    from instrerank.encoders import Encoder, PairScorer
+    from instrerank.encoders import Cascade, Encoder, PairScorer
     from instrerank.reranking import Windows
     from instrerank.trec import Topic
 
@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
     instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
     parser.add_argument("--hits", type=positive, default=100, help="depth of reranking (default 100)")
+    parser.add_argument(
+        "--cascade-depth",
+        metavar="K",
+        type=positive,
+        help="--dtype cascade: so many are ranked as by float32 (default 10)",
+    )
     parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
     parser.add_argument(
         "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
@@ -170,7 +176,7 @@ def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> li
     return [topic._replace(instruction=instructions[topic.qid]) for topic in topics]
 
 
-def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer) -> Windows | None:
+def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer | Cascade) -> Windows | None:
     from instrerank.reranking import Windows
 
     if arguments.max_passage is None:
