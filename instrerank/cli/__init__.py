@@ -20,6 +20,7 @@ VERBS = {
     "evaluate": "score runs with trec_eval's measures",
     "check": "say what is wrong with runs, qrels and topics, line by line",
     "doctor": "say what this machine has and what is missing",
+    "reproduce": "run conditions with known scores, and compare",
     "demo": "the main job on the bundled collection, end to end",
 }
 
