@@ -16,7 +16,7 @@ Correction = Literal["holm", "bonferroni"]
 RESAMPLES = 10_000
 """Sign flips of the randomisation test and resamples of the bootstrap."""
 
-_LEAST_DIFFERENCE = 1e-9
+LEAST_DIFFERENCE = 1e-9
 """Two scores nearer than this tie: the float error of a sum, far below any measure's step."""
 
 
@@ -73,7 +73,7 @@ def compare(run: ArrayLike, baseline: ArrayLike, *, seed: int = 42) -> Compariso
     if run.shape != baseline.shape or run.ndim != 1 or not len(run):
         raise InputError(f"paired scores must be of the same topics; given {run.shape} and {baseline.shape}")
     differences = run - baseline
-    differences[np.abs(differences) < _LEAST_DIFFERENCE] = 0
+    differences[np.abs(differences) < LEAST_DIFFERENCE] = 0
     several, differ = len(run) > 1, bool(differences.any())
     interval = p_t_test = p_randomisation = effect_size = None
     if several:
@@ -84,7 +84,7 @@ def compare(run: ArrayLike, baseline: ArrayLike, *, seed: int = 42) -> Compariso
     if several and differ:
         deviation = float(differences.std(ddof=1))
         # the same difference on every topic: a t statistic without end
-        p_t_test = float(stats.ttest_rel(run, baseline).pvalue) if deviation > _LEAST_DIFFERENCE else 0.0
+        p_t_test = float(stats.ttest_rel(run, baseline).pvalue) if deviation > LEAST_DIFFERENCE else 0.0
         p_randomisation = float(
             stats.permutation_test(
                 (differences,),
@@ -95,7 +95,7 @@ def compare(run: ArrayLike, baseline: ArrayLike, *, seed: int = 42) -> Compariso
                 rng=np.random.default_rng(seed),
             ).pvalue
         )
-        effect_size = float(differences.mean()) / deviation if deviation > _LEAST_DIFFERENCE else None
+        effect_size = float(differences.mean()) / deviation if deviation > LEAST_DIFFERENCE else None
     return Comparison(
         topics=len(run),
         baseline=float(baseline.mean()),
