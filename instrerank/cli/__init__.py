@@ -21,6 +21,7 @@ VERBS = {
     "study": "encoders × instructions × query sets × seeds: is retrieval robust, and is the difference significant?",
     "check": "say what is wrong with runs, qrels and topics, line by line",
     "doctor": "say what this machine has and what is missing",
+    "reproduce": "run conditions with known scores, and compare",
     "demo": "the main job on the bundled collection, end to end",
 }
 

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb; those that Pyserini has bear Pyserini's names."""
     parser.epilog = EPILOG
     parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
+    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
     add_passage_arguments(parser)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
     parser.add_argument(
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Rerank, write the run whole or not at all, then its sidecar."""
-    from instrerank.collections import load_topics
+    from instrerank.anserini import load_topics
     from instrerank.files import check_writable
     from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
     from instrerank.reranking.provenance import reranking_counts, reranking_stage
@@ -160,7 +160,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> list[Topic]:
-    from instrerank.collections import load_instructions
+    from instrerank.anserini import load_instructions
     from instrerank.trec.problems import listed
 
     if arguments.instruction:
