@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from instrerank.cli.inputs import (
     add_encoder_arguments,
@@ -86,7 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
     from instrerank.collections import load_topics
     from instrerank.files import check_writable
     from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
-    from instrerank.trec import count_tied, read_run, write_run
+    from instrerank.reranking.provenance import reranking_counts, reranking_stage
+    from instrerank.trec import read_run, write_run
     from instrerank.trec.runs import check_tag
     from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
@@ -105,16 +105,15 @@ def run(arguments: argparse.Namespace) -> None:
     windows = _windows(arguments, scorer)
     retrieval = [
         {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
-        {
-            "name": "reranker",
-            "reranks": "first stage",
-            "hits": arguments.hits,
-            "fusion": dataclasses.asdict(fusion),
-            "windows": dataclasses.asdict(windows) if windows else "none",
-            "missing": arguments.missing,
-            "output format": arguments.output_format,
-            "encoder": {"kind": arguments.encoder_kind, **_describe(scorer)},
-        },
+        reranking_stage(
+            scorer,
+            kind=arguments.encoder_kind,
+            hits=arguments.hits,
+            fusion=fusion,
+            windows=windows,
+            missing=arguments.missing,
+            output_format=arguments.output_format,
+        ),
     ]
     data = {
         "topics": described_source(arguments.topics),
@@ -134,22 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
         tag=tag,
         retrieval=retrieval,
         data=data,
-        counts={
-            "queries": counts.queries,
-            "queries with instruction": sum(bool(topic.instruction) for topic in topics),
-            "topics without candidates": counts.topics_without_candidates,
-            "candidates": counts.candidates,
-            "candidates without text": counts.missing_texts,
-            "below depth": counts.below_depth,
-            "distinct passages": scores.passages,
-            "windows": scores.pieces,
-            "passages truncated": len(scores.passages_truncated),
-            "queries truncated": scores.queries_truncated,
-            "pairs truncated": scores.pairs_truncated,
-            "candidates with tied scores": sum(
-                count_tied(ranking[: arguments.hits]) for ranking in reranked.rankings.values()
-            ),
-        },
+        counts=reranking_counts(candidates, counts, scores, reranked),
         seconds={"read": read - started, "load encoder": loaded - read, "rerank": ended - loaded},
     )
     notes = [f"{counts.queries} topics", f"{scores.passages} distinct passages"]
@@ -190,13 +174,3 @@ def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer) -> Win
         return None
     length = arguments.max_passage_length or scorer.window_length
     return Windows(length, arguments.max_passage_stride or max(1, length // 2), arguments.max_passage)
-
-
-def _describe(scorer: Encoder | PairScorer) -> dict[str, Any]:
-    """Return what decides a model's scores."""
-    described = {name: getattr(scorer, name) for name in ("name", "fingerprint", "dtype", "device")}
-    profile = getattr(scorer, "profile", None)
-    if profile is None:
-        return {**described, "max_length": getattr(scorer, "max_length", None)}
-    fields = dataclasses.asdict(profile)
-    return {**described, "profile": {name: value for name, value in fields.items() if value is not None}}

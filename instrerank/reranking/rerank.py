@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from instrerank.encoders import Encoder, PairScorer
 from instrerank.reranking.candidates import Candidates
 from instrerank.reranking.fusion import Fusion, append_below
-from instrerank.reranking.scoring import Scores, Windows, score_candidates
+from instrerank.reranking.scoring import EncodedTexts, Scores, Windows, score_candidates
 from instrerank.trec import Run
 
 
@@ -19,6 +19,7 @@ def rerank(
     tag: str,
     fusion: Fusion | None = None,
     windows: Windows | None = None,
+    encoded: EncodedTexts | None = None,
     progress: bool = False,
 ) -> tuple[Run, Scores]:
     """Rerank the candidates of every topic.
@@ -30,6 +31,7 @@ def rerank(
         tag: tag of the run.
         fusion: how the first stage's score takes part (not at all by default).
         windows: cut long passages (truncated by default).
+        encoded: what `encode_texts` made of these topics and texts, where many query sets share them.
         progress: show a progress bar.
 
     Returns:
@@ -39,7 +41,7 @@ def rerank(
         InputError: an empty text, or a score that is not finite.
     """
     fusion = fusion or Fusion()
-    scores = score_candidates(candidates, texts, scorer, windows=windows, progress=progress)
+    scores = score_candidates(candidates, texts, scorer, windows=windows, encoded=encoded, progress=progress)
     rankings = {
         each.topic.qid: append_below(fusion.combine(each.reranked, by_docid), each.below)
         for each, by_docid in zip(candidates, scores.by_docid, strict=True)

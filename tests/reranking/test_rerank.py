@@ -3,7 +3,7 @@ import pytest
 
 from instrerank.encoders import PairScorer
 from instrerank.errors import InputError
-from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
+from instrerank.reranking import Fusion, candidate_docids, encode_texts, rerank, select_candidates
 from instrerank.reranking.scoring import Windows, aggregate, dot_products
 from instrerank.trec import Run, ScoredDoc, Topic
 
@@ -38,6 +38,18 @@ def test_order_by_dot_product_ties_by_docid_topics_in_their_order(bag_of_words):
 def test_each_distinct_passage_is_encoded_once(bag_of_words):
     reranked(bag_of_words)
     assert sorted(bag_of_words.passages) == sorted(TEXTS[docid] for docid in "abcd")
+
+
+def test_query_sets_over_one_encoding_score_as_each_by_itself(bag_of_words):
+    typos = [Topic("2", "sn"), Topic("01", "moon", "without sun")]
+    encoded = encode_texts([*TOPICS, *typos], TEXTS, bag_of_words)
+    calls = len(bag_of_words.passages), len(bag_of_words.queries)
+    for topics in (TOPICS, typos):
+        candidates, _ = select_candidates(FIRST_STAGE, topics, TEXTS, hits=100)
+        run, scores = rerank(candidates, TEXTS, bag_of_words, tag="t", encoded=encoded)
+        assert (len(bag_of_words.passages), len(bag_of_words.queries)) == calls
+        assert (run.rankings, scores.passages) == (reranked(bag_of_words, topics=topics)[0].rankings, 4)
+        calls = len(bag_of_words.passages), len(bag_of_words.queries)
 
 
 def test_the_instruction_of_each_topic_reaches_the_encoder_and_changes_the_ranking(bag_of_words):
