@@ -30,3 +30,10 @@ def rank_llm(session):
     session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest")
     session.install("--no-deps", "rank-llm==0.25.7", "dacite==1.9.2")
     session.run("python", "-m", "pytest", "-m", "rank_llm", "tests/integrations", env=NO_NETWORK)
+
+
+@nox.session(python="3.11")
+def tira(session):
+    """The folder for TIRA, held against TIRA's own check."""
+    session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest", "tira==0.0.207")
+    session.run("python", "-m", "pytest", "-m", "tira", "tests/integrations", env=NO_NETWORK)
