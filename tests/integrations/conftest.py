@@ -1,4 +1,4 @@
-"""Tests marked by a package run where it is installed: `make test` has all but rank_llm and tira, for which see nox."""
+"""Tests marked by a package run where it is installed: `make test` has pyterrier and mteb, nox brings the others."""
 
 import pytest
 
