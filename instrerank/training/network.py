@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +121,8 @@ class TrainableEncoder(torch.nn.Module):
         return pool(states, lengths, skip, self.profile.pooling_modes).unbind()
 
     def _states(self, backend: TransformersBackend, tokens: Sequence[Tokens]) -> Sequence[torch.Tensor]:
-        return backend.token_states([one.ids for one in tokens]).float().split([len(one.ids) for one in tokens])
+        states = backend.token_states([one.ids for one in tokens]).float()
+        return torch.split(states, [len(one.ids) for one in tokens])
 
     def _finish(self, vectors: torch.Tensor) -> torch.Tensor:
         for layer in self.dense:
@@ -133,9 +134,7 @@ class TrainableEncoder(torch.nn.Module):
         queries = {query: query_alone(self.profile, query) for query, _ in pairs}
         instructions = {text: EncoderText(text) for _, text in pairs if text.strip()}
         texts = list(dict.fromkeys([*queries.values(), *instructions.values()]))
-        states = dict(
-            zip(texts, self._by_chunk(texts, self.profile.max_query_length, self._states), strict=True)
-        )
+        states = dict(zip(texts, self._by_chunk(texts, self.profile.max_query_length, self._states), strict=True))
         with_instruction = [at for at, (_, text) in enumerate(pairs) if text.strip()]
         plain = [at for at, (_, text) in enumerate(pairs) if not text.strip()]
         found: dict[int, torch.Tensor] = {}

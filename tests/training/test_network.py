@@ -10,7 +10,11 @@ from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.training.network import TrainableEncoder
 
 QUERIES = ["why does copper turn green", "Who built the first telescope?", "tides"]
-INSTRUCTIONS = ["Only passages that explain the cause are relevant.", "", "Find texts that mention neither boats nor fish"]
+INSTRUCTIONS = [
+    "Only passages that explain the cause are relevant.",
+    "",
+    "Find texts that mention neither boats nor fish",
+]
 PASSAGES = ["Copper turns green because it reacts with water and air.", "Sand.", "Tides follow the moon. " * 9]
 PAIRS = list(zip(QUERIES, INSTRUCTIONS, strict=True))
 
@@ -27,7 +31,9 @@ def test_vectors_equal_those_of_the_encoder(models, kind, pooling):
     folder = models(kind, "some-model")
     encoder = load_encoder(folder, pooling=pooling)
     queries, passages = trainable(folder, pooling)(PAIRS, PASSAGES)
-    torch.testing.assert_close(queries.detach().numpy(), encoder.encode_queries(QUERIES, INSTRUCTIONS).vectors, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        queries.detach().numpy(), encoder.encode_queries(QUERIES, INSTRUCTIONS).vectors, atol=1e-5, rtol=0
+    )
     torch.testing.assert_close(passages.detach().numpy(), encoder.encode_passages(PASSAGES).vectors, atol=1e-5, rtol=0)
 
 
@@ -86,6 +92,8 @@ def test_attention_encodes_each_query_and_instruction_once(models, monkeypatch):
     model = trainable(models("bert", "some-model"), "mean", "attention")
     encoded = []
     encode = model.tokenizer.encode
-    monkeypatch.setattr(model.tokenizer, "encode", lambda texts, length: encoded.extend(texts) or encode(texts, length))
-    model([(query, text) for query in QUERIES for text in INSTRUCTIONS], [])
-    assert len(encoded) == len(set(encoded)) == 5
+    monkeypatch.setattr(
+        model.tokenizer, "encode", lambda texts, length: encoded.extend(texts) or encode(texts, length)
+    )
+    model([(query, text) for query in QUERIES for text in INSTRUCTIONS], ["Sand."])
+    assert len(encoded) == len(set(encoded)) == 3 + 2 + 1
