@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ Table = tuple[list[str], list[list[object]]]
 EPILOG = """examples:
   instrerank evaluate --qrels qrels.dl19.txt runs/*.txt
   instrerank evaluate --qrels qrels.dl19.txt -l 2 -m map -m recall.10,100 -q --format csv run.a.txt run.b.txt
-  instrerank evaluate --qrels qrels.dl19.txt -m ndcg_cut.10 --baseline run.clean.txt run.typo*.txt
+  instrerank evaluate --qrels qrels.dl19.txt -m ndcg_cut.10 --baseline run.clean.txt --stability run.typo*.txt
   instrerank evaluate --qrels qrels.original.txt --changed-qrels qrels.changed.txt -m ndcg_cut.5 \\
       --baseline run.original.txt run.changed.txt
   instrerank evaluate --qrels irds:msmarco-passage/trec-dl-2019/judged -m official run.a.txt
@@ -37,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="measures",
         metavar="MEASURE",
         action="append",
-        help="trec_eval's name, again for each: ndcg_cut.10, map, recall.50,100, official, all_trec "
+        help="trec_eval's name, again for each: ndcg_cut.10, map, recall.50,100, official, all_trec; judged.10 for "
+        "the share of judged documents; or ir_measures' name: nDCG@10, AP(rel=2), RR@10 "
         "(default: ndcg_cut.10, map, recip_rank, recall.100)",
     )
     parser.add_argument(
@@ -60,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare the runs with this one, topic by topic: differences, intervals, tests",
     )
     parser.add_argument(
+        "--stability",
+        action="store_true",
+        help="with --baseline: also how alike the rankings are (overlap@10, rank-biased overlap, Kendall's tau)",
+    )
+    parser.add_argument(
         "--correction",
         choices=("holm", "bonferroni"),
         default="holm",
@@ -71,6 +79,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="qrels under the changed instructions: the runs were made with those, the baseline with the original "
         "ones, and p-MRR says whether what stopped being relevant moved down",
     )
+    parser.add_argument(
+        "--reversed",
+        dest="reverse",
+        metavar="RUN",
+        action="append",
+        type=Path,
+        default=[],
+        help="run under the reversed instructions, again for each RUN in the same order: adds InfoSearch's SICR and "
+        "WISE to the table of --changed-qrels",
+    )
     parser.add_argument("--format", choices=FORMATS, default="table")
 
 
@@ -78,6 +96,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Evaluate the runs and print one table; what needs saying about topics goes to standard error."""
     from instrerank.anserini import load_qrels
 
+    if arguments.stability and (arguments.changed_qrels or not arguments.baseline):
+        raise InputError("--stability compares with a --baseline, and not under --changed-qrels")
+    if arguments.reverse and not arguments.changed_qrels:
+        raise InputError("--reversed needs --changed-qrels, which tell what the instructions exclude")
     qrels = load_qrels(arguments.qrels)
     if arguments.changed_qrels:
         header, rows = _instruction_table(arguments, qrels)
@@ -132,16 +154,15 @@ def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     counts = [name for name in baseline.means if name.startswith(("num_", "gm_"))]
     if counts:
         raise InputError(f"{', '.join(counts)}: no mean over topics, so nothing to test; leave it out of -m")
+    names = _names(arguments.runs, [each.run_tag for each in evaluations])
     compared = [
         (measure, name, compare(_by_topic(evaluation, measure), _by_topic(baseline, measure)))
         for measure in baseline.means
-        for name, evaluation in zip(
-            _names(arguments.runs, [each.run_tag for each in evaluations]), evaluations, strict=True
-        )
+        for name, evaluation in zip(names, evaluations, strict=True)
     ]
     t_tests = corrected([each.p_t_test for *_, each in compared], arguments.correction)
     randomised = corrected([each.p_randomisation for *_, each in compared], arguments.correction)
-    rows = [
+    rows: list[list[object]] = [
         [
             *(measure, name, each.baseline, each.mean, each.difference, each.relative_difference),
             *(each.interval or (None, None)),
@@ -153,6 +174,8 @@ def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     print(
         f"baseline {arguments.baseline}; {len(rows)} tests, {arguments.correction} over all of them", file=sys.stderr
     )
+    if arguments.stability:
+        rows += _stability_rows(arguments, names, qrels)
     header = [
         *("measure", "run", "baseline", "mean", "difference", "relative", "95% from", "to", "p (t)"),
         *(
@@ -168,29 +191,66 @@ def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     return header, rows
 
 
+def _stability_rows(arguments: argparse.Namespace, names: list[str], qrels: Qrels) -> list[list[object]]:
+    """Return rows of the comparison table with a mean and its interval; nothing is tested."""
+    from instrerank.evaluation.stability import stability_by_topic
+    from instrerank.trec import read_run
+
+    baseline = read_run(arguments.baseline)
+    rows: list[list[object]] = []
+    for path, name in zip(arguments.runs, names, strict=True):
+        for measure, values in stability_by_topic(read_run(path), baseline, qrels, arguments.max_docs).items():
+            mean, *interval = _mean_and_interval(values)
+            rows.append([measure, name, None, mean, None, None, *interval, *[None] * 8])
+    return rows
+
+
 def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     from instrerank.anserini import load_qrels
+    from instrerank.evaluation.infosearch import gold_documents, sicr_by_topic, wise_by_topic
     from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
-    from instrerank.evaluation.significance import compare
     from instrerank.trec import read_run
 
     if not arguments.baseline:
         raise InputError("--changed-qrels needs --baseline, the run under the original instructions")
+    if arguments.reverse and len(arguments.reverse) != len(arguments.runs):
+        given = f"given {len(arguments.runs)} and {len(arguments.reverse)}"
+        raise InputError(f"each RUN needs its --reversed, in the same order; {given}")
     changed_qrels = load_qrels(arguments.changed_qrels)
     documents = changed_documents(qrels, changed_qrels, arguments.relevance_level)
+    gold = gold_documents(qrels, changed_qrels, arguments.relevance_level)
     original = read_run(arguments.baseline)
     baseline = _evaluate(arguments, arguments.baseline, qrels)
     evaluations = [_evaluate(arguments, path, changed_qrels) for path in arguments.runs]
     rows: list[list[object]] = []
     names = _names(arguments.runs, [each.run_tag for each in evaluations])
-    for path, name, evaluation in zip(arguments.runs, names, evaluations, strict=True):
-        values = list(p_mrr_by_topic(original, read_run(path), documents).values())
-        moved = compare(values, [0.0] * len(values))
+    for place, (path, name, evaluation) in enumerate(zip(arguments.runs, names, evaluations, strict=True)):
+        changed = read_run(path)
+        followed = [p_mrr_by_topic(original, changed, documents)]
+        if arguments.reverse:
+            runs = original, changed, read_run(arguments.reverse[place])
+            followed += [sicr_by_topic(*runs, gold), wise_by_topic(*runs, gold, documents)]
         scores = [means[measure] for measure in baseline.means for means in (baseline.means, evaluation.means)]
-        p_mrr = [None if value is None else 100 * value for value in (moved.mean, *(moved.interval or (None, None)))]
-        rows.append([name, *scores, *p_mrr, moved.topics])
+        percentages = [
+            each
+            for values in followed
+            for each in (*_mean_and_interval({qid: 100 * value for qid, value in values.items()}), len(values))
+        ]
+        rows.append([name, *scores, *percentages])
     measures = [f"{measure} {kind}" for measure in baseline.means for kind in ("original", "changed")]
-    return ["run", *measures, "p-MRR ×100", "95% from", "to", "topics"], rows
+    columns = ["p-MRR ×100", "95% from", "to", "topics"]
+    for name in ("SICR", "WISE") if arguments.reverse else ():
+        columns += [f"{name} ×100", f"{name} 95% from", f"{name} to", f"{name} topics"]
+    return ["run", *measures, *columns], rows
+
+
+def _mean_and_interval(values: Mapping[str, float]) -> tuple[float | None, float | None, float | None]:
+    from instrerank.evaluation.significance import mean_interval
+
+    if not values:
+        return None, None, None
+    scores = list(values.values())
+    return statistics.fmean(scores), *(mean_interval(scores) or (None, None))
 
 
 def _by_topic(evaluation: Evaluation, measure: str) -> list[float]:

@@ -59,6 +59,19 @@ class Comparison:
         return self.difference / self.baseline if self.baseline else None
 
 
+def mean_interval(values: ArrayLike, *, seed: int = 42) -> tuple[float, float] | None:
+    """Return the 95 % percentile bootstrap interval of the mean of values [n] by topic; None below two topics."""
+    from scipy import stats
+
+    values = np.asarray(values, np.float64)
+    if len(values) < 2:
+        return None
+    resampled = stats.bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed)
+    ).confidence_interval
+    return float(resampled.low), float(resampled.high)
+
+
 def compare(run: ArrayLike, baseline: ArrayLike, *, seed: int = 42, randomisation: bool = True) -> Comparison:
     """Compare per-topic scores [n] of a run with those of a baseline on the same topics, in the same order.
 
@@ -75,14 +88,8 @@ def compare(run: ArrayLike, baseline: ArrayLike, *, seed: int = 42, randomisatio
         raise InputError(f"paired scores must be of the same topics; given {run.shape} and {baseline.shape}")
     differences = run - baseline
     differences[np.abs(differences) < LEAST_DIFFERENCE] = 0
-    several, differ = len(run) > 1, bool(differences.any())
-    interval = p_t_test = p_randomisation = effect_size = None
-    if several:
-        resampled = stats.bootstrap(
-            (differences,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed)
-        ).confidence_interval
-        interval = (float(resampled.low), float(resampled.high))
-    if several and differ:
+    p_t_test = p_randomisation = effect_size = None
+    if len(run) > 1 and differences.any():
         deviation = float(differences.std(ddof=1))
         # the same difference on every topic: a t statistic without end
         p_t_test = float(stats.ttest_rel(run, baseline).pvalue) if deviation > LEAST_DIFFERENCE else 0.0
@@ -103,7 +110,7 @@ def compare(run: ArrayLike, baseline: ArrayLike, *, seed: int = 42, randomisatio
         baseline=float(baseline.mean()),
         mean=float(run.mean()),
         difference=float(differences.mean()),
-        interval=interval,
+        interval=mean_interval(differences, seed=seed),
         wins=int((differences > 0).sum()),
         ties=int((differences == 0).sum()),
         losses=int((differences < 0).sum()),

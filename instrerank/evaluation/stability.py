@@ -5,12 +5,14 @@ Rankings are distinct docids, best first. Scores play no part, so any two runs c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instrerank.errors import InputError
+from instrerank.trec import Run, trec_eval_order
 
 Ranks = NDArray[np.int64]
 
@@ -74,6 +76,37 @@ def kendall_tau(a: Sequence[str], b: Sequence[str]) -> float | None:
 
     ranks = _common_ranks(a, b)
     return float(stats.kendalltau(*ranks).statistic) if len(ranks[0]) > 1 else None
+
+
+STABILITY_MEASURES: Mapping[str, Callable[[Sequence[str], Sequence[str]], float | None]] = {
+    "overlap@10": partial(overlap, k=10),
+    "RBO(p=0.9)": rank_biased_overlap,
+    "Kendall's tau": kendall_tau,
+}
+"""By the name to print."""
+
+
+def stability_by_topic(
+    run: Run, baseline: Run, qids: Iterable[str], max_docs: int | None = None
+) -> dict[str, dict[str, float]]:
+    """Return by measure, then by qid, how alike the rankings of two runs are.
+
+    Args:
+        run: a run; its order is trec_eval's.
+        baseline: another, of the clean queries say.
+        qids: the topics; those that neither run answers are left out, and from tau those that cannot have one.
+        max_docs: cut every ranking to so many documents first.
+    """
+    values: dict[str, dict[str, float]] = {name: {} for name in STABILITY_MEASURES}
+    for qid in qids:
+        pair = [
+            [docid for docid, _ in trec_eval_order(each.rankings.get(qid, []))[:max_docs]] for each in (run, baseline)
+        ]
+        for name, measure in STABILITY_MEASURES.items():
+            value = measure(*pair)
+            if any(pair) and value is not None:
+                values[name][qid] = value
+    return values
 
 
 def _common_ranks(a: Sequence[str], b: Sequence[str]) -> tuple[Ranks, Ranks]:

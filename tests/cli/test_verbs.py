@@ -127,6 +127,28 @@ def test_counts_cannot_be_tested(folder, capsys):
     assert "num_ret: no mean over topics" in err
 
 
+def test_evaluate_takes_names_of_either_kind(folder, capsys):
+    command = ["evaluate", "--qrels", "qrels.txt", "-m", "judged.2", "-m", "RR@1", "run.txt", "--format", "csv"]
+    code, out, _ = printed(capsys, *command)
+    assert code == 0
+    assert [row["measure"] for row in rows_of(out)] == ["judged_2", "RR@1"]
+
+
+def test_evaluate_stability(folder, capsys):
+    (folder / "turned.txt").write_text("1 Q0 b 1 2.0 turned\n1 Q0 a 2 1.0 turned\n")
+    command = ["evaluate", "--qrels", "qrels.txt", "-m", "map", "--stability", "--format", "csv", "turned.txt"]
+    code, out, _ = printed(capsys, *command, "--baseline", "run.txt")
+    assert code == 0
+    rows = {row["measure"]: row for row in rows_of(out)}
+    assert list(rows) == ["map", "overlap@10", "RBO(p=0.9)", "Kendall's tau"]
+    # a b against b a: agreement 0 at depth 1, 1 from there on
+    assert [row["mean"] for row in rows.values()][1:] == ["1.0000", "0.9000", "-1.0000"]
+    assert rows["overlap@10"]["p (t)"] == rows["overlap@10"]["baseline"] == "–"
+    code, _, err = printed(capsys, *command)
+    assert code == 2
+    assert "--stability compares with a --baseline" in err
+
+
 def test_evaluate_under_changed_qrels(folder, capsys):
     (folder / "qrels.txt").write_text("1 0 a 2\n1 0 b 1\n")
     (folder / "changed.txt").write_text("1 0 a 0\n1 0 b 1\n")
@@ -142,6 +164,27 @@ def test_evaluate_under_changed_qrels(folder, capsys):
     code, _, err = printed(capsys, *command, "follows.txt")
     assert code == 2
     assert "--changed-qrels needs --baseline" in err
+
+
+def test_evaluate_with_reversed_instructions(folder, capsys):
+    (folder / "qrels.txt").write_text("1 0 a 2\n1 0 b 1\n")
+    (folder / "changed.txt").write_text("1 0 a 0\n1 0 b 1\n")
+    (folder / "follows.txt").write_text("1 Q0 b 1 3.0 follows\n1 Q0 a 2 1.0 follows\n")
+    (folder / "reversed.txt").write_text("1 Q0 a 1 3.0 reversed\n1 Q0 x 2 1.0 reversed\n1 Q0 b 3 0.5 reversed\n")
+    command = ["evaluate", "--qrels", "qrels.txt", "-m", "map", "--format", "json", "--baseline", "run.txt"]
+    changed = [*command, "--changed-qrels", "changed.txt"]
+    code, out, _ = printed(capsys, *changed, "follows.txt", "--reversed", "reversed.txt")
+    assert code == 0
+    (row,) = json.loads(out)
+    # b: 2, then 1, then 3; c = 2 is not above o = 2, so WISE is 1 − √1 / 20
+    assert (row["p-MRR ×100"], row["SICR ×100"], row["SICR topics"]) == (50, 100, 1)
+    assert row["WISE ×100"] == pytest.approx(95)
+    code, _, err = printed(capsys, *changed, "run.txt", "follows.txt", "--reversed", "reversed.txt")
+    assert code == 2
+    assert "each RUN needs its --reversed, in the same order; given 2 and 1" in err
+    code, _, err = printed(capsys, *command, "follows.txt", "--reversed", "reversed.txt")
+    assert code == 2
+    assert "--reversed needs --changed-qrels" in err
 
 
 def test_check(folder, capsys):
