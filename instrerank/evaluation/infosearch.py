@@ -1,4 +1,4 @@
-"""Does a ranking follow an instruction and its reverse? InfoSearch's SICR and WISE (Zhou et al., arXiv 2410.23841).
+"""Does a ranking follow an instruction and its reverse? SICR and WISE of InfoSearch (Zhou et al., arXiv 2410.23841).
 
 Three runs by the same system: under the original query, under the instruction, and under the reversed instruction,
 which asks for what the instruction excludes. The gold documents are those that are relevant and satisfy the

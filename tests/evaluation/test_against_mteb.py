@@ -7,9 +7,9 @@ trec_eval, so older p-MRR figures differ from ours where scores tie.
 import random
 
 import pytest
-from mteb._evaluators.retrieval_metrics import calculate_pmrr, paired_accuracy, robustness_at_10
+from mteb._evaluators.retrieval_metrics import calculate_pmrr, evaluate_p_mrr_change, paired_accuracy, robustness_at_10
 
-from instrerank.evaluation.instructions import p_mrr_by_topic
+from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.evaluation.nevir import contrastive_pairs, pairwise_accuracy
 from instrerank.evaluation.robustness import robustness_at_k
@@ -63,3 +63,26 @@ def test_paired_accuracy():
     run = as_run(rankings)
     theirs = paired_accuracy(qrels, rankings, evaluate(run, qrels, ["recall.1"]).per_query)
     assert 0 < pairwise_accuracy(run, contrastive_pairs(qrels)) == theirs < 1
+
+
+def test_what_followir_reports():
+    """p-MRR, and nDCG@5 and MAP@1000 of the run under either instructions."""
+    rng = random.Random(0)
+    qids = [str(number) for number in range(20)]
+    original, changed = ({qid: ranking(rng) for qid in qids} for _ in range(2))
+    relevant = {qid: rng.sample(DOCIDS, 6) for qid in qids}
+    qrels = {qid: dict.fromkeys(docids, 1) for qid, docids in relevant.items()}
+    changed_qrels = {qid: {docid: int(n > 2) for n, docid in enumerate(docids)} for qid, docids in relevant.items()}
+    documents = changed_documents(qrels, changed_qrels)
+    theirs = evaluate_p_mrr_change(
+        {f"{qid}-og": qrels[qid] for qid in qids} | {f"{qid}-changed": changed_qrels[qid] for qid in qids},
+        {f"{qid}-og": original[qid] for qid in qids} | {f"{qid}-changed": changed[qid] for qid in qids},
+        documents,
+        [1, 5, 1000],
+    )
+    for kind, scores, judgements in (("og", original, qrels), ("changed", changed, changed_qrels)):
+        means = evaluate(as_run(scores), judgements, ["nDCG@5", "AP@1000"]).means
+        assert means["nDCG@5"] == pytest.approx(theirs[kind]["ndcg_at_5"], abs=1e-5)
+        assert means["AP@1000"] == pytest.approx(theirs[kind]["map_at_1000"], abs=1e-5)
+    ours = p_mrr_by_topic(as_run(original), as_run(changed), documents)
+    assert sum(ours.values()) / len(ours) == pytest.approx(theirs["p-MRR"], abs=1e-12)
