@@ -1,0 +1,1 @@
+"""The experiment: encoders × instructions × query sets × modes, from a plan to tables and a report."""

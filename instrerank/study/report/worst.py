@@ -1,0 +1,73 @@
+"""The queries that lose most, with what was done to them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instrerank.study.report.data import Results, System, TopicScore, system
+from instrerank.study.report.edits import Segment, marked
+
+SHOWN = 5
+"""So many topics of each system."""
+
+
+class Loser(NamedTuple):
+    """A topic that loses under a perturbation that should change nothing.
+
+    Attributes:
+        clean: its score with the clean query.
+        perturbed: its score with the worst of its perturbed queries.
+        query: its text with the edits marked; empty where the study's folder has no such query set.
+        instruction: the same of its instruction; empty where that was left alone.
+    """
+
+    clean: TopicScore
+    perturbed: TopicScore
+    query: Sequence[Segment]
+    instruction: Sequence[Segment]
+
+
+def worst(folder: Path, results: Results) -> dict[System, list[Loser]]:
+    """Return, for each system, the topics with the largest loss by the first measure, each once, worst first.
+
+    Args:
+        folder: of the study; `topics/topics.<source>.<perturbation>.s<seed>.jsonl` are read from it.
+        results: of one mode.
+    """
+    invariant = {row.perturbation for row in results.robustness if row.expects == "invariance"}
+    clean = {(system(row), row.qid): row for row in results.topics if row.perturbation == "clean"}
+    losses: dict[tuple[System, str], tuple[float, TopicScore]] = {}
+    for row in results.topics:
+        before = clean.get((system(row), row.qid))
+        if row.perturbation not in invariant or before is None or before.score is None or row.score is None:
+            continue
+        loss = before.score - row.score
+        if loss > losses.get((system(row), row.qid), (0.0,))[0]:
+            losses[system(row), row.qid] = loss, row
+    queries = functools.cache(functools.partial(_queries, folder / "topics"))
+    found: dict[System, list[Loser]] = {}
+    for each in results.systems:
+        mine = [(-loss, qid, row) for (of, qid), (loss, row) in losses.items() if of == each]
+        for _, qid, row in sorted(mine)[:SHOWN]:
+            record = queries(row.perturbation, row.seed).get(qid, {"original": "", "edits": []})
+            edits = {"text": [], "instruction": []}
+            for edit in record["edits"]:
+                edits[edit.get("field", "text")].append(edit)
+            instruction = marked(record.get("original_instruction", ""), edits["instruction"])
+            query = marked(record["original"], edits["text"])
+            found.setdefault(each, []).append(Loser(clean[each, qid], row, query, instruction if edits["instruction"] else []))
+    return found
+
+
+def _queries(folder: Path, perturbation: str, seed: str) -> dict[str, Any]:
+    """Return the perturbed queries of one query set by qid."""
+    records = [
+        json.loads(line)
+        for path in sorted(folder.glob(f"topics.*.{perturbation}.s{seed}.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    return {record["qid"]: record for record in records}
