@@ -78,14 +78,14 @@ class _Mode:
             self._clean(system)
             for perturbation in self.perturbations:
                 self._perturbed(system, perturbation)
-            for family in ("invariance", *dict.fromkeys(family for _, family, _ in self.perturbations)):
+            for family in self._groups(family for _, family, _ in self.perturbations):
                 for measure in self.measures:
                     clean, *change = self._change()
                     row = [*system, family, measure, clean, *change, clean - 0.3, 3]
                     self.tables["families"].append(row)
         pairs = list(zip(self.systems, self.systems[1:], strict=False))
         for a, b in pairs:
-            for name in ("invariance", *(name for name, *_ in self.perturbations)):
+            for name in self._groups(name for name, *_ in self.perturbations):
                 for measure in self.measures:
                     drop_a, drop_b = self.random.uniform(0, 0.2), self.random.uniform(0, 0.2)
                     p = self.random.random() ** 4
@@ -93,15 +93,23 @@ class _Mode:
                     row = [*a, *b, name, measure, len(self.qids), drop_a, drop_b, drop_a - drop_b, *low_high]
                     self.tables["hypotheses"].append([*row, p, min(1.0, 3 * p), self.random.gauss()])
         for system in self.systems:
-            self.tables["instructions"].append([*system, "ndcg_cut_10", len(self.qids), 0.61, 0.6, 0.01, -0.02, 0.04, 0.4, 0.8])
+            self.tables["instructions"].append(
+                [*system, "ndcg_cut_10", len(self.qids), 0.61, 0.6, 0.01, -0.02, 0.04, 0.4, 0.8]
+            )
             self.tables["instructions"].append([*system, "p_mrr", 5, 12.3456789, "", "", -1.5, 25.25, "", ""])
-            self.tables["instructions"].append([*system, "prompt_sensitivity", 5, 0.0123456, "", "", "", "", "", ""])
-        for name, rows in self.tables.items():
+            self.tables["instructions"].append(
+                [*system, "prompt_sensitivity ndcg_cut_10", 5, 0.0123456, "", "", "", "", "", ""]
+            )
+        # as the study does: a table without rows is not written
+        for name, rows in ((name, rows) for name, rows in self.tables.items() if rows):
             path = self.folder / "tables" / self.mode / f"{name}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("w", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerows([TABLES[name].split(), *rows])
+
+    def _groups(self, names):
+        return [*dict.fromkeys(names), "invariance"] if self.perturbations else []
 
     def _change(self):
         clean, difference = self.random.uniform(0.4, 0.7), self.random.gauss(-0.08, 0.08)

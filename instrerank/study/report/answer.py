@@ -6,46 +6,46 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from instrerank.study.report.data import Family, Hypothesis, Results, System, system
 from instrerank.study.report.labels import measure_label, number, system_label
+from instrerank.study.report.reading import Family, Hypothesis, Instruction, System, Tables, system
 
 LEVEL = 0.05
 """Corrected p below this is called significant."""
 
 
-def sentences(results: Results) -> Iterator[Markup]:
+def sentences(tables: Tables) -> Iterator[Markup]:
     """Yield what one mode says: each pair of systems by each headline measure, or else each system's own change."""
     hypotheses = [
         row
-        for measure in results.measures
-        for row in results.hypotheses
+        for measure in tables.measures
+        for row in tables.hypotheses
         if row.perturbation == "invariance" and row.measure == measure
     ]
     families = [
         row
-        for measure in results.measures
-        for row in results.families
+        for measure in tables.measures
+        for row in tables.families
         if row.family == "invariance" and row.measure == measure
     ]
     if hypotheses:
         yield from map(_compared, hypotheses)
-        return
-    yield from map(_changed, families)
-    if not families:
+    elif not families:
         yield Markup("No perturbation that should leave the ranking alone was run, so there is no drop to tell of.")
-    elif len(results.systems) == 1:
-        yield Markup("Only one system was run: the study does not say whether another is more robust.")
     else:
-        yield Markup("No systems were tested against each other: the study does not say which is more robust.")
+        yield from map(_changed, families)
+        alone = "Only one system met them" if len(tables.systems) == 1 else "No systems were tested against each other"
+        yield Markup("{}: the study does not say which is more robust.").format(alone)
+    yield from (_followed(row) for row in tables.instructions if row.measure == "p_mrr")
 
 
 def _compared(row: Hypothesis) -> Markup:
     """Return the sentence of one pair: the verdict first, then what it rests on."""
     a = system_label(System(row.encoder_a, row.instructions_a))
     b = system_label(System(row.encoder_b, row.instructions_b))
-    tested = row.difference is not None and row.corrected_p is not None
-    if not tested:
-        verdict = Markup("<strong>{} and {} cannot be tested against each other</strong>").format(a, b)
+    if row.difference is None or row.corrected_p is None:
+        same = row.difference is not None and row.low == row.high == 0
+        words = "{} and {} lose the same on every topic" if same else "{} and {} cannot be tested against each other"
+        verdict = Markup("<strong>" + words + "</strong>").format(a, b)
     elif row.corrected_p >= LEVEL:
         verdict = Markup("<strong>no significant difference between {} and {}</strong>").format(a, b)
     else:
@@ -55,7 +55,7 @@ def _compared(row: Hypothesis) -> Markup:
         *(measure_label(row.measure), verdict, a, number(row, "drop_a"), b, number(row, "drop_b")),
         number(row, "topics"),
     )
-    if not tested:
+    if row.corrected_p is None:
         return text + "."
     return text + Markup(", a difference of {} ({}corrected p = {}).").format(
         number(row, "difference"), _interval(row), number(row, "corrected_p")
@@ -73,7 +73,14 @@ def _changed(row: Family) -> Markup:
     )
 
 
-def _interval(row: Family | Hypothesis) -> Markup:
+def _followed(row: Instruction) -> Markup:
+    """Return how far an encoder follows a change of the instruction."""
+    return Markup("{}: <strong>{}</strong> has {} ({}{} topics); above 0, it follows the change.").format(
+        measure_label(row.measure), row.encoder, number(row, "mean"), _interval(row), number(row, "topics")
+    )
+
+
+def _interval(row: Family | Hypothesis | Instruction) -> Markup:
     if row.low is None or row.high is None:
         return Markup("no interval; ")
     return Markup("95% interval {} to {}; ").format(number(row, "low"), number(row, "high"))

@@ -7,7 +7,7 @@ import re
 
 from markupsafe import Markup
 
-from instrerank.study.report.data import Row, System
+from instrerank.study.report.reading import Row, System
 
 SHADES = (
     *("#ffffff", "#fff5eb", "#fee6ce", "#fdd0a2", "#fdae6b"),
@@ -27,7 +27,7 @@ _MEASURES = {
     "judged": "Judged",
     "success": "Success",
 }
-_NAMES = {"map": "AP", "recip_rank": "RR", "p_mrr": "p-MRR × 100", "prompt_sensitivity": "prompt sensitivity"}
+_NAMES = {"map": "AP", "recip_rank": "RR", "p_mrr": "p-MRR × 100"}
 _COLUMNS = {
     "low": "95% from",
     "high": "to",
@@ -55,6 +55,8 @@ def system_label(system: System | tuple[str, str]) -> str:
 
 def measure_label(measure: str) -> str:
     """Return the name of a measure as papers have it: `ndcg_cut_10` is `nDCG@10`."""
+    if measure.startswith("prompt_sensitivity "):
+        return f"prompt sensitivity, {measure_label(measure.partition(' ')[2])}"
     match = re.fullmatch(r"(\w+?)_(\d+)", measure)
     if match and match[1] in _MEASURES:
         return f"{_MEASURES[match[1]]}@{match[2]}"

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jinja2
+
 import instrerank
-from instrerank.errors import MissingPrerequisiteError
-from instrerank.files import sha256, whole_file
+from instrerank.files import whole_file
 from instrerank.study.report import labels
 from instrerank.study.report.answer import LEVEL, sentences
-from instrerank.study.report.data import MODES, Cell, Results, System, read_results, system
 from instrerank.study.report.edits import visible
-from instrerank.study.report.plots import hardest, inline, write_plots
+from instrerank.study.report.plots import inline, write_plots
+from instrerank.study.report.reading import MODES, Cell, System, Tables, read_tables, system
 from instrerank.study.report.worst import worst
+from instrerank.trec.sidecar import sidecar_path
 
 _OF_INSTRUCTIONS = ("p_mrr", "prompt_sensitivity")
 _EXPECTATIONS = {
@@ -25,10 +27,11 @@ _EXPECTATIONS = {
 
 
 class Repetition(NamedTuple):
-    """The command that made some runs, and their path in the study's folder with their SHA-256."""
+    """A run's path in the study's folder, its SHA-256, and the command that makes it again there."""
 
+    run: str
+    sha256: str
     command: str
-    runs: list[tuple[str, str]]
 
 
 def write_report(folder: Path, output: Path | None = None) -> Path:
@@ -43,13 +46,9 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
 
     Raises:
         InputError: `folder` holds no tables, or broken ones.
-        MissingPrerequisiteError: jinja2 or matplotlib is not installed.
+        MissingPrerequisiteError: matplotlib is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingPrerequisiteError("the report needs jinja2: pip install 'instrerank[study]'") from error
-    found = read_results(folder)
+    found = read_tables(folder)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("instrerank.study.report", ""),
         autoescape=True,
@@ -77,7 +76,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     page = environment.get_template("page.html").render(
         version=instrerank.__version__,
         collection=_collection(found),
-        modes=[_section(folder, results) for results in found],
+        modes=[_section(folder, tables) for tables in found],
         configuration=configuration.read_text(encoding="utf-8") if configuration.exists() else "",
         repetitions=_repetitions(folder, found),
     )
@@ -87,49 +86,48 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     return output
 
 
-def _section(folder: Path, results: Results) -> dict[str, Any]:
+def _section(folder: Path, tables: Tables) -> dict[str, Any]:
     """Return what the template says of one mode."""
     clean: dict[System, dict[str, Cell]] = {}
-    for cell in results.cells:
+    for cell in tables.cells:
         if cell.perturbation == "clean":
             clean.setdefault(system(cell), {}).setdefault(cell.measure, cell)
     # dicts for their order
     groups: dict[tuple[str, str], dict[str, None]] = {}
-    for row in results.robustness:
+    for row in tables.robustness:
         groups.setdefault((row.family, row.expects), {})[row.perturbation] = None
-    robustness = {(row.measure, row.perturbation, system(row)): row for row in results.robustness}
-    worn = hardest(results)
+    robustness = {(row.measure, row.perturbation, system(row)): row for row in tables.robustness}
     return {
-        "results": results,
-        "measures": list(dict.fromkeys(cell.measure for cell in results.cells)),
-        "answer": list(sentences(results)),
-        "plots": write_plots(folder / "plots" / results.mode, results),
+        "tables": tables,
+        "measures": list(dict.fromkeys(cell.measure for cell in tables.cells)),
+        "answer": list(sentences(tables)),
+        "plots": write_plots(folder / "plots" / tables.mode, tables),
         "clean": clean,
         "groups": groups,
         "robustness": robustness,
-        "hardest": worn,
-        "hardest_rows": [row for key, row in robustness.items() if key[:2] == (results.measures[0], worn)],
-        "worst": worst(folder, results),
+        "hardest": [row for key, row in robustness.items() if key[:2] == (tables.measures[0], tables.hardest)],
+        "worst": worst(folder, tables),
         # those of p-MRR and prompt sensitivity first: they are about nothing but instructions
-        "instructions": sorted(results.instructions, key=lambda row: (row.measure not in _OF_INSTRUCTIONS, row.measure)),
+        "instructions": sorted(tables.instructions, key=lambda row: not row.measure.startswith(_OF_INSTRUCTIONS)),
     }
 
 
-def _collection(found: list[Results]) -> str:
+def _collection(found: list[Tables]) -> str:
     """Return the collection's name, which the names of runs bear: `run.<collection>.<first stage>.…`."""
-    return next((row.run.split("/")[-1].split(".")[1] for results in found for row in results.cells if row.run), "")
+    return next((row.run.split("/")[-1].split(".")[1] for tables in found for row in tables.cells if row.run), "")
 
 
-def _repetitions(folder: Path, found: list[Results]) -> list[Repetition]:
-    """Return the commands in the sidecars of the runs, each with the runs that it made."""
+def _repetitions(folder: Path, found: list[Tables]) -> list[Repetition]:
+    """Return what the sidecars of the runs say of how to make them again."""
     import yaml
 
     # the C parser: a study has some thousand sidecars
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    runs: dict[str, list[tuple[str, str]]] = {}
-    for name in dict.fromkeys(row.run for results in found for row in results.cells):
-        sidecar = folder / f"{name}.yaml"
+    repetitions = []
+    for run in dict.fromkeys(cell.run for tables in found for cell in tables.cells):
+        sidecar = sidecar_path(folder / run)
         if sidecar.is_file():
             told = yaml.load(sidecar.read_text(encoding="utf-8"), loader)
-            runs.setdefault(told["implementation"]["executable"]["cmd"], []).append((name, told["run"]["sha256"]))
-    return [Repetition(command, made) for command, made in runs.items()]
+            command = told["implementation"]["executable"]["cmd"]
+            repetitions.append(Repetition(run, told["run"]["sha256"], command))
+    return repetitions

@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from instrerank.errors import MissingPrerequisiteError
 from instrerank.files import whole_file
-from instrerank.study.report.data import Results, System, cut_off, system
 from instrerank.study.report.labels import DARK, SHADES, measure_label, shade, shown, stars, system_label
+from instrerank.study.report.reading import System, Tables, cut_off, system
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,12 +29,12 @@ _PANEL = 3.0
 _DARK, _LIGHT, _ACCENT = "#222222", "#9a9a9a", "#d94801"
 
 
-def write_plots(folder: Path, results: Results) -> dict[str, str]:
-    """Write every plot that the results allow as SVG and PNG, the same bytes for the same tables.
+def write_plots(folder: Path, tables: Tables) -> dict[str, str]:
+    """Write every plot that the tables allow as SVG and PNG, the same bytes for the same tables.
 
     Args:
         folder: where `<name>.svg` and `<name>.png` go.
-        results: of one mode.
+        tables: of one mode.
 
     Returns:
         Name of each plot to its SVG.
@@ -43,32 +43,17 @@ def write_plots(folder: Path, results: Results) -> dict[str, str]:
         MissingPrerequisiteError: matplotlib is not installed.
     """
     drawn = {}
-    with _style(results.mode):
-        for name, draw in (
-            ("drops", _drops),
-            ("families", _families),
-            ("slopes", _slopes),
-            ("recall", _recall),
-        ):
-            if figure := draw(results):
+    with _style(tables.mode):
+        for name, draw in (("drops", _drops), ("families", _families), ("slopes", _slopes), ("recall", _recall)):
+            if figure := draw(tables):
                 drawn[name] = _written(figure, folder / name)
     return drawn
-
-
-def hardest(results: Results) -> str | None:
-    """Return the perturbation that should change nothing and has the largest mean loss over the systems."""
-    changes: dict[str, list[float]] = {}
-    for row in results.robustness:
-        if row.expects == "invariance" and row.measure == results.measures[0] and row.difference is not None:
-            changes.setdefault(row.perturbation, []).append(row.difference)
-    # those of instructions are met by some systems only: they yield to those that all have met
-    return min(changes, key=lambda name: (-len(changes[name]), fmean(changes[name]), name), default=None)
 
 
 @contextmanager
 def _style(mode: str) -> Iterator[None]:
     try:
-        import matplotlib
+        import matplotlib.style
     except ImportError as error:
         raise MissingPrerequisiteError("the report needs matplotlib: pip install 'instrerank[study]'") from error
     style = {
@@ -82,8 +67,8 @@ def _style(mode: str) -> Iterator[None]:
         "hatch.linewidth": 0.6,
         "figure.constrained_layout.use": True,
     }
-    # not the user's matplotlibrc, for the same bytes everywhere
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **style, "backend": "agg"}):
+    # "default", not the user's matplotlibrc: the same bytes everywhere
+    with matplotlib.style.context(["default", style]):
         yield
 
 
@@ -99,11 +84,11 @@ def _written(figure: Figure, path: Path) -> str:
     return svg.getvalue()
 
 
-def _panels(results: Results, height: float, **shared: Any) -> tuple[Figure, list[tuple[System, Axes]]]:
+def _panels(tables: Tables, height: float, **shared: Any) -> tuple[Figure, list[tuple[System, Axes]]]:
     """Return a figure with one panel a system, titled; `height` in inches is a panel's."""
     from matplotlib.figure import Figure
 
-    systems = results.systems
+    systems = tables.systems
     columns = min(_COLUMNS, len(systems))
     rows = math.ceil(len(systems) / columns)
     # a lone panel is wider: its title has to fit
@@ -118,15 +103,15 @@ def _panels(results: Results, height: float, **shared: Any) -> tuple[Figure, lis
     return figure, panels
 
 
-def _drops(results: Results) -> Figure | None:
+def _drops(tables: Tables) -> Figure | None:
     """Heat map: relative change of the first measure, perturbations × systems."""
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
-    rows = {(row.perturbation, system(row)): row for row in results.robustness if row.measure == results.measures[0]}
+    rows = {(row.perturbation, system(row)): row for row in tables.robustness if row.measure == tables.measures[0]}
     if not rows:
         return None
-    systems = results.systems
+    systems = tables.systems
     perturbations = list(dict.fromkeys(perturbation for perturbation, _ in rows))
     figure = Figure(figsize=(2.2 + 1.3 * len(systems), 1.2 + 0.22 * len(perturbations)))
     axes = figure.subplots()
@@ -142,18 +127,18 @@ def _drops(results: Results) -> Figure | None:
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(
-        f"relative change of {measure_label(results.measures[0])}; corrected p: * < 0.05, ** < 0.01, *** < 0.001"
+        f"relative change of {measure_label(tables.measures[0])}; corrected p: * < 0.05, ** < 0.01, *** < 0.001"
     )
     return figure
 
 
-def _families(results: Results) -> Figure | None:
+def _families(tables: Tables) -> Figure | None:
     """Bars with 95 % intervals: change of the first measure by family."""
-    rows = {(system(row), row.family): row for row in results.families if row.measure == results.measures[0]}
+    rows = {(system(row), row.family): row for row in tables.families if row.measure == tables.measures[0]}
     families = list(dict.fromkeys(family for _, family in rows))
-    if not rows or not results.systems:
+    if not rows or not tables.systems:
         return None
-    figure, panels = _panels(results, 0.8 + 0.2 * len(families), sharex=True, sharey=True)
+    figure, panels = _panels(tables, 0.8 + 0.2 * len(families), sharex=True, sharey=True)
     for each, axes in panels:
         found = [rows.get((each, family)) for family in families]
         values = [row.difference if row and row.difference is not None else math.nan for row in found]
@@ -165,24 +150,26 @@ def _families(results: Results) -> Figure | None:
                 axes.plot([row.low, row.high], [y, y], color=_DARK, linewidth=1.2, marker="|", markersize=5)
         axes.axvline(0, color=_DARK, linewidth=0.8)
         axes.set_yticks(range(len(families)), families)
-        axes.set_xlabel(f"change of {measure_label(results.measures[0])}")
+        axes.set_xlabel(f"change of {measure_label(tables.measures[0])}")
     panels[0][1].invert_yaxis()
     return figure
 
 
-def _slopes(results: Results) -> Figure | None:
+def _slopes(tables: Tables) -> Figure | None:
     """Every topic from clean to the hardest perturbation, seeds averaged."""
-    name = hardest(results)
+    name = tables.hardest
     scores: dict[tuple[System, str, str], list[float]] = {}
-    for row in results.topics:
+    for row in tables.topics:
         if row.score is not None and row.perturbation in ("clean", name):
             scores.setdefault((system(row), row.perturbation, row.qid), []).append(row.score)
     if name is None or not scores:
         return None
-    figure, panels = _panels(results, 2.8, sharex=True, sharey=True)
+    figure, panels = _panels(tables, 2.8, sharex=True, sharey=True)
     for each, axes in panels:
         clean = {qid: fmean(values) for (of, kind, qid), values in scores.items() if (of, kind) == (each, "clean")}
-        pairs = [(value, fmean(scores[each, name, qid])) for qid, value in clean.items() if (each, name, qid) in scores]
+        pairs = [
+            (value, fmean(scores[each, name, qid])) for qid, value in clean.items() if (each, name, qid) in scores
+        ]
         for before, after in pairs:
             falls = after < before
             axes.plot(
@@ -196,17 +183,17 @@ def _slopes(results: Results) -> Figure | None:
             axes.plot((0, 1), means, color=_ACCENT, linewidth=2.5, marker="o", zorder=3)
         axes.set_xticks((0, 1), ("clean", name))
         axes.set_xlim(-0.15, 1.15)
-    figure.supylabel(measure_label(results.measures[0]), fontsize=8)
+    figure.supylabel(measure_label(tables.measures[0]), fontsize=8)
     return figure
 
 
-def _recall(results: Results) -> Figure | None:
+def _recall(tables: Tables) -> Figure | None:
     """Recall at each cut-off, clean and as the mean over the perturbations that should change nothing."""
-    rows = [row for row in results.families if row.family == "invariance" and row.measure.startswith("recall_")]
+    rows = [row for row in tables.families if row.family == "invariance" and row.measure.startswith("recall_")]
     cut_offs = sorted({cut_off(row.measure) for row in rows})
-    if len(cut_offs) < 2 or not results.systems:
+    if len(cut_offs) < 2 or not tables.systems:
         return None
-    figure, panels = _panels(results, 2.5, sharex=True, sharey=True)
+    figure, panels = _panels(tables, 2.5, sharex=True, sharey=True)
     for each, axes in panels:
         found = sorted((cut_off(row.measure), row) for row in rows if system(row) == each)
         for column, line, marker, color in (("clean", "-", "o", _DARK), ("perturbed", "--", "s", _ACCENT)):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instrerank.study.report.data import Results, System, TopicScore, system
 from instrerank.study.report.edits import Segment, marked
+from instrerank.study.report.reading import System, Tables, TopicScore, system
 
 SHOWN = 5
 """So many topics of each system."""
@@ -31,17 +31,17 @@ class Loser(NamedTuple):
     instruction: Sequence[Segment]
 
 
-def worst(folder: Path, results: Results) -> dict[System, list[Loser]]:
+def worst(folder: Path, tables: Tables) -> dict[System, list[Loser]]:
     """Return, for each system, the topics with the largest loss by the first measure, each once, worst first.
 
     Args:
         folder: of the study; `topics/topics.<source>.<perturbation>.s<seed>.jsonl` are read from it.
-        results: of one mode.
+        tables: of one mode.
     """
-    invariant = {row.perturbation for row in results.robustness if row.expects == "invariance"}
-    clean = {(system(row), row.qid): row for row in results.topics if row.perturbation == "clean"}
+    invariant = {row.perturbation for row in tables.robustness if row.expects == "invariance"}
+    clean = {(system(row), row.qid): row for row in tables.topics if row.perturbation == "clean"}
     losses: dict[tuple[System, str], tuple[float, TopicScore]] = {}
-    for row in results.topics:
+    for row in tables.topics:
         before = clean.get((system(row), row.qid))
         if row.perturbation not in invariant or before is None or before.score is None or row.score is None:
             continue
@@ -50,16 +50,18 @@ def worst(folder: Path, results: Results) -> dict[System, list[Loser]]:
             losses[system(row), row.qid] = loss, row
     queries = functools.cache(functools.partial(_queries, folder / "topics"))
     found: dict[System, list[Loser]] = {}
-    for each in results.systems:
+    for each in tables.systems:
         mine = [(-loss, qid, row) for (of, qid), (loss, row) in losses.items() if of == each]
         for _, qid, row in sorted(mine)[:SHOWN]:
             record = queries(row.perturbation, row.seed).get(qid, {"original": "", "edits": []})
-            edits = {"text": [], "instruction": []}
+            edits: dict[str, list[dict[str, Any]]] = {"text": [], "instruction": []}
             for edit in record["edits"]:
                 edits[edit.get("field", "text")].append(edit)
             instruction = marked(record.get("original_instruction", ""), edits["instruction"])
             query = marked(record["original"], edits["text"])
-            found.setdefault(each, []).append(Loser(clean[each, qid], row, query, instruction if edits["instruction"] else []))
+            found.setdefault(each, []).append(
+                Loser(clean[each, qid], row, query, instruction if edits["instruction"] else [])
+            )
     return found
 
 

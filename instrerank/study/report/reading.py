@@ -8,12 +8,13 @@ import typing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple, TypeVar
 
 from instrerank.errors import InputError
 
 MODES = {"fixed": "Fixed candidates", "retrieve": "Retrieval with each query"}
-"""Mode to its title; results of the two never share a table."""
+"""Mode to its title; the two never share a table."""
 
 
 class System(NamedTuple):
@@ -139,13 +140,13 @@ _Row = TypeVar("_Row", Cell, TopicScore, Robustness, Family, Hypothesis, Instruc
 
 
 @dataclass(frozen=True)
-class Results:
-    """What a study found in one mode.
+class Tables:
+    """The tables of one mode.
 
     Attributes:
         mode: `fixed` or `retrieve`.
-        measures: the measures the page shows in full: nDCG@10 (or the study's first measure), then the recall
-            with the largest cut-off.
+        measures: those the page shows in full: nDCG@10 (or the study's first measure), then the recall with the
+            largest cut-off at which any perturbation changes it.
         topics: scores by the first of `measures` only.
     """
 
@@ -164,14 +165,24 @@ class Results:
         met = {system(row) for row in self.robustness}
         return [each for each in dict.fromkeys(map(system, self.cells)) if each in met]
 
+    @property
+    def hardest(self) -> str | None:
+        """The perturbation that should change nothing and costs most by the first measure, as a mean over systems."""
+        changes: dict[str, list[float]] = {}
+        for row in self.robustness:
+            if row.expects == "invariance" and row.measure == self.measures[0] and row.difference is not None:
+                changes.setdefault(row.perturbation, []).append(row.difference)
+        # those of instructions are met by some systems only: they yield to those that all have met
+        return min(changes, key=lambda name: (-len(changes[name]), fmean(changes[name]), name), default=None)
+
 
 def system(row: Cell | TopicScore | Robustness | Family | Instruction) -> System:
     """Return the system of a row."""
     return System(row.encoder, row.instructions)
 
 
-def read_results(folder: Path) -> list[Results]:
-    """Read the tables of a study's folder, one `Results` for each mode that it has.
+def read_tables(folder: Path) -> list[Tables]:
+    """Read the tables of a study's folder, one `Tables` for each mode that it has.
 
     Raises:
         InputError: no tables, a column that is missing, or a value that is no number.
@@ -183,32 +194,34 @@ def read_results(folder: Path) -> list[Results]:
     return [_read_mode(folder, mode) for mode in modes]
 
 
-def _read_mode(folder: Path, mode: str) -> Results:
+def _read_mode(folder: Path, mode: str) -> Tables:
     def read(name: str, row_type: type[_Row], keep: Callable[[dict[str, str]], bool] = lambda _: True) -> list[_Row]:
         return _read_table(folder, f"tables/{mode}/{name}.csv", row_type, keep)
 
     cells = read("cells", Cell)
     if not cells:
         raise InputError(f"{folder}/tables/{mode}/cells.csv has no rows: run the study first (`instrerank study`)")
-    measures = _headline(row.measure for row in cells)
-    return Results(
+    robustness = read("robustness", Robustness)
+    measures = _headline(cells, robustness)
+    return Tables(
         mode,
         measures,
         cells,
         read("topics", TopicScore, lambda record: record["measure"] == measures[0]),
-        read("robustness", Robustness),
+        robustness,
         read("families", Family),
         read("hypotheses", Hypothesis),
         read("instructions", Instruction),
     )
 
 
-def _headline(measures: Iterable[str]) -> tuple[str, ...]:
-    """Return nDCG@10, or else the first measure, and the recall with the largest cut-off."""
-    known = list(dict.fromkeys(measures))
+def _headline(cells: Iterable[Cell], robustness: Iterable[Robustness]) -> tuple[str, ...]:
+    known = list(dict.fromkeys(cell.measure for cell in cells))
+    moved = {row.measure for row in robustness if row.difference}
     first = ["ndcg_cut_10"] if "ndcg_cut_10" in known else known[:1]
-    recalls = sorted((cut_off(measure), measure) for measure in known if measure.startswith("recall_"))
-    return tuple(dict.fromkeys([*first, *(measure for _, measure in recalls[-1:])]))
+    recalls = [measure for measure in known if measure.startswith("recall_")]
+    last = max(recalls, key=lambda measure: (measure in moved, cut_off(measure)), default=first[0])
+    return tuple(dict.fromkeys([*first, last]))
 
 
 def cut_off(measure: str) -> int:
@@ -216,9 +229,7 @@ def cut_off(measure: str) -> int:
     return int(measure.removeprefix("recall_"))
 
 
-def _read_table(
-    folder: Path, name: str, row_type: type[_Row], keep: Callable[[dict[str, str]], bool]
-) -> list[_Row]:
+def _read_table(folder: Path, name: str, row_type: type[_Row], keep: Callable[[dict[str, str]], bool]) -> list[_Row]:
     """Read the columns of `row_type` from a CSV file; a file that is not there has no rows."""
     path = folder / name
     if not path.exists():
