@@ -161,6 +161,17 @@ def test_measures_in_full_are_ndcg_and_the_deepest_recall_that_moves(page):
     assert "Relative change of R@10 " not in page.words
 
 
+def test_what_may_change_the_meaning_is_no_worst_query(tmp_path):
+    perturbations = [("word-deletion", "deletion", "invariance"), ("instruction-long", "instruction", "invariance")]
+    perturbations += [("typo-mixed-edits-2", "typo", "invariance"), ("mine", "own", "invariance")]
+    page = page_of(write_study(tmp_path, perturbations=perturbations, modes=("fixed",)))
+    assert "word-deletion †" in page.words and "instruction-long †" in page.words
+    assert "typo-mixed-edits-2 †" not in page.words and "mine †" not in page.words
+    shown = re.findall(r'<td class="text">.*?</td>\s*<td>(.*?)</td>', page.text)
+    assert set(shown) == {"typo-mixed-edits-2", "mine"}
+    assert re.search(r"Topics by nDCG@10 under (typo-mixed-edits-2|mine)", page.words)
+
+
 def test_a_perturbation_that_a_system_did_not_meet_is_said(tmp_path):
     folder = write_study(tmp_path, modes=("fixed",))
     path = folder / "tables" / "fixed" / "robustness.csv"

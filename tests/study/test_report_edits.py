@@ -39,6 +39,7 @@ def test_segments_join_to_both_texts(name):
         assert "".join(text for kind, text in segments if kind != "deleted") == done.topic.text
 
 
-def test_what_cannot_be_seen_is_named():
+def test_what_cannot_be_seen_or_told_apart_is_named():
     assert visible("te\u200ba\n") == "te[U+200B]a[U+000A]"
+    assert visible("\u0455") == "\u0455 [U+0455]"
     assert visible("naïve tea") == "naïve tea"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -44,5 +43,11 @@ def marked(original: str, edits: Sequence[Mapping[str, Any]]) -> list[Segment]:
 
 
 def visible(text: str) -> str:
-    """Return the text with its code points in place of characters that cannot be seen, such as zero-width ones."""
-    return "".join(f"[U+{ord(c):04X}]" if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in text)
+    """Return the text with the code points of characters that cannot be seen, or not be told from others.
+
+    Those are control and format characters (zero-width ones among them), and a lone one outside ASCII, which may
+    look like a letter of ASCII.
+    """
+    if len(text) == 1 and not text.isascii() and text.isprintable():
+        return f"{text} [U+{ord(text):04X}]"
+    return "".join(letter if letter.isprintable() else f"[U+{ord(letter):04X}]" for letter in text)

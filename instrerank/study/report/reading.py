@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from statistics import fmean
 from typing import Any, NamedTuple, TypeVar
 
 from instrerank.errors import InputError
+from instrerank.perturbations import describe
 
 MODES = {"fixed": "Fixed candidates", "retrieve": "Retrieval with each query"}
 """Mode to its title; the two never share a table."""
@@ -165,20 +167,34 @@ class Tables:
         met = {system(row) for row in self.robustness}
         return [each for each in dict.fromkeys(map(system, self.cells)) if each in met]
 
+    @functools.cached_property
+    def invariant(self) -> set[str]:
+        """The perturbations that the family `invariance` stands for."""
+        names = {row.perturbation for row in self.robustness if row.expects == "invariance"}
+        return {name for name in names if not _is_apart(name)}
+
     @property
     def hardest(self) -> str | None:
-        """The perturbation that should change nothing and costs most by the first measure, as a mean over systems."""
+        """The one of `invariant` that costs most by the first measure, as a mean over systems."""
         changes: dict[str, list[float]] = {}
         for row in self.robustness:
-            if row.expects == "invariance" and row.measure == self.measures[0] and row.difference is not None:
+            if row.perturbation in self.invariant and row.measure == self.measures[0] and row.difference is not None:
                 changes.setdefault(row.perturbation, []).append(row.difference)
-        # those of instructions are met by some systems only: they yield to those that all have met
-        return min(changes, key=lambda name: (-len(changes[name]), fmean(changes[name]), name), default=None)
+        return min(changes, key=lambda name: (fmean(changes[name]), name), default=None)
 
 
 def system(row: Cell | TopicScore | Robustness | Family | Instruction) -> System:
     """Return the system of a row."""
     return System(row.encoder, row.instructions)
+
+
+def _is_apart(name: str) -> bool:
+    """Tell whether a perturbation may change the meaning or changes the instruction: no part of `invariance`."""
+    # options follow the registered name: typo-mixed-edits-2
+    registered = [each for each in describe() if f"{name}-".startswith(f"{each.name}-")]
+    found = max(registered, key=lambda each: len(each.name), default=None)
+    of_instruction = name.endswith("-on-instruction") or (found is not None and found.changes == "instruction")
+    return of_instruction or (found is not None and found.needs_review)
 
 
 def read_tables(folder: Path) -> list[Tables]:

@@ -21,14 +21,12 @@ class Loser(NamedTuple):
     Attributes:
         clean: its score with the clean query.
         perturbed: its score with the worst of its perturbed queries.
-        query: its text with the edits marked; empty where the study's folder has no such query set.
-        instruction: the same of its instruction; empty where that was left alone.
+        text: of the query with its edits marked; empty where the study's folder has no such query set.
     """
 
     clean: TopicScore
     perturbed: TopicScore
-    query: Sequence[Segment]
-    instruction: Sequence[Segment]
+    text: Sequence[Segment]
 
 
 def worst(folder: Path, tables: Tables) -> dict[System, list[Loser]]:
@@ -38,12 +36,11 @@ def worst(folder: Path, tables: Tables) -> dict[System, list[Loser]]:
         folder: of the study; `topics/topics.<source>.<perturbation>.s<seed>.jsonl` are read from it.
         tables: of one mode.
     """
-    invariant = {row.perturbation for row in tables.robustness if row.expects == "invariance"}
     clean = {(system(row), row.qid): row for row in tables.topics if row.perturbation == "clean"}
     losses: dict[tuple[System, str], tuple[float, TopicScore]] = {}
     for row in tables.topics:
         before = clean.get((system(row), row.qid))
-        if row.perturbation not in invariant or before is None or before.score is None or row.score is None:
+        if row.perturbation not in tables.invariant or before is None or before.score is None or row.score is None:
             continue
         loss = before.score - row.score
         if loss > losses.get((system(row), row.qid), (0.0,))[0]:
@@ -53,15 +50,9 @@ def worst(folder: Path, tables: Tables) -> dict[System, list[Loser]]:
     for each in tables.systems:
         mine = [(-loss, qid, row) for (of, qid), (loss, row) in losses.items() if of == each]
         for _, qid, row in sorted(mine)[:SHOWN]:
-            record = queries(row.perturbation, row.seed).get(qid, {"original": "", "edits": []})
-            edits: dict[str, list[dict[str, Any]]] = {"text": [], "instruction": []}
-            for edit in record["edits"]:
-                edits[edit.get("field", "text")].append(edit)
-            instruction = marked(record.get("original_instruction", ""), edits["instruction"])
-            query = marked(record["original"], edits["text"])
-            found.setdefault(each, []).append(
-                Loser(clean[each, qid], row, query, instruction if edits["instruction"] else [])
-            )
+            query = queries(row.perturbation, row.seed).get(qid)
+            text = marked(query["original"], query["edits"]) if query else []
+            found.setdefault(each, []).append(Loser(clean[each, qid], row, text))
     return found
 
 
