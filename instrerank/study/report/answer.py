@@ -15,18 +15,9 @@ LEVEL = 0.05
 
 def sentences(tables: Tables) -> Iterator[Markup]:
     """Yield what one mode says: each pair of systems by each headline measure, or else each system's own change."""
-    hypotheses = [
-        row
-        for measure in tables.measures
-        for row in tables.hypotheses
-        if row.perturbation == "invariance" and row.measure == measure
-    ]
-    families = [
-        row
-        for measure in tables.measures
-        for row in tables.families
-        if row.family == "invariance" and row.measure == measure
-    ]
+    wanted = [(measure, "invariance") for measure in tables.measures]
+    hypotheses = [row for each in wanted for row in tables.hypotheses if (row.measure, row.perturbation) == each]
+    families = [row for each in wanted for row in tables.families if (row.measure, row.family) == each]
     if hypotheses:
         yield from map(_compared, hypotheses)
     elif not families:

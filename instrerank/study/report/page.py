@@ -75,7 +75,8 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     configuration = folder / "study.yaml"
     page = environment.get_template("page.html").render(
         version=instrerank.__version__,
-        collection=_collection(found),
+        # run.<collection>.<first stage>.…
+        collection=Path(found[0].cells[0].run).name.split(".")[1],
         modes=[_section(folder, tables) for tables in found],
         configuration=configuration.read_text(encoding="utf-8") if configuration.exists() else "",
         repetitions=_repetitions(folder, found),
@@ -110,11 +111,6 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
         # those of p-MRR and prompt sensitivity first: they are about nothing but instructions
         "instructions": sorted(tables.instructions, key=lambda row: not row.measure.startswith(_OF_INSTRUCTIONS)),
     }
-
-
-def _collection(found: list[Tables]) -> str:
-    """Return the collection's name, which the names of runs bear: `run.<collection>.<first stage>.…`."""
-    return next((row.run.split("/")[-1].split(".")[1] for tables in found for row in tables.cells if row.run), "")
 
 
 def _repetitions(folder: Path, found: list[Tables]) -> list[Repetition]:

@@ -97,10 +97,15 @@ def _panels(tables: Tables, height: float, **shared: Any) -> tuple[Figure, list[
     for axes in grid.flat[len(systems) :]:
         axes.set_axis_off()
     panels = list(zip(systems, grid.flat, strict=False))
-    for each, axes in panels:
-        axes.label_outer()
-        axes.set_title(system_label(each), loc="left", fontweight="bold")
+    for number, (each, axes) in enumerate(panels, start=1):
+        axes.set_title(_two_lines(each), loc="left", fontweight="bold")
+        # the last row may be short: the lowest panel of each column bears the labels
+        axes.tick_params(labelbottom=number > len(systems) - columns)
     return figure, panels
+
+
+def _two_lines(each: System) -> str:
+    return system_label(each).replace(" + ", "\n+ ")
 
 
 def _drops(tables: Tables) -> Figure | None:
@@ -122,7 +127,7 @@ def _drops(tables: Tables) -> Figure | None:
         for x, row in enumerate(line):
             text = shown("relative", row.relative) + stars(row.corrected_p) if row else ""
             axes.text(x, y, text, ha="center", va="center", color="white" if shades[y][x] >= DARK else "black")
-    axes.set_xticks(range(len(systems)), [system_label(each).replace(" + ", "\n+ ") for each in systems])
+    axes.set_xticks(range(len(systems)), [_two_lines(each) for each in systems])
     axes.set_yticks(range(len(perturbations)), perturbations)
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
@@ -150,7 +155,7 @@ def _families(tables: Tables) -> Figure | None:
                 axes.plot([row.low, row.high], [y, y], color=_DARK, linewidth=1.2, marker="|", markersize=5)
         axes.axvline(0, color=_DARK, linewidth=0.8)
         axes.set_yticks(range(len(families)), families)
-        axes.set_xlabel(f"change of {measure_label(tables.measures[0])}")
+    figure.supxlabel(f"change of {measure_label(tables.measures[0])}", fontsize=8)
     panels[0][1].invert_yaxis()
     return figure
 
@@ -211,7 +216,7 @@ def _recall(tables: Tables) -> Figure | None:
         axes.set_xticks(cut_offs, [str(k) for k in cut_offs], minor=False)
         axes.set_xticks([], minor=True)
         axes.set_ylim(0, 1)
-        axes.set_xlabel("cut-off")
+    figure.supxlabel("cut-off", fontsize=8)
     figure.supylabel("recall", fontsize=8)
     panels[0][1].legend(loc="lower right", frameon=False)
     return figure
