@@ -1,0 +1,25 @@
+"""`instrerank report`: the page of a study."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EPILOG = """examples:
+  instrerank report studies/dl19
+  instrerank report studies/dl19 --output dl19.html
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the verb."""
+    parser.epilog = EPILOG
+    parser.add_argument("folder", metavar="DIR", type=Path, help="what `instrerank study` has written")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the page (default DIR/report.html)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the page and say where it is."""
+    from instrerank.study.report import write_report
+
+    print(write_report(arguments.folder, arguments.output))

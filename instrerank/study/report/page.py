@@ -1,0 +1,129 @@
+"""The page: one HTML file with everything in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+import instrerank
+from instrerank.files import whole_file
+from instrerank.study.report import labels
+from instrerank.study.report.answer import LEVEL, sentences
+from instrerank.study.report.edits import visible
+from instrerank.study.report.plots import inline, write_plots
+from instrerank.study.report.reading import MODES, Cell, System, Tables, read_tables, system
+from instrerank.study.report.worst import worst
+from instrerank.trec.sidecar import sidecar_path
+
+_OF_INSTRUCTIONS = ("p_mrr", "prompt_sensitivity")
+_EXPECTATIONS = {
+    "invariance": "should change nothing",
+    "directional": "should move named documents",
+    "indifference": "should not beat the query alone",
+    "ablation": "no expectation, a control",
+}
+
+
+class Repetition(NamedTuple):
+    """A run's path in the study's folder, its SHA-256, and the command that makes it again there."""
+
+    run: str
+    sha256: str
+    command: str
+
+
+def write_report(folder: Path, output: Path | None = None) -> Path:
+    """Write the page of a study, and its plots as files to `plots/<mode>/` in the study's folder.
+
+    Args:
+        folder: what `instrerank study` has written.
+        output: the page; without, `report.html` in `folder`.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: `folder` holds no tables, or broken ones.
+        MissingPrerequisiteError: matplotlib is not installed.
+    """
+    found = read_tables(folder)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("instrerank.study.report", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "number": labels.number,
+        "measure_label": labels.measure_label,
+        "column_label": labels.column_label,
+        "system_label": labels.system_label,
+        "stars": labels.stars,
+        "shade": labels.shade,
+        "shades": labels.SHADES,
+        "dark": labels.DARK,
+        "system": system,
+        "visible": visible,
+        "inline": inline,
+        "titles": MODES,
+        "level": LEVEL,
+        "expectations": _EXPECTATIONS,
+    }
+    configuration = folder / "study.yaml"
+    page = environment.get_template("page.html").render(
+        version=instrerank.__version__,
+        # run.<collection>.<first stage>.…
+        collection=Path(found[0].cells[0].run).name.split(".")[1],
+        modes=[_section(folder, tables) for tables in found],
+        configuration=configuration.read_text(encoding="utf-8") if configuration.exists() else "",
+        repetitions=_repetitions(folder, found),
+    )
+    output = output or folder / "report.html"
+    with whole_file(output) as file:
+        file.write(page)
+    return output
+
+
+def _section(folder: Path, tables: Tables) -> dict[str, Any]:
+    """Return what the template says of one mode."""
+    clean: dict[System, dict[str, Cell]] = {}
+    for cell in tables.cells:
+        if cell.perturbation == "clean":
+            clean.setdefault(system(cell), {}).setdefault(cell.measure, cell)
+    # dicts for their order
+    groups: dict[tuple[str, str], dict[str, None]] = {}
+    for row in tables.robustness:
+        groups.setdefault((row.family, row.expects), {})[row.perturbation] = None
+    robustness = {(row.measure, row.perturbation, system(row)): row for row in tables.robustness}
+    return {
+        "tables": tables,
+        "measures": list(dict.fromkeys(cell.measure for cell in tables.cells)),
+        "answer": list(sentences(tables)),
+        "plots": write_plots(folder / "plots" / tables.mode, tables),
+        "clean": clean,
+        "groups": groups,
+        "robustness": robustness,
+        "hardest": [row for key, row in robustness.items() if key[:2] == (tables.measures[0], tables.hardest)],
+        "worst": worst(folder, tables),
+        # those of p-MRR and prompt sensitivity first: they are about nothing but instructions
+        "instructions": sorted(tables.instructions, key=lambda row: not row.measure.startswith(_OF_INSTRUCTIONS)),
+    }
+
+
+def _repetitions(folder: Path, found: list[Tables]) -> list[Repetition]:
+    """Return what the sidecars of the runs say of how to make them again."""
+    import yaml
+
+    # the C parser: a study has some thousand sidecars
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    repetitions = []
+    for run in dict.fromkeys(cell.run for tables in found for cell in tables.cells):
+        sidecar = sidecar_path(folder / run)
+        if sidecar.is_file():
+            told = yaml.load(sidecar.read_text(encoding="utf-8"), loader)
+            command = told["implementation"]["executable"]["cmd"]
+            repetitions.append(Repetition(run, told["run"]["sha256"], command))
+    return repetitions

@@ -1,0 +1,147 @@
+"""A study's folder with invented numbers, in the form of `instrerank study`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+SYSTEMS = (("minilm", "none"), ("minilm", "own"), ("tuned", "own"))
+PERTURBATIONS = (
+    ("typo-swap", "typo", "invariance"),
+    ("typo-mixed", "typo", "invariance"),
+    ("word-swap", "ordering", "invariance"),
+    ("negation", "negation", "directional"),
+)
+MEASURES = ("ndcg_cut_10", "recall_10", "recall_50", "judged_10")
+TABLES = {
+    "cells": "encoder instructions perturbation family expects seed topics changed_queries measure mean run",
+    "topics": "encoder instructions perturbation seed measure qid score",
+    "robustness": "encoder instructions perturbation family expects seeds changed_share measure clean perturbed "
+    "difference relative low high p corrected_p effect_size wins ties losses worst_case sd_over_seeds success_rate "
+    "overlap_10 rbo tau",
+    "families": "encoder instructions family measure clean perturbed difference relative low high worst_case "
+    "perturbations",
+    "hypotheses": "encoder_a instructions_a encoder_b instructions_b perturbation measure topics drop_a drop_b "
+    "difference low high p corrected_p effect_size",
+    "instructions": "encoder instructions measure topics mean none difference low high p corrected_p",
+}
+QUERY = "how to <script>alert('x')</script> brew & serve tea"
+"""The query of every topic: markup that a page must show as it stands."""
+
+
+def write_study(
+    folder: Path,
+    *,
+    systems=SYSTEMS,
+    perturbations=PERTURBATIONS,
+    measures=MEASURES,
+    modes=("fixed", "retrieve"),
+    topics=6,
+    seeds=(1, 2),
+) -> Path:
+    """Write tables, query sets, sidecars and study.yaml, the same for the same arguments."""
+    for mode in modes:
+        _Mode(folder, mode, systems, perturbations, measures, topics, seeds).write()
+    for name, *_ in perturbations:
+        for seed in seeds:
+            _write_queries(folder / "topics" / f"topics.tea.{name}.s{seed}.jsonl", topics)
+    (folder / "study.yaml").write_text("name: tea\nnote: '<b>not bold</b>'\nversions:\n  instrerank: 0.1.0\n")
+    return folder
+
+
+def _write_queries(path, topics):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    edits = [
+        {"kind": "swap", "position": 0, "before": "ho", "after": "oh"},
+        {"kind": "zero-width", "position": 3, "before": "", "after": "\u200b"},
+        {"kind": "cut", "position": len(QUERY) - 2, "before": "tea", "after": ""},
+    ]
+    text = "oh" + QUERY[2] + "\u200b" + QUERY[3 : len(QUERY) - 3]
+    records = [
+        {"qid": str(qid), "text": text, "original": QUERY, "changed": True, "edits": edits} for qid in range(topics)
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+class _Mode:
+    def __init__(self, folder, mode, systems, perturbations, measures, topics, seeds):
+        self.folder, self.mode = folder, mode
+        self.systems, self.perturbations, self.measures = systems, perturbations, measures
+        self.qids, self.seeds = [str(qid) for qid in range(topics)], seeds
+        self.random = random.Random(mode)
+        self.tables = {name: [] for name in TABLES}
+
+    def write(self):
+        for system in self.systems:
+            self._clean(system)
+            for perturbation in self.perturbations:
+                self._perturbed(system, perturbation)
+            for family in self._groups(family for _, family, _ in self.perturbations):
+                for measure in self.measures:
+                    clean, *change = self._change()
+                    row = [*system, family, measure, clean, *change, clean - 0.3, 3]
+                    self.tables["families"].append(row)
+        pairs = list(zip(self.systems, self.systems[1:], strict=False))
+        for a, b in pairs:
+            for name in self._groups(name for name, *_ in self.perturbations):
+                for measure in self.measures:
+                    drop_a, drop_b = self.random.uniform(0, 0.2), self.random.uniform(0, 0.2)
+                    p = self.random.random() ** 4
+                    low_high = (drop_a - drop_b - 0.02, drop_a - drop_b + 0.02)
+                    row = [*a, *b, name, measure, len(self.qids), drop_a, drop_b, drop_a - drop_b, *low_high]
+                    self.tables["hypotheses"].append([*row, p, min(1.0, 3 * p), self.random.gauss()])
+        for system in self.systems:
+            self.tables["instructions"].append(
+                [*system, "ndcg_cut_10", len(self.qids), 0.61, 0.6, 0.01, -0.02, 0.04, 0.4, 0.8]
+            )
+            self.tables["instructions"].append([*system, "p_mrr", 5, 12.3456789, "", "", -1.5, 25.25, "", ""])
+            self.tables["instructions"].append(
+                [*system, "prompt_sensitivity ndcg_cut_10", 5, 0.0123456, "", "", "", "", "", ""]
+            )
+        # as the study does: a table without rows is not written
+        for name, rows in ((name, rows) for name, rows in self.tables.items() if rows):
+            path = self.folder / "tables" / self.mode / f"{name}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("w", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerows([TABLES[name].split(), *rows])
+
+    def _groups(self, names):
+        return [*dict.fromkeys(names), "invariance"] if self.perturbations else []
+
+    def _change(self):
+        clean, difference = self.random.uniform(0.4, 0.7), self.random.gauss(-0.08, 0.08)
+        return clean, clean + difference, difference, difference / clean, difference - 0.03, difference + 0.03
+
+    def _cell(self, system, perturbation, seed):
+        label = "clean" if seed == "" else f"{perturbation[0]}.s{seed}"
+        run = f"runs/{self.mode}/run.tea.bm25.{system[0]}.{system[1]}.{label}.txt"
+        path = self.folder / f"{run}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            "implementation:\n  executable:\n    cmd: instrerank study tea.yaml\n" + f"run:\n  sha256: {'0' * 64}\n"
+        )
+        for measure in self.measures:
+            scores = [self.random.random() for _ in self.qids]
+            mean = sum(scores) / len(scores)
+            counts = (seed, len(self.qids), 0 if seed == "" else len(self.qids))
+            self.tables["cells"].append([*system, *perturbation, *counts, measure, mean, run])
+            for qid, score in zip(self.qids, scores, strict=True):
+                self.tables["topics"].append([*system, perturbation[0], seed, measure, qid, score])
+
+    def _clean(self, system):
+        self._cell(system, ("clean", "", ""), "")
+
+    def _perturbed(self, system, perturbation):
+        for seed in self.seeds:
+            self._cell(system, perturbation, seed)
+        stability = [self.random.random() for _ in range(3)]
+        for measure in self.measures:
+            clean, *change = self._change()
+            p = self.random.random() ** 6
+            tests = [p, min(1.0, 4 * p), -0.4, 1, 2, len(self.qids) - 3]
+            spread = [clean - 0.3, 0.0123, 0.5, *stability]
+            row = [*system, *perturbation, len(self.seeds), 0.9, measure, clean, *change, *tests, *spread]
+            self.tables["robustness"].append(row)
