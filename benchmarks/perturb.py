@@ -20,7 +20,7 @@ from rapidfuzz.distance import OSA
 from scipy.stats import ttest_rel
 
 from instrerank.cli.attack import _measured
-from instrerank.cli.tables import render
+from instrerank.tables import render
 from instrerank.collections import open_passages
 from instrerank.encoders import load_encoder
 from instrerank.evaluation.measures import evaluate

@@ -60,13 +60,18 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens in a batch")
     model.add_argument("--revision", help="revision of a Hugging Face id")
-    model.add_argument(
+    add_store_argument(model)
+    model.add_argument("--allow-bin", action="store_true", help="read .bin weights where there is no safetensors file")
+    model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
+
+
+def add_store_argument(parser: argparse._ActionsContainer) -> None:
+    """Add --store."""
+    parser.add_argument(
         "--store",
         metavar="DIR|none",
         help=f"folder that keeps passage vectors (default: {default_store()}); none: keep none",
     )
-    model.add_argument("--allow-bin", action="store_true", help="read .bin weights where there is no safetensors file")
-    model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
 
 
 def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
@@ -77,7 +82,7 @@ def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
 
 
 def _biencoder_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"store": _store(arguments.store), **_given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS)}
+    return {"store": store_of(arguments.store), **_given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS)}
 
 
 def default_store() -> Path:
@@ -85,7 +90,8 @@ def default_store() -> Path:
     return Path(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank")).expanduser() / "store"
 
 
-def _store(given: str | None) -> Path | None:
+def store_of(given: str | None) -> Path | None:
+    """Return the folder that --store names, the default one, or None where vectors are not kept."""
     if given is not None:
         return None if given == "none" else Path(given)
     try:
