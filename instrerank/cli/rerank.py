@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,21 +21,29 @@ from instrerank.errors import InputError
 if TYPE_CHECKING:
     from instrerank.encoders import Cascade, Encoder, PairScorer
     from instrerank.reranking import Windows
-    from instrerank.trec import Topic
+    from instrerank.trec import Run, Topic
 
 EPILOG = """examples:
   instrerank rerank --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output run.txt
   instrerank rerank --run run.bm25.txt --topics topics.tsv --index indexes/pool --encoder intfloat/e5-base-v2 \\
       --instructions instructions.tsv --hits 100 --output run.e5.txt
+  instrerank rerank --run requests.jsonl --encoder minilm --output run.txt
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb; those that Pyserini has bear Pyserini's names."""
     parser.epilog = EPILOG
-    parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
-    add_passage_arguments(parser)
+    parser.add_argument(
+        "--run",
+        dest="run_file",
+        metavar="RUN",
+        required=True,
+        type=Path,
+        help="first-stage run; or rank_llm's requests (.jsonl), which bear their topics and passages",
+    )
+    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
+    add_passage_arguments(parser, required=False)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
     parser.add_argument(
         "--encoder-kind",
@@ -94,11 +103,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Rerank, write the run whole or not at all, then its sidecar."""
-    from instrerank.collections import load_topics
     from instrerank.files import check_writable
-    from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
+    from instrerank.reranking import Fusion, rerank, select_candidates
     from instrerank.reranking.provenance import reranking_counts, reranking_stage
-    from instrerank.trec import read_run, write_run
+    from instrerank.trec import write_run
     from instrerank.trec.runs import check_tag
     from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
@@ -107,9 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
     fusion = Fusion(arguments.fusion, arguments.alpha, arguments.rrf_k)
     tag = arguments.runtag or Path(arguments.encoder).name
     check_tag(tag)
-    first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
-    topics = _with_instructions(load_topics(arguments.topics), arguments)
-    texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, arguments.hits))
+    first_stage, topics, texts = _read(arguments)
     candidates, counts = select_candidates(first_stage, topics, texts, hits=arguments.hits, missing=arguments.missing)
     read = time.perf_counter()
     scorer = load_scorer_of(arguments)
@@ -127,8 +133,8 @@ def run(arguments: argparse.Namespace) -> None:
         ),
     ]
     data = {
-        "topics": described_source(arguments.topics),
-        "passages": described_texts(arguments.corpus or arguments.index, texts),
+        "topics": described_source(arguments.topics or arguments.run_file),
+        "passages": described_texts(arguments.corpus or arguments.index or arguments.run_file, texts),
         "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
     }
     if arguments.resume and is_up_to_date(arguments.output, configuration(tag, retrieval, data)):
@@ -159,8 +165,31 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {', '.join(notes)}", file=sys.stderr)
 
 
+def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str, str]]:
+    """Read the first stage, its topics and its texts; rank_llm's requests are all three."""
+    from instrerank.anserini import load_topics
+    from instrerank.integrations.rank_llm import read_requests
+    from instrerank.reranking import candidate_docids
+    from instrerank.trec import read_run
+
+    passages = arguments.corpus or arguments.index
+    topics: list[Topic] = []
+    texts: Mapping[str, str] = {}
+    if ".jsonl" in arguments.run_file.suffixes:
+        topics, first_stage, texts = read_requests(arguments.run_file)
+    elif arguments.topics and passages:
+        first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
+    else:
+        raise InputError(f"{arguments.run_file} is a run: give its --topics, and its passages by --corpus or --index")
+    if arguments.topics:
+        topics = load_topics(arguments.topics)
+    if passages:
+        texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, arguments.hits))
+    return first_stage, _with_instructions(topics, arguments), texts
+
+
 def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> list[Topic]:
-    from instrerank.collections import load_instructions
+    from instrerank.anserini import load_instructions
     from instrerank.trec.problems import listed
 
     if arguments.instruction:
