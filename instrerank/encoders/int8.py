@@ -74,7 +74,8 @@ def _gelu_bytes(states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
     scales = states.amax(1, keepdim=True).add_(_LEAST_GELU).clamp_min_(1e-30).div_(255)
     factor = scales.reciprocal()
-    values = torch.addcmul(_LEAST_GELU * factor - 128, states, factor).round_().to(torch.int8)
+    # torch.addcmul would take four times as long to stretch two columns
+    values = (states * factor).add_(_LEAST_GELU * factor - 128).round_().to(torch.int8)
     return values.bitwise_xor_(-128).view(torch.uint8), scales
 
 

@@ -58,6 +58,8 @@ class PackedNetwork(ABC):
         self.dtype, self.hidden_size = dtype, int(config["hidden_size"])
         self.workers = torch.get_num_threads()
         self._precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+        self._attention_precision = torch.float32 if dtype == "float32" else torch.bfloat16
+        self._rows = _ROWS if dtype == "int8" else None
         self._prepare(config, weights)
 
     @classmethod
@@ -97,6 +99,15 @@ class Norm(NamedTuple):
         return F.layer_norm(states, self.weight.shape, self.weight, self.bias, self.epsilon)
 
 
+def by_rows(run: Linear, states: torch.Tensor, rows: int | None) -> torch.Tensor:
+    """Apply layers to so many tokens at once."""
+    import torch
+
+    if rows is None or len(states) <= rows:
+        return run(states)
+    return torch.cat([run(part) for part in torch.split(states, rows)])
+
+
 class _Layer(NamedTuple):
     """One transformer layer, normalised after each of its two halves."""
 
@@ -111,22 +122,15 @@ class _Layer(NamedTuple):
     output_norm: Norm
 
     def __call__(self, states: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:
-        mixed = attend(self._by_rows(self._projected, states), blocks, self.heads)
+        mixed = attend(by_rows(self._projected, states, self.rows), blocks, self.heads)
         states = self.attention_norm(self.attention_output(mixed).add_(states))
-        return self.output_norm(self._by_rows(self._fed_forward, states).add_(states))
+        return self.output_norm(by_rows(self._fed_forward, states, self.rows).add_(states))
 
     def _projected(self, states: torch.Tensor) -> torch.Tensor:
         return self.project(states).to(self.attention_precision)
 
     def _fed_forward(self, states: torch.Tensor) -> torch.Tensor:
         return self.contract(self.expand(states))
-
-    def _by_rows(self, run: Linear, states: torch.Tensor) -> torch.Tensor:
-        import torch
-
-        if self.rows is None or len(states) <= self.rows:
-            return run(states)
-        return torch.cat([run(part) for part in torch.split(states, self.rows)])
 
 
 class PackedBert(PackedNetwork):
@@ -177,8 +181,8 @@ class PackedBert(PackedNetwork):
             self._layers.append(
                 _Layer(
                     heads=int(config["num_attention_heads"]),
-                    rows=_ROWS if self.dtype == "int8" else None,
-                    attention_precision=torch.float32 if self.dtype == "float32" else torch.bfloat16,
+                    rows=self._rows,
+                    attention_precision=self._attention_precision,
                     project=linear(projections, hidden, hidden),
                     attention_output=linear([f"{name}.attention.output.dense"], hidden, hidden),
                     attention_norm=norm(f"{name}.attention.output.LayerNorm"),

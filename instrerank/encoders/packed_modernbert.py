@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrerank.encoders.attention import Block, attend
+from instrerank.encoders.int8 import int8_linear
 from instrerank.encoders.linear import Linear, float_linear
-from instrerank.encoders.packed import Norm, PackedNetwork
+from instrerank.encoders.packed import Norm, PackedNetwork, by_rows
 from instrerank.encoders.weights import Parameters
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class _Layer(NamedTuple):
     heads: int
     kind: str
     window: int | None
+    rows: int | None
+    attention_precision: torch.dtype
     attention_norm: Norm | None
     project: Linear
     attention_output: Linear
@@ -33,19 +36,26 @@ class _Layer(NamedTuple):
     def __call__(
         self, states: torch.Tensor, angles: tuple[torch.Tensor, torch.Tensor], blocks: Sequence[Block]
     ) -> torch.Tensor:
-        import torch.nn.functional as F
-
-        projected = self.project(self.attention_norm(states) if self.attention_norm else states)
+        projected = by_rows(self._projected, states, self.rows)
         _rotate(projected, angles, self.heads)
         states = self.attention_output(attend(projected, blocks, self.heads, self.window)).add_(states)
+        return by_rows(self._fed_forward, states, self.rows).add_(states)
+
+    def _projected(self, states: torch.Tensor) -> torch.Tensor:
+        states = self.attention_norm(states) if self.attention_norm else states
+        return self.project(states).to(self.attention_precision)
+
+    def _fed_forward(self, states: torch.Tensor) -> torch.Tensor:
+        import torch.nn.functional as F
+
         opened, gate = self.expand(self.gate_norm(states)).chunk(2, dim=1)
-        return self.contract(F.gelu(opened).mul_(gate)).add_(states)
+        return self.contract(F.gelu(opened).mul_(gate))
 
 
 class PackedModernBert(PackedNetwork):
     """A ModernBERT encoder."""
 
-    dtypes = ("float32", "bfloat16")
+    dtypes = ("float32", "bfloat16", "int8")
 
     @classmethod
     def computes(cls, config: Mapping[str, Any]) -> bool:
@@ -70,7 +80,10 @@ class PackedModernBert(PackedNetwork):
 
         def linear(name: str, inputs: int, outputs: int) -> Linear:
             weight = parameters.get(f"{name}.weight", outputs, inputs)
-            return float_linear(weight, parameters.optional(f"{name}.bias", outputs), self._precision)
+            bias = parameters.optional(f"{name}.bias", outputs)
+            if self.dtype == "int8":
+                return int8_linear(weight, weight.new_zeros(outputs) if bias is None else bias)
+            return float_linear(weight, bias, self._precision)
 
         every = int(config.get("global_attn_every_n_layers", 3))
         kinds = config.get("layer_types") or [
@@ -84,6 +97,8 @@ class PackedModernBert(PackedNetwork):
                 heads=heads,
                 kind=kind,
                 window=int(config.get("local_attention", 128)) // 2 if kind == "sliding_attention" else None,
+                rows=self._rows,
+                attention_precision=self._attention_precision,
                 attention_norm=norm(f"layers.{number}.attn_norm") if number else None,
                 project=linear(f"layers.{number}.attn.Wqkv", hidden, 3 * hidden),
                 attention_output=linear(f"layers.{number}.attn.Wo", hidden, hidden),
@@ -98,7 +113,7 @@ class PackedModernBert(PackedNetwork):
         angles = {}
         for kind, frequencies in self._frequencies.items():
             angle = places.unsqueeze(1) * frequencies
-            angles[kind] = (angle.cos().to(self._precision), angle.sin().to(self._precision))
+            angles[kind] = (angle.cos().to(self._attention_precision), angle.sin().to(self._attention_precision))
         states = self._embedding_norm(self._words[words].to(self._precision))
         for layer in self._layers:
             states = layer(states, angles[layer.kind], blocks)

@@ -146,9 +146,10 @@ def test_packs_only_what_it_computes(change: dict[str, object], fits: bool) -> N
     assert PackedBert.computes({"model_type": "bert", "hidden_act": "gelu"} | change) is fits
 
 
-def test_int8_states_are_near_and_neighbours_do_not_matter() -> None:
-    network = random_network("bert")
-    backend = PackedBert(network.config.to_dict(), network.state_dict(), "int8")
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_int8_states_are_near_and_neighbours_do_not_matter(kind: str) -> None:
+    network = random_network(kind)
+    backend = NETWORKS[kind](network.config.to_dict(), network.state_dict(), "int8")
     states = backend.token_states(token_ids())
     assert states.dtype == torch.float32
     assert torch.cosine_similarity(states, expected_states(network)).min() > 0.995
