@@ -119,7 +119,14 @@ class InstructionReranker:
                 f"{len(textless)} hits bear no text: {listed(textless)}; give it as texts={{docid: text}}, "
                 f"or search an index that stores its passages (--storeRaw)"
             )
-        run, _ = rerank([each for each in candidates if each.reranked], passages, self.encoder, tag="instrerank")
+        run, _ = rerank(
+            [each for each in candidates if each.reranked],
+            passages,
+            self.encoder,
+            tag="instrerank",
+            fusion=self.fusion,
+            windows=self.windows,
+        )
         return [
             [
                 RerankedHit(documents[document.docid], document.docid, document.score)

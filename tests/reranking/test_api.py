@@ -4,6 +4,7 @@ import pytest
 
 from instrerank import InstructionReranker, RerankingSearcher
 from instrerank.errors import InputError
+from instrerank.reranking import Fusion, Windows
 
 
 class LuceneDocument:
@@ -69,6 +70,17 @@ def test_duplicates_and_unequal_lists_are_refused(reranker):
         reranker.rerank("moon", [HITS[0], HITS[0]])
     with pytest.raises(InputError, match="2 queries, 1 lists of hits"):
         reranker.rerank_batch(["moon", "sun"], [HITS])
+
+
+def test_fusion_and_windows_take_part(bag_of_words):
+    interpolated = InstructionReranker(bag_of_words, fusion=Fusion("interpolate", alpha=0.75))
+    assert [(hit.docid, hit.score) for hit in interpolated.rerank("moon", HITS)] == [
+        ("a", 0.75 * 9.0),
+        ("b", 0.75 * 8.0 + 0.25 * 2.0),
+        ("c", 0.75 * 7.0 + 0.25 * 1.0),
+    ]
+    best_word = InstructionReranker(bag_of_words, windows=Windows(length=1, stride=1))
+    assert [(hit.docid, hit.score) for hit in best_word.rerank("moon", HITS)] == [("c", 1.0), ("b", 1.0), ("a", 0.0)]
 
 
 def test_no_hits_no_ranking(reranker):
