@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 from instrerank.cli.inputs import (
     add_encoder_arguments,
     add_passage_arguments,
-    load_encoder_of,
-    load_pair_scorer_of,
+    load_scorer_of,
     open_passages_of,
     positive,
 )
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
-    from instrerank.encoders import Encoder, PairScorer
+    from instrerank.encoders import Cascade, Encoder, PairScorer
     from instrerank.reranking import Windows
     from instrerank.trec import Run, Topic
 
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="first-stage run; or rank_llm's requests (.jsonl), which bear their topics and passages",
     )
-    parser.add_argument("--topics", help="topics file, irds:ID or pocket")
+    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
     add_passage_arguments(parser, required=False)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
     parser.add_argument(
@@ -52,11 +51,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="biencoder",
         help="baselines that read query and passage together: a cross-encoder, FollowIR-7B and the like",
     )
+    parser.add_argument(
+        "--prompt",
+        metavar="NAME|T",
+        help="pointwise-llm: followir, mistral-instruct, monot5, or a text with {q} and {d}",
+    )
+    parser.add_argument("--true-token", metavar="TOKEN", help="pointwise-llm: answer of a relevant passage")
+    parser.add_argument("--false-token", metavar="TOKEN", help="pointwise-llm: answer of one that is not")
     parser.add_argument("--output", required=True, type=Path, help="the run to write")
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
     instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
     parser.add_argument("--hits", type=positive, default=100, help="depth of reranking (default 100)")
+    parser.add_argument(
+        "--cascade-depth",
+        metavar="K",
+        type=positive,
+        help="--dtype cascade: so many are ranked as by float32 (default 10)",
+    )
     parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
     parser.add_argument(
         "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
@@ -106,8 +118,7 @@ def run(arguments: argparse.Namespace) -> None:
     first_stage, topics, texts = _read(arguments)
     candidates, counts = select_candidates(first_stage, topics, texts, hits=arguments.hits, missing=arguments.missing)
     read = time.perf_counter()
-    biencoder = arguments.encoder_kind == "biencoder"
-    scorer = load_encoder_of(arguments) if biencoder else load_pair_scorer_of(arguments)
+    scorer = load_scorer_of(arguments)
     windows = _windows(arguments, scorer)
     retrieval = [
         {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
@@ -156,7 +167,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str, str]]:
     """Read the first stage, its topics and its texts; rank_llm's requests are all three."""
-    from instrerank.collections import load_topics
+    from instrerank.anserini import load_topics
     from instrerank.integrations.rank_llm import read_requests
     from instrerank.reranking import candidate_docids
     from instrerank.trec import read_run
@@ -178,7 +189,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str,
 
 
 def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> list[Topic]:
-    from instrerank.collections import load_instructions
+    from instrerank.anserini import load_instructions
     from instrerank.trec.problems import listed
 
     if arguments.instruction:
@@ -194,7 +205,7 @@ def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> li
     return [topic._replace(instruction=instructions[topic.qid]) for topic in topics]
 
 
-def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer) -> Windows | None:
+def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer | Cascade) -> Windows | None:
     from instrerank.reranking import Windows
 
     if arguments.max_passage is None:
