@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from instrerank import InstructionReranker, RerankingSearcher
+from instrerank.collections import open_passages
 from instrerank.errors import InputError
 from instrerank.reranking import Fusion, Windows
 
@@ -63,6 +64,26 @@ def test_hits_without_text_ask_for_it(reranker):
         reranker.rerank("moon", dense)
     texts = {"a": "the sun", "b": "moon"}
     assert [hit.docid for hit in reranker.rerank("moon", dense, texts=texts)] == ["b", "a"]
+
+
+def test_texts_are_looked_up_once_for_what_was_found(reranker, tmp_path):
+    (tmp_path / "passages.tsv").write_text("a\tthe sun\nb\tmoon\nc\ttides\n")
+    source = open_passages(tmp_path / "passages.tsv")
+    dense = [SimpleNamespace(docid="a", score=0.9), SimpleNamespace(docid="b", score=0.8)]
+    assert [hit.docid for hit in reranker.rerank("moon", dense, texts=source)] == ["b", "a"]
+    assert reranker.encoder.passages == ["the sun", "moon"]
+
+
+def test_dictionaries_of_hits(reranker):
+    hits = {"01": HITS, "2": HITS[:2], "3": []}
+    reranked = reranker.rerank_by_qid({"3": "tide", "01": "moon", "2": "moon"}, hits, {"2": "without moon"})
+    assert {qid: [hit.docid for hit in ranking] for qid, ranking in reranked.items()} == {
+        "01": ["b", "c", "a"],
+        "2": ["a", "b"],
+        "3": [],
+    }
+    with pytest.raises(InputError, match="1 of 3 qids have hits but no query: 2"):
+        reranker.rerank_by_qid({"01": "moon", "3": "tide"}, hits)
 
 
 def test_duplicates_and_unequal_lists_are_refused(reranker):
