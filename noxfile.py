@@ -25,15 +25,8 @@ def pyserini2(session):
 
 
 @nox.session(python="3.11")
-def rank_llm(session):
-    """The files that are exchanged with rank_llm, without the GPU libraries that it asks for."""
-    session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest")
-    session.install("--no-deps", "rank-llm==0.25.7", "dacite==1.9.2")
-    session.run("python", "-m", "pytest", "-m", "rank_llm", "tests/integrations", env=NO_NETWORK)
-
-
-@nox.session(python="3.11")
-def tira(session):
-    """The folder for TIRA, held against TIRA's own check."""
-    session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest", "tira==0.0.207")
-    session.run("python", "-m", "pytest", "-m", "tira", "tests/integrations", env=NO_NETWORK)
+def other_tools(session):
+    """Files exchanged with rank_llm, TIRA and BEIR, without the GPU libraries and old evaluators they ask for."""
+    session.install("-c", "constraints.txt", "-e", ".[dev]", "tira==0.0.207")
+    session.install("--no-deps", "rank-llm==0.25.7", "dacite==1.9.2", "beir==2.2.0")
+    session.run("python", "-m", "pytest", "-m", "rank_llm or tira or beir", "tests/integrations", env=NO_NETWORK)

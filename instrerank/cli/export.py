@@ -87,7 +87,7 @@ def _checked(arguments: argparse.Namespace, topics: list[Topic]) -> Run:
     from instrerank.trec.order import without_ties
     from instrerank.trec.problems import Problems
     from instrerank.trec.runs import parse_run
-    from instrerank.trec.submission import PRESETS, check_submission
+    from instrerank.trec.submission import PRESETS, Preset, check_submission
 
     problems = Problems(arguments.run_file)
     rows = list(parse_run(arguments.run_file, problems))
@@ -97,17 +97,18 @@ def _checked(arguments: argparse.Namespace, topics: list[Topic]) -> Run:
     order = without_ties if arguments.break_ties else trec_eval_order
     rankings = {qid: order(ranking)[: arguments.hits] for qid, ranking in by_qid.items()}
 
-    preset = PRESETS.get(arguments.preset or {"trec": "trec", "msmarco": "msmarco-passage"}.get(arguments.to, ""))
-    if preset:
-        if arguments.to in ("trec", "msmarco") and (preset.tag is None) != (arguments.to == "msmarco"):
-            raise InputError(f"--preset {arguments.preset} is not for --to {arguments.to}: it asks for other columns")
-        kept = {(qid, document.docid) for qid, ranking in rankings.items() for document in ranking}
-        written = [
-            row._replace(q0="Q0" if preset.tag else "", tag=arguments.runtag or row.tag)
-            for row in rows
-            if (row.qid, row.docid) in kept
-        ]
-        check_submission(written, preset, problems, {topic.qid for topic in topics} if topics else None)
+    default = {"trec": "trec", "msmarco": "msmarco-passage"}.get(arguments.to, "")
+    # without a preset only the topics count
+    preset = PRESETS.get(arguments.preset or default, Preset(documents=len(rows)))
+    if arguments.to in ("trec", "msmarco") and (preset.tag is None) != (arguments.to == "msmarco"):
+        raise InputError(f"--preset {arguments.preset} is not for --to {arguments.to}: it asks for other columns")
+    kept = {(qid, document.docid) for qid, ranking in rankings.items() for document in ranking}
+    written = [
+        row._replace(q0="Q0" if preset.tag else "", tag=arguments.runtag or row.tag)
+        for row in rows
+        if (row.qid, row.docid) in kept
+    ]
+    check_submission(written, preset, problems, [topic.qid for topic in topics] or None)
     problems.raise_errors(shown=len(problems.errors))
     return Run(arguments.runtag or rows[0].tag, rankings)
 

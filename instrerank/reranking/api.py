@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from instrerank.collections import PassageSource
 from instrerank.encoders import Cascade, Encoder, PairScorer, load_encoder
 from instrerank.errors import InputError
 from instrerank.reranking.candidates import Candidates
@@ -14,6 +15,9 @@ from instrerank.reranking.rerank import rerank
 from instrerank.reranking.scoring import Windows
 from instrerank.trec import ScoredDoc, Topic, trec_eval_order
 from instrerank.trec.problems import listed
+
+Texts = Mapping[str, str] | PassageSource
+"""Passage text by docid, or where to look it up."""
 
 
 class InstructionReranker:
@@ -52,7 +56,7 @@ class InstructionReranker:
         return cls(load_encoder(encoder, **options), fusion=fusion, windows=windows)
 
     def rerank(
-        self, query: str, hits: Sequence[Hit], instruction: str = "", *, texts: Mapping[str, str] | None = None
+        self, query: str, hits: Sequence[Hit], instruction: str = "", *, texts: Texts | None = None
     ) -> list[RerankedHit]:
         """Rerank the hits of one query.
 
@@ -60,7 +64,8 @@ class InstructionReranker:
             query: the query text.
             hits: Pyserini hits, or (docid, text) pairs, in first-stage order.
             instruction: what narrows the query; encoded as the model family expects.
-            texts: passage text by docid, for hits that bear none (FAISS, indexes without stored text).
+            texts: passage text by docid, or where to look it up (`instrerank.collections.open_passages`,
+                `instrerank.anserini.IndexPassages`), for hits that bear none (FAISS, impact and HNSW indexes).
 
         Returns:
             The same hits with new scores, in trec_eval's order.
@@ -76,7 +81,7 @@ class InstructionReranker:
         hits: Sequence[Sequence[Hit]],
         instructions: Sequence[str] | None = None,
         *,
-        texts: Mapping[str, str] | None = None,
+        texts: Texts | None = None,
     ) -> list[list[RerankedHit]]:
         """Rerank the hits of several queries at once: a passage that several of them found is encoded once.
 
@@ -84,7 +89,7 @@ class InstructionReranker:
             queries: n query texts.
             hits: n lists of hits.
             instructions: n instructions, or none at all.
-            texts: passage text by docid, for hits that bear none.
+            texts: as for `rerank`.
 
         Returns:
             n lists of the same hits with new scores, in trec_eval's order.
@@ -98,7 +103,7 @@ class InstructionReranker:
                 f"{len(queries)} queries, {len(hits)} lists of hits, {len(instructions)} instructions: "
                 f"give as many of each"
             )
-        passages: dict[str, str] = {}
+        distinct: dict[str, Hit] = {}
         candidates = []
         by_docid: list[dict[str, Hit]] = []
         for number, (query, ranking, instruction) in enumerate(zip(queries, hits, instructions, strict=True)):
@@ -107,19 +112,27 @@ class InstructionReranker:
                 raise InputError(f"query {query!r}: a docid stands twice among its {len(ranking)} hits")
             by_docid.append(documents)
             for docid, hit in documents.items():
-                if docid not in passages:
-                    passages[docid] = texts[docid] if texts is not None and docid in texts else hit_text(hit)
+                distinct.setdefault(docid, hit)
             scored = [
                 ScoredDoc(docid, hit_score(hit, rank)) for rank, (docid, hit) in enumerate(documents.items(), start=1)
             ]
             candidates.append(Candidates(Topic(str(number), query, instruction), trec_eval_order(scored), []))
+        given = texts if isinstance(texts, Mapping) else texts.lookup(distinct) if texts else {}
+        passages = {docid: given[docid] if docid in given else hit_text(hit) for docid, hit in distinct.items()}
         textless = [docid for docid, text in passages.items() if not text.strip()]
         if textless:
             raise InputError(
-                f"{len(textless)} hits bear no text: {listed(textless)}; give it as texts={{docid: text}}, "
-                f"or search an index that stores its passages (--storeRaw)"
+                f"{len(textless)} hits bear no text: {listed(textless)}; give it as texts={{docid: text}} "
+                f"or texts=open_passages(…), or search an index that stores its passages (--storeRaw)"
             )
-        run, _ = rerank([each for each in candidates if each.reranked], passages, self.encoder, tag="instrerank")
+        run, _ = rerank(
+            [each for each in candidates if each.reranked],
+            passages,
+            self.encoder,
+            tag="instrerank",
+            fusion=self.fusion,
+            windows=self.windows,
+        )
         return [
             [
                 RerankedHit(documents[document.docid], document.docid, document.score)
@@ -127,6 +140,39 @@ class InstructionReranker:
             ]
             for number, documents in enumerate(by_docid)
         ]
+
+    def rerank_by_qid(
+        self,
+        queries: Mapping[str, str],
+        hits: Mapping[str, Sequence[Hit]],
+        instructions: Mapping[str, str] | None = None,
+        *,
+        texts: Texts | None = None,
+    ) -> dict[str, list[RerankedHit]]:
+        """Rerank what a Pyserini searcher's `batch_search` returned.
+
+        Args:
+            queries: query text by qid.
+            hits: hits by qid, for some or all of the queries.
+            instructions: instruction by qid; a query may have none.
+            texts: as for `rerank`.
+
+        Returns:
+            The same hits with new scores by qid, in the order of `hits`.
+
+        Raises:
+            InputError: a qid without query, a hit without text, or a docid that stands twice.
+        """
+        unknown = [str(qid) for qid in hits if qid not in queries]
+        if unknown:
+            raise InputError(f"{len(unknown)} of {len(hits)} qids have hits but no query: {listed(unknown)}")
+        reranked = self.rerank_batch(
+            [queries[qid] for qid in hits],
+            list(hits.values()),
+            [(instructions or {}).get(qid, "") for qid in hits],
+            texts=texts,
+        )
+        return dict(zip(hits, reranked, strict=True))
 
 
 class RerankingSearcher:
@@ -138,7 +184,7 @@ class RerankingSearcher:
         reranker: InstructionReranker,
         *,
         depth: int = 100,
-        texts: Mapping[str, str] | None = None,
+        texts: Texts | None = None,
     ) -> None:
         """Wrap a searcher.
 
@@ -146,7 +192,7 @@ class RerankingSearcher:
             searcher: anything with Pyserini's `search` and `batch_search`.
             reranker: what reranks its hits.
             depth: how many hits of the first stage are reranked.
-            texts: passage text by docid, for searchers whose hits bear none.
+            texts: passage text by docid, or where to look it up, for searchers whose hits bear none.
         """
         self.searcher = searcher
         self.reranker = reranker

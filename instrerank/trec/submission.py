@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ and `ms_marco_eval.py`, which reads ids as numbers and has room for 1000 ranks (
 
 
 def check_submission(
-    rows: Iterable[RunRow], preset: Preset, problems: Problems, qids: Collection[str] | None = None
+    rows: Iterable[RunRow], preset: Preset, problems: Problems, qids: Sequence[str] | None = None
 ) -> None:
     """Note every row that breaks a rule of the preset, and every topic without a row.
 
@@ -79,6 +79,7 @@ def check_submission(
     documents: dict[str, int] = {}
     tags: list[str] = []
     second_column = "Q0" if preset.tag else ""
+    known = set(qids or ())
     for number, row in enumerate(rows):
         documents[row.qid] = documents.get(row.qid, 0) + 1
         if number == 0 and row.q0 != second_column:
@@ -95,7 +96,7 @@ def check_submission(
                 problems.add(row.line, f"run tag {row.tag}: wanted {preset.tag.words}")
         if documents[row.qid] == preset.documents + 1:
             problems.add(row.line, f"topic {row.qid} has more than {preset.documents} documents")
-        if qids is not None and row.qid not in qids and documents[row.qid] == 1:
+        if known and row.qid not in known and documents[row.qid] == 1:
             problems.add(row.line, f"unknown qid {row.qid}: not in the topics")
     missing = [qid for qid in qids or () if qid not in documents]
     if missing:

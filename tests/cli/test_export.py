@@ -118,6 +118,14 @@ def test_every_violation_with_its_line_and_nothing_written(folder, capsys):
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("to", ["trec", "beir", "mteb"])
+def test_every_topic_must_have_a_row_whatever_the_format(folder, capsys, to):
+    (folder / "topics.tsv").write_text("7\tmoon\n08\tsun\n3\tx\n1\ty\n")
+    assert export(to, "--topics", "topics.tsv") == 2
+    assert "run.txt: no row for 2 topics: 3, 1" in capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
 def test_the_rules_hold_for_what_is_written_not_for_what_is_cut(folder, capsys):
     (folder / "run.txt").write_text(RUN.replace("7 Q0 5", "7 Q0 x").replace("bm25", "a,b"))
     assert export("trec") == 2

@@ -3,7 +3,9 @@ from types import SimpleNamespace
 import pytest
 
 from instrerank import InstructionReranker, RerankingSearcher
+from instrerank.collections import open_passages
 from instrerank.errors import InputError
+from instrerank.reranking import Fusion, Windows
 
 
 class LuceneDocument:
@@ -64,11 +66,42 @@ def test_hits_without_text_ask_for_it(reranker):
     assert [hit.docid for hit in reranker.rerank("moon", dense, texts=texts)] == ["b", "a"]
 
 
+def test_texts_are_looked_up_once_for_what_was_found(reranker, tmp_path):
+    (tmp_path / "passages.tsv").write_text("a\tthe sun\nb\tmoon\nc\ttides\n")
+    source = open_passages(tmp_path / "passages.tsv")
+    dense = [SimpleNamespace(docid="a", score=0.9), SimpleNamespace(docid="b", score=0.8)]
+    assert [hit.docid for hit in reranker.rerank("moon", dense, texts=source)] == ["b", "a"]
+    assert reranker.encoder.passages == ["the sun", "moon"]
+
+
+def test_dictionaries_of_hits(reranker):
+    hits = {"01": HITS, "2": HITS[:2], "3": []}
+    reranked = reranker.rerank_by_qid({"3": "tide", "01": "moon", "2": "moon"}, hits, {"2": "without moon"})
+    assert {qid: [hit.docid for hit in ranking] for qid, ranking in reranked.items()} == {
+        "01": ["b", "c", "a"],
+        "2": ["a", "b"],
+        "3": [],
+    }
+    with pytest.raises(InputError, match="1 of 3 qids have hits but no query: 2"):
+        reranker.rerank_by_qid({"01": "moon", "3": "tide"}, hits)
+
+
 def test_duplicates_and_unequal_lists_are_refused(reranker):
     with pytest.raises(InputError, match="stands twice among its 2 hits"):
         reranker.rerank("moon", [HITS[0], HITS[0]])
     with pytest.raises(InputError, match="2 queries, 1 lists of hits"):
         reranker.rerank_batch(["moon", "sun"], [HITS])
+
+
+def test_fusion_and_windows_take_part(bag_of_words):
+    interpolated = InstructionReranker(bag_of_words, fusion=Fusion("interpolate", alpha=0.75))
+    assert [(hit.docid, hit.score) for hit in interpolated.rerank("moon", HITS)] == [
+        ("a", 0.75 * 9.0),
+        ("b", 0.75 * 8.0 + 0.25 * 2.0),
+        ("c", 0.75 * 7.0 + 0.25 * 1.0),
+    ]
+    best_word = InstructionReranker(bag_of_words, windows=Windows(length=1, stride=1))
+    assert [(hit.docid, hit.score) for hit in best_word.rerank("moon", HITS)] == [("c", 1.0), ("b", 1.0), ("a", 0.0)]
 
 
 def test_no_hits_no_ranking(reranker):

@@ -1,0 +1,112 @@
+"""mteb: `mteb.evaluate(MtebEncoder(encoder), tasks)` runs an encoder with its templates and the instructions."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instrerank.encoders import Encoder
+from instrerank.errors import MissingPrerequisiteError
+
+try:
+    from mteb.models.abs_encoder import AbsEncoder
+    from mteb.models.model_meta import ModelMeta, ScoringFunction
+    from mteb.types import PromptType
+except ImportError as error:
+    raise MissingPrerequisiteError("mteb is not installed: pip install 'instrerank[mteb]'") from error
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mteb.abstasks.task_metadata import TaskMetadata
+    from mteb.types import BatchedInput
+    from numpy.typing import NDArray
+    from torch.utils.data import DataLoader
+
+
+class MtebEncoder(AbsEncoder):
+    """An encoder as mteb asks for it: retrieval, reranking and every other task over texts.
+
+    Where a task gives its queries instructions (FollowIR and the like), each reaches the encoder by the profile's
+    template; mteb's own joining of the two is not used. Scores are dot products, as everywhere in instrerank.
+    """
+
+    def __init__(self, encoder: Encoder, *, task_prompts: bool = False, meta: ModelMeta | None = None) -> None:
+        """Wrap an encoder.
+
+        Args:
+            encoder: from `instrerank.encoders.load_encoder`.
+            task_prompts: give mteb's prompt of the task as instruction to queries that have none of their own.
+            meta: what mteb files the results under, as a leaderboard wants it. By default the name is the
+                encoder's, and the revision a hash of all that decides its vectors, so that mteb's cache never takes
+                the results of other weights or templates for these.
+        """
+        self.encoder = encoder
+        self.task_prompts = task_prompts
+        self.mteb_model_meta = meta or _meta(encoder, task_prompts)
+
+    def encode(
+        self,
+        inputs: DataLoader[BatchedInput],
+        *,
+        task_metadata: TaskMetadata,
+        hf_split: str,
+        hf_subset: str,
+        prompt_type: PromptType | None = None,
+        **kwargs: Any,
+    ) -> NDArray[np.float32]:
+        """Encode the texts of a task, documents as passages, all others (those of symmetric tasks too) as queries.
+
+        Args:
+            inputs: batches of n texts in all, as mteb prepares them.
+            task_metadata: gives the prompt of the task.
+            hf_split: plays no part.
+            hf_subset: plays no part.
+            prompt_type: query, document, or None where the task makes no difference.
+            **kwargs: `show_progress_bar` counts; batches are instrerank's own.
+
+        Returns:
+            float32 [n, d].
+
+        Raises:
+            InputError: an empty text, or an instruction for a template that has no place for it.
+        """
+        progress = bool(kwargs.get("show_progress_bar", False))
+        if prompt_type == PromptType.document:
+            passages = [text for batch in inputs for text in batch["text"]]
+            return self.encoder.encode_passages(passages, progress=progress).vectors
+        prompt = self.get_instruction(task_metadata, prompt_type) if self.task_prompts else ""
+        queries: list[str] = []
+        instructions: list[str] = []
+        for batch in inputs:
+            # `text` holds query and instruction joined, `query` the query alone
+            texts = batch.get("query", batch["text"])
+            queries += texts
+            instructions += [own or prompt for own in batch.get("instruction", [""] * len(texts))]
+        return self.encoder.encode_queries(queries, instructions, progress=progress).vectors
+
+
+def _meta(encoder: Encoder, task_prompts: bool) -> ModelMeta:
+    decisive = [encoder.fingerprint, dataclasses.asdict(encoder.profile), encoder.dtype, task_prompts]
+    is_id = encoder.name.count("/") == 1 and not Path(encoder.name).exists()
+    return ModelMeta(
+        loader=None,
+        name=encoder.name if is_id else f"instrerank/{Path(encoder.name).name}",
+        revision=hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:40],
+        release_date=None,
+        languages=None,
+        n_parameters=None,
+        memory_usage_mb=None,
+        max_tokens=encoder.profile.max_passage_length,
+        embed_dim=encoder.dimension,
+        license=None,
+        open_weights=None,
+        public_training_code=None,
+        public_training_data=None,
+        framework=["PyTorch"],
+        similarity_fn_name=ScoringFunction.DOT_PRODUCT,
+        use_instructions="{i}" in encoder.profile.query_template,
+        training_datasets=None,
+    )

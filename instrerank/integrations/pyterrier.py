@@ -1,0 +1,86 @@
+"""PyTerrier: `bm25 >> InstrerankTransformer(reranker)` reranks result frames that bear their texts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.reranking import InstructionReranker
+from instrerank.trec.problems import listed
+
+try:
+    import pyterrier as pt
+except ImportError as error:
+    raise MissingPrerequisiteError("PyTerrier is not installed: pip install 'instrerank[pyterrier]'") from error
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class InstrerankTransformer(pt.Transformer):
+    """A PyTerrier reranker: result frames in, the same rows with new scores and ranks out.
+
+    Rows come out in trec_eval's order with ranks from 0, so that PyTerrier, which ranks equal scores in the order of
+    their rows, sees the same order. Every other column is kept. Passages that several queries found are encoded once.
+    """
+
+    def __init__(
+        self, reranker: InstructionReranker, *, text_attr: str = "text", instruction_attr: str | None = None
+    ) -> None:
+        """Wrap a reranker.
+
+        Args:
+            reranker: with its encoder, fusion and windows.
+            text_attr: column of the passage texts.
+            instruction_attr: column of the instructions, the same in all rows of a query; None: there are none.
+                Terrier's retrievers hand on only those columns of the topics whose names begin with q, so that
+                `qinstruction` is a good name.
+        """
+        self.reranker = reranker
+        self.text_attr = text_attr
+        self.instruction_attr = instruction_attr
+
+    def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
+        """Rerank the documents of every query.
+
+        Args:
+            inp: a row for each query and document: `qid`, `query`, `docno`, the texts, the instructions if their
+                column was named, and `score` where the fusion needs it.
+
+        Raises:
+            pyterrier.validate.InputValidationError: a column is missing.
+            InputError: a passage without text or with two, or a docno that stands twice under a query.
+        """
+        wanted = ["query", self.text_attr, *([self.instruction_attr] if self.instruction_attr else [])]
+        pt.validate.result_frame(inp, extra_columns=wanted, context=self)
+        self._check_texts(inp)
+        queries, instructions, hits = [], [], []
+        for _, rows in inp.assign(position=range(len(inp))).groupby("qid", sort=False):
+            queries.append(rows["query"].iloc[0])
+            instructions.append(rows[self.instruction_attr].iloc[0] if self.instruction_attr else "")
+            first_stage = rows["score"] if "score" in rows else [1 / rank for rank in range(1, len(rows) + 1)]
+            hits.append(
+                [
+                    SimpleNamespace(docid=docno, score=score, contents=text, position=position)
+                    for docno, score, text, position in zip(
+                        rows["docno"], first_stage, rows[self.text_attr], rows["position"], strict=True
+                    )
+                ]
+            )
+        ranked = [hit for ranking in self.reranker.rerank_batch(queries, hits, instructions) for hit in ranking]
+        out = inp.iloc[[hit.position for hit in ranked]].reset_index(drop=True)
+        return pt.model.add_ranks(out.assign(score=[float(hit.score) for hit in ranked]))
+
+    def schematic(self, *, input_columns: list[str] | None = None) -> dict[str, str | None]:
+        """Return what PyTerrier writes into a drawing; without `help_url` it would ask the network for one."""
+        return {"label": "Instrerank", "help_url": None}
+
+    def _check_texts(self, inp: pd.DataFrame) -> None:
+        texts = inp.groupby("docno")[self.text_attr].nunique(dropna=False)
+        several = [str(docno) for docno in texts.index[texts > 1]]
+        if several:
+            raise InputError(
+                f"{len(several)} docnos have several texts in the column {self.text_attr}: {listed(several)}; "
+                f"a passage is encoded once for all queries"
+            )

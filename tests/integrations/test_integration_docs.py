@@ -1,0 +1,66 @@
+"""What docs/integrations.md and docs/leaderboards.md show runs as it stands."""
+
+import re
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from instrerank.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def execute(number):
+    """Run a Python block of docs/integrations.md."""
+    exec(compile(blocks("integrations.md", "python")[number], "docs/integrations.md", "exec"), {})
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").symlink_to(ROOT / "runs")
+    return tmp_path
+
+
+@pytest.mark.java
+@pytest.mark.skipif(
+    version("pyserini").startswith("2"), reason="importing them, Pyserini 2 reads tables over the network"
+)
+def test_pyserini(capsys, folder):
+    execute(0)
+    assert "[RerankedHit(" in capsys.readouterr().out
+    assert len((folder / "run.minilm.txt").read_text().splitlines()) == 20
+
+
+@pytest.mark.pyterrier
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.drop")  # PyTerrier's, under pandas 3.1
+def test_pyterrier(capsys):
+    execute(1)
+    assert "d2" in capsys.readouterr().out
+
+
+@pytest.mark.mteb
+def test_mteb(capsys):
+    execute(2)
+    assert capsys.readouterr().out.startswith("instrerank/minilm ")
+
+
+@pytest.mark.parametrize("page", ["integrations.md", "leaderboards.md"])
+def test_commands(page, folder):
+    commands = [line for block in blocks(page, "sh") for line in block.replace("\\\n", "").splitlines()]
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "instrerank"
+        assert main(arguments) == 0, command
+    written = {path.name for path in folder.iterdir()}
+    assert written >= (
+        {"requests.jsonl", "run.minilm.txt"}
+        if page == "integrations.md"
+        else {"group-minilm-1", "results.json", "predictions.json", "submission"}
+    )
