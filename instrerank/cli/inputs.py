@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instrerank.cli.messages import log
 from instrerank.errors import InputError
 from instrerank.files import check_writable
 
@@ -71,7 +71,9 @@ def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
     from instrerank.encoders import load_encoder
 
     given = _given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS)
-    return load_encoder(arguments.encoder, store=_store(arguments.store), **given)
+    encoder = load_encoder(arguments.encoder, store=_store(arguments.store), **given)
+    log.debug(f"{encoder.name}, {encoder.dtype} on {encoder.device}: {encoder.profile}")
+    return encoder
 
 
 def default_store() -> Path:
@@ -85,7 +87,7 @@ def _store(given: str | None) -> Path | None:
     try:
         check_writable(default_store() / "any")
     except InputError as error:
-        print(f"passage vectors are not kept: {error}", file=sys.stderr)
+        log.warning(f"passage vectors are not kept: {error}")
         return None
     return default_store()
 
