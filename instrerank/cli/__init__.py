@@ -20,6 +20,8 @@ VERBS = {
     "constrain": "make instructions whose effect on relevance a program can verify",
     "attack": "search the query that hurts an encoder most, within an edit budget",
     "evaluate": "score runs with trec_eval's measures",
+    "study": "encoders × instructions × query sets × seeds: is retrieval robust, and is the difference significant?",
+    "export": "a run in the form that a leaderboard or another tool asks for, checked first",
     "check": "say what is wrong with runs, qrels and topics, line by line",
     "doctor": "say what this machine has and what is missing",
     "reproduce": "run conditions with known scores, and compare",

@@ -9,8 +9,8 @@ import platform
 from pathlib import Path
 
 from instrerank.cli.inputs import default_store
-from instrerank.cli.tables import FORMATS, render
 from instrerank.errors import MissingPrerequisiteError
+from instrerank.tables import FORMATS, render
 
 EPILOG = """examples:
   instrerank doctor

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instrerank.cli.messages import log
-from instrerank.cli.tables import FORMATS, render
 from instrerank.errors import InputError
+from instrerank.tables import FORMATS, render
 
 if TYPE_CHECKING:
     from instrerank.evaluation.measures import Evaluation

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.cli.messages import log
-from instrerank.cli.tables import FORMATS as TABLE_FORMATS
-from instrerank.cli.tables import render
 from instrerank.errors import InputError
+from instrerank.tables import FORMATS as TABLE_FORMATS
+from instrerank.tables import render
 
 EPILOG = """examples:
   instrerank perturb --topics topics.dl19.tsv --perturbations typo-mixed --seeds 1..10 --output querysets

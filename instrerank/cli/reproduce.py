@@ -151,7 +151,7 @@ def verdict(score: float, expected: float | None) -> str:
 
 
 def _print_list(conditions: Mapping[str, Mapping[str, Any]]) -> None:
-    from instrerank.cli.tables import render
+    from instrerank.tables import render
 
     rows: list[list[object]] = []
     for name, condition in conditions.items():

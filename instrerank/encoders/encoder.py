@@ -72,6 +72,8 @@ class Encoder:
         *,
         dense: Sequence[Dense] = (),
         fingerprint: str = "",
+        query_backend: Backend | None = None,
+        passage_fingerprint: str | None = None,
         batch_tokens: int | None = None,
         store: str | Path | None = None,
         store_precision: StorePrecision = "float32",
@@ -85,6 +87,8 @@ class Encoder:
             backend: runs the network.
             dense: layers between pooling and normalisation.
             fingerprint: see the class.
+            query_backend: runs the network for queries, where passages have another.
+            passage_fingerprint: of what encodes passages, where that is less than `fingerprint` says.
             batch_tokens: token budget of one batch, padding included; the backend's own when None.
             store: folder of an embedding store for the vectors of passages; None: they are not kept.
             store_precision: of the vectors there.
@@ -96,6 +100,7 @@ class Encoder:
             raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
         self.name, self.profile, self.fingerprint = name, profile, fingerprint
         self.tokenizer, self.backend, self.dense = tokenizer, backend, tuple(dense)
+        self.query_backend = query_backend or backend
         self.dtype, self.device = backend.dtype, backend.device
         self.batch_tokens = batch_tokens or backend.batch_tokens
         pooled = backend.hidden_size * len(profile.pooling_modes)
@@ -103,7 +108,7 @@ class Encoder:
         self.store = None
         if store is not None:
             key = StoreKey(
-                fingerprint=fingerprint,
+                fingerprint=passage_fingerprint or fingerprint,
                 side="passage",
                 template=profile.passage_template,
                 max_length=profile.max_passage_length,
@@ -134,7 +139,7 @@ class Encoder:
         if self.profile.query_encoding == "attention":
             return self._attend(pairs, progress)
         texts = [query_text(self.profile, query, instruction) for query, instruction in pairs]
-        return self._encode(texts, self.profile.max_query_length, "queries", progress)
+        return self._encode(texts, self.query_backend, self.profile.max_query_length, "queries", progress)
 
     def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
         """Encode passages, or take them from the store.
@@ -144,7 +149,7 @@ class Encoder:
         """
         built = [passage_text(self.profile, text) for text in texts]
         if self.store is None:
-            return self._encode(built, self.profile.max_passage_length, "passages", progress)
+            return self._encode(built, self.backend, self.profile.max_passage_length, "passages", progress)
         distinct = list(dict.fromkeys(built))
         encoded = self._empty(len(distinct))
         found, stored = self.store.lookup([one.text for one in distinct])
@@ -153,7 +158,7 @@ class Encoder:
         for start in range(0, len(missing), _TEXTS_A_SHARD):
             rows = missing[start : start + _TEXTS_A_SHARD]
             part = [distinct[row] for row in rows]
-            new = self._encode(part, self.profile.max_passage_length, "passages", progress)
+            new = self._encode(part, self.backend, self.profile.max_passage_length, "passages", progress)
             put_rows(encoded, rows, self.store.add([one.text for one in part], Stored(*new)))
         return _rows(encoded, {text: at for at, text in enumerate(distinct)}, built)
 
@@ -175,7 +180,9 @@ class Encoder:
         """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
         return self.tokenizer.windows(text, size, stride)
 
-    def _encode(self, texts: Sequence[EncoderText], max_length: int, unit: str, progress: bool) -> Encoded:
+    def _encode(
+        self, texts: Sequence[EncoderText], backend: Backend, max_length: int, unit: str, progress: bool
+    ) -> Encoded:
         from tqdm import tqdm
 
         distinct = list(dict.fromkeys(texts))
@@ -190,8 +197,8 @@ class Encoder:
                 encoded.truncated[rows] = [one.truncated for one in tokens]
                 budget = self._budget(sum(lengths))
                 batches = length_sorted_batches([one.text for one in part], lengths, budget)
-                job = partial(self._vectors, tokens)
-                for batch, vectors in run_batches(batches, job, self.backend.workers):
+                job = partial(self._vectors, backend, tokens)
+                for batch, vectors in run_batches(batches, job, backend.workers):
                     encoded.vectors[start + np.array(batch)] = vectors
                     bar.update(len(batch))
         return _rows(encoded, {text: at for at, text in enumerate(distinct)}, texts)
@@ -203,12 +210,12 @@ class Encoder:
         """
         return min(self.batch_tokens, max(self.backend.least_batch_tokens, tokens // _BATCHES))
 
-    def _vectors(self, tokens: Sequence[Tokens], batch: list[int]) -> NDArray[np.float32]:
+    def _vectors(self, backend: Backend, tokens: Sequence[Tokens], batch: list[int]) -> NDArray[np.float32]:
         import torch
 
         ids = [tokens[at].ids for at in batch]
         with torch.inference_mode():
-            states = run_halving(self.backend.token_states, ids)
+            states = run_halving(backend.token_states, ids)
             lengths = torch.tensor([len(one) for one in ids], device=states.device)
             skip = torch.tensor([tokens[at].skip for at in batch], device=states.device)
             return self._finish(pool(states, lengths, skip, self.profile.pooling_modes))
@@ -237,7 +244,7 @@ class Encoder:
                 bar.update(len(parts[-1].truncated))
         plain = sorted({pair for pair in pairs if not pair[1].strip()})
         alone = [query_alone(self.profile, query) for query, _ in plain]
-        parts.append(self._encode(alone, self.profile.max_query_length, "queries", progress))
+        parts.append(self._encode(alone, self.query_backend, self.profile.max_query_length, "queries", progress))
         encoded = Encoded(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
         return _rows(encoded, {pair: at for at, pair in enumerate([*distinct, *plain])}, pairs)
 
@@ -260,7 +267,7 @@ class Encoder:
             lengths = [len(tokens[text].ids) for text in texts]
             for batch in length_sorted_batches([one.text for one in texts], lengths, self.batch_tokens):
                 ids = [tokens[texts[at]].ids for at in batch]
-                flat = run_halving(self.backend.token_states, ids).float()
+                flat = run_halving(self.query_backend.token_states, ids).float()
                 split = torch.split(flat, [len(one) for one in ids])
                 states.update(zip((texts[at] for at in batch), split, strict=True))
             vectors = self._finish(instruction_query_attention(*padded(instructions), *padded(queries)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from instrerank.encoders.backends import choose_backend
+from instrerank.encoders.backends import Backend, choose_backend
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families import match_family
 from instrerank.encoders.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
@@ -16,6 +16,24 @@ from instrerank.encoders.store import StorePrecision
 from instrerank.encoders.tensors import fingerprint
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError
+
+
+class ModelFiles(NamedTuple):
+    """Where a model lies and how it is to be read.
+
+    Attributes:
+        folder: of the model.
+        adapter: of its LoRA adapter.
+        layout: the model's folder taken apart.
+        config: the network's `config.json`.
+        profile: templates, pooling and lengths.
+    """
+
+    folder: Path
+    adapter: Path | None
+    layout: Layout
+    config: dict[str, Any]
+    profile: EncoderProfile
 
 
 def load_encoder(
@@ -63,6 +81,67 @@ def load_encoder(
         InputError: an unknown name, an unknown model without the flags it needs, weights that do not fit.
         MissingPrerequisiteError: a model, device or package that is not here.
     """
+    folder, lora, layout, config, profile = find_model(
+        name_or_path,
+        adapter=adapter,
+        pooling=pooling,
+        query_template=query_template,
+        passage_template=passage_template,
+        max_length=max_length,
+        query_encoding=query_encoding,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        allow_bin=allow_bin,
+    )
+    # tokenizer and Dense layers are small: what is wrong with them shows before the weights are loaded
+    tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trust_remote_code)
+    dense = [load_dense(path, allow_bin=allow_bin) for path in layout.folders("Dense")]
+
+    def backend(adapter: Path | None) -> Backend:
+        return choose_backend(
+            layout.network,
+            config,
+            profile,
+            dtype=dtype,
+            device=device,
+            adapter=adapter,
+            trust_remote_code=trust_remote_code,
+            allow_bin=allow_bin,
+        )
+
+    # an adapter of the query side leaves passages, and what a store holds of them, to the base model
+    query_side = lora is not None and profile.adapter_side == "query"
+    pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
+    tokens = (profile.begin_token, profile.end_token)
+    return Encoder(
+        str(name_or_path),
+        profile,
+        tokenizer,
+        backend(None if query_side else lora),
+        dense=dense,
+        fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr((pooling_settings, tokens))),
+        query_backend=backend(lora) if query_side else None,
+        passage_fingerprint=fingerprint([folder], repr((pooling_settings, tokens))) if query_side else None,
+        batch_tokens=batch_tokens,
+        store=store,
+        store_precision=store_precision,
+    )
+
+
+def find_model(
+    name_or_path: str | Path,
+    *,
+    adapter: str | Path | None = None,
+    pooling: str | None = None,
+    query_template: str | None = None,
+    passage_template: str | None = None,
+    max_length: int | None = None,
+    query_encoding: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    allow_bin: bool = False,
+) -> ModelFiles:
+    """Find a model's files and settle its profile; arguments and errors as for `load_encoder`."""
     folder, lora = _folders(str(name_or_path), adapter, revision, allow_bin, trust_remote_code)
     layout = read_layout(folder)
     config = read_json(layout.network / "config.json")
@@ -85,32 +164,7 @@ def load_encoder(
     longest = max(profile.max_query_length, profile.max_passage_length)
     if limit is not None and longest > limit:
         raise InputError(f"{name_or_path} reads at most {limit} tokens, not {longest}: give a smaller --max-length")
-    # tokenizer and Dense layers are small: what is wrong with them shows before the weights are loaded
-    tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trust_remote_code)
-    dense = [load_dense(path, allow_bin=allow_bin) for path in layout.folders("Dense")]
-    backend = choose_backend(
-        layout.network,
-        config,
-        profile,
-        dtype=dtype,
-        device=device,
-        adapter=lora,
-        trust_remote_code=trust_remote_code,
-        allow_bin=allow_bin,
-    )
-    pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
-    tokens = (profile.begin_token, profile.end_token)
-    return Encoder(
-        str(name_or_path),
-        profile,
-        tokenizer,
-        backend,
-        dense=dense,
-        fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr((pooling_settings, tokens))),
-        batch_tokens=batch_tokens,
-        store=store,
-        store_precision=store_precision,
-    )
+    return ModelFiles(folder, lora, layout, config, profile)
 
 
 def _folders(

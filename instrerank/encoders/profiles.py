@@ -14,6 +14,8 @@ PoolingMode = Literal["mean", "cls", "last", "max", "weightedmean", "mean_sqrt_l
 POOLING_MODES: tuple[str, ...] = get_args(PoolingMode)
 QueryEncoding = Literal["concatenation", "attention"]
 QUERY_ENCODINGS: tuple[str, ...] = get_args(QueryEncoding)
+AdapterSide = Literal["both", "query"]
+ADAPTER_SIDES: tuple[str, ...] = get_args(AdapterSide)
 
 PROFILE_FILE = "instrerank.json"
 """A checkpoint's own profile, beside its weights: what it was trained with, so that no flags are needed."""
@@ -41,6 +43,8 @@ class EncoderProfile:
         bidirectional: a decoder used without its causal mask (GritLM).
         remote_code: the network exists only as code in the model's repository.
         query_encoding: "concatenation" (one text) or "attention" (instruction-query attention, InF-Embed).
+        adapter_side: "query": a LoRA adapter is for queries only, passages are encoded by the base model, so that
+            its stored vectors stay valid; "both" otherwise.
         source: where these facts come from.
     """
 
@@ -59,6 +63,7 @@ class EncoderProfile:
     bidirectional: bool = False
     remote_code: bool = False
     query_encoding: QueryEncoding = "concatenation"
+    adapter_side: AdapterSide = "both"
     source: str = ""
 
     @property
@@ -74,6 +79,8 @@ class EncoderProfile:
             raise InputError(
                 f"unknown query encoding {self.query_encoding!r}: choose from {', '.join(QUERY_ENCODINGS)}"
             )
+        if self.adapter_side not in ADAPTER_SIDES:
+            raise InputError(f"unknown adapter side {self.adapter_side!r}: choose from {', '.join(ADAPTER_SIDES)}")
         if self.query_template.count("{q}") != 1 or self.query_template.count("{i}") > 1:
             raise InputError(
                 f"the query template {self.query_template!r} must contain {{q}} once and {{i}} at most once"

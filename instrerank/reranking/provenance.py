@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from instrerank.encoders import Encoder, PairScorer
+from instrerank.encoders import Cascade, Encoder, PairScorer
 from instrerank.reranking.candidates import CandidateCounts, Candidates, MissingPolicy
 from instrerank.reranking.fusion import Fusion
 from instrerank.reranking.scoring import Scores, Windows
@@ -13,7 +13,7 @@ from instrerank.trec import Run, count_tied
 
 
 def reranking_stage(
-    scorer: Encoder | PairScorer,
+    scorer: Encoder | PairScorer | Cascade,
     *,
     kind: str,
     hits: int,
@@ -35,11 +35,15 @@ def reranking_stage(
     }
 
 
-def _described(scorer: Encoder | PairScorer) -> dict[str, Any]:
+def _described(scorer: Encoder | PairScorer | Cascade) -> dict[str, Any]:
     described = {name: getattr(scorer, name) for name in ("name", "fingerprint", "dtype", "device")}
+    if isinstance(scorer, Cascade):
+        described["cascade"] = {"first": scorer.rough.dtype, "best": scorer.exact.dtype, "depth": scorer.depth}
     profile = getattr(scorer, "profile", None)
     if profile is None:
-        return {**described, "max_length": getattr(scorer, "max_length", None)}
+        prompt = getattr(scorer, "prompt", None)
+        asked = {} if prompt is None else {"prompt": dataclasses.asdict(prompt)}
+        return {**described, "max_length": getattr(scorer, "max_length", None), **asked}
     fields = dataclasses.asdict(profile)
     return {**described, "profile": {name: value for name, value in fields.items() if value is not None}}
 
@@ -48,6 +52,13 @@ def reranking_counts(
     candidates: list[Candidates], counts: CandidateCounts, scores: Scores, reranked: Run
 ) -> dict[str, Any]:
     """Return what was reranked, left out, truncated and tied."""
+    cascade = {}
+    if scores.cascade is not None:
+        cascade["cascade"] = {
+            "passages encoded again": scores.cascade.encoded_again,
+            "margin": scores.cascade.margin,
+            "largest error seen": scores.cascade.largest_error,
+        }
     return {
         "queries": counts.queries,
         "queries with instruction": sum(bool(each.topic.instruction) for each in candidates),
@@ -63,4 +74,5 @@ def reranking_counts(
         "candidates with tied scores": sum(
             count_tied(reranked.rankings[each.topic.qid][: len(each.reranked)]) for each in candidates
         ),
+        **cascade,
     }

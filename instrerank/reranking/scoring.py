@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from instrerank.encoders import Encoded, Encoder, PairScorer
-from instrerank.errors import InputError
+from instrerank.encoders import Cascade, Encoded, Encoder, PairScorer
+from instrerank.encoders.cascade import CascadeScores
+from instrerank.encoders.similarity import dot_products, finite
 from instrerank.reranking.candidates import Candidates
 from instrerank.trec import Topic
 
@@ -43,6 +44,7 @@ class Scores:
         passages_truncated: docids of which the model did not see all.
         queries_truncated: qids of which it did not see all.
         pairs_truncated: pairs of which a pair scorer did not see all.
+        cascade: what a cascade did.
     """
 
     by_docid: list[dict[str, float]]
@@ -51,6 +53,7 @@ class Scores:
     passages_truncated: list[str] = field(default_factory=list)
     queries_truncated: list[str] = field(default_factory=list)
     pairs_truncated: int = 0
+    cascade: CascadeScores | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def encode_texts(
 def score_candidates(
     candidates: Sequence[Candidates],
     texts: Mapping[str, str],
-    scorer: Encoder | PairScorer,
+    scorer: Encoder | PairScorer | Cascade,
     *,
     windows: Windows | None = None,
     encoded: EncodedTexts | None = None,
@@ -117,8 +120,8 @@ def score_candidates(
     Args:
         candidates: per topic, from `select_candidates`.
         texts: passage text by docid, for every candidate.
-        scorer: a bi-encoder or a pair scorer.
-        windows: cut long passages; without, the model truncates them and they are counted.
+        scorer: a bi-encoder, a pair scorer or a cascade.
+        windows: cut long passages; without, the model truncates them and they are counted. Not for a cascade.
         encoded: what the bi-encoder made of these topics and texts, with these windows, among others.
         progress: show a progress bar.
 
@@ -129,6 +132,8 @@ def score_candidates(
     if isinstance(scorer, PairScorer):
         pieces = cut_passages(needed, scorer, windows)
         return _score_pairs(candidates, pieces, scorer, _aggregation(windows), progress)
+    if isinstance(scorer, Cascade):
+        return _score_cascade(candidates, needed, scorer, progress)
     topics = [each.topic for each in candidates]
     encoded = encoded or encode_texts(topics, needed, scorer, windows=windows, progress=progress)
     return _score_vectors(candidates, list(needed), encoded)
@@ -167,6 +172,24 @@ def _score_vectors(candidates: Sequence[Candidates], docids: Sequence[str], enco
     )
 
 
+def _score_cascade(
+    candidates: Sequence[Candidates], texts: Mapping[str, str], cascade: Cascade, progress: bool
+) -> Scores:
+    topics = [each.topic for each in candidates]
+    queries = cascade.exact.encode_queries([topic.text for topic in topics], [topic.instruction for topic in topics])
+    place = {docid: at for at, docid in enumerate(texts)}
+    places = [[place[document.docid] for document in each.reranked] for each in candidates]
+    found = cascade.score(queries.vectors, list(texts.values()), places, progress=progress)
+    return Scores(
+        [_by_docid(each, scores) for each, scores in zip(candidates, found.scores, strict=True)],
+        passages=len(texts),
+        pieces=len(texts),
+        passages_truncated=[docid for docid, cut in zip(texts, found.truncated, strict=True) if cut],
+        queries_truncated=[topic.qid for topic, cut in zip(topics, queries.truncated, strict=True) if cut],
+        cascade=found,
+    )
+
+
 def _score_pairs(
     candidates: Sequence[Candidates],
     pieces: Mapping[str, list[str]],
@@ -181,7 +204,7 @@ def _score_pairs(
         for part in pieces[document.docid]
     ]
     truncated_before = scorer.truncated
-    scores = _finite(scorer.score(pairs, progress=progress))
+    scores = finite(scorer.score(pairs, progress=progress))
     by_docid, start = [], 0
     for each in candidates:
         counts = [len(pieces[document.docid]) for document in each.reranked]
@@ -200,18 +223,6 @@ def _by_docid(candidates: Candidates, scores: NDArray[np.float32]) -> dict[str, 
     return {document.docid: score for document, score in zip(candidates.reranked, scores.tolist(), strict=True)}
 
 
-def dot_products(passages: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the float32 dot products of passages [n, d] with a query [d], summed in float64.
-
-    The wide sum makes a score independent of what stands beside it: BLAS adds float32 in an order that depends
-    on the shape of the whole product.
-
-    Raises:
-        InputError: a score is not finite: the vectors are broken.
-    """
-    return _finite((passages.astype(np.float64) @ query.astype(np.float64)).astype(np.float32))
-
-
 def aggregate(scores: NDArray[np.float32], counts: Sequence[int], aggregation: Aggregation) -> NDArray[np.float32]:
     """Return one score [n] for each passage from the scores of its pieces, [sum of counts] in passage order."""
     if not counts:
@@ -220,9 +231,3 @@ def aggregate(scores: NDArray[np.float32], counts: Sequence[int], aggregation: A
     if aggregation == "mean":
         return (np.add.reduceat(scores.astype(np.float64), starts) / counts).astype(np.float32)
     return np.maximum.reduceat(scores, starts)
-
-
-def _finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    if not np.isfinite(scores).all():
-        raise InputError("the model gives scores that are NaN or infinite: check its weights and its dtype")
-    return scores

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from instrerank.collections import load_instructions, load_qrels, load_topics
+from instrerank.anserini import load_instructions, load_qrels, load_topics
 from instrerank.errors import InputError
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.querysets import QuerySet

@@ -1,11 +1,14 @@
 import json
 import shutil
+from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
 from instrerank.encoders import load_encoder
+from instrerank.encoders.profiles import write_profile
 from instrerank.errors import InputError
 
 QUERY = ["why does copper turn green"]
@@ -119,3 +122,17 @@ def test_an_unknown_adapter_reads_what_its_base_reads(models, lora, base):
     assert load_encoder(known, adapter=lora(known, "mine")).profile.family == "e5-mistral"
     with pytest.raises(InputError, match="no model this project knows"):
         load_encoder(base, adapter=lora(base, "mine"))
+
+
+def test_an_adapter_on_the_query_side_leaves_passages_to_the_base(base, adapter, tmp_path):
+    both = load_encoder(base, adapter=adapter)
+    folder, bare = rewrite(adapter, tmp_path, lambda weights: weights), tmp_path / "bare"
+    write_profile(replace(both.profile, adapter_side="query"), folder)
+    shutil.copytree(base, bare)
+    write_profile(both.profile, bare)
+    plain = load_encoder(bare, store=tmp_path / "store").encode_passages(QUERY).vectors
+    encoder = load_encoder(bare, adapter=folder, store=tmp_path / "store")
+    np.testing.assert_array_equal(encoder.encode_queries(QUERY).vectors, both.encode_queries(QUERY).vectors)
+    with patch.object(encoder.backend, "token_states", side_effect=AssertionError("the base's vector is stored")):
+        np.testing.assert_array_equal(encoder.encode_passages(QUERY).vectors, plain)
+    assert np.abs(plain - both.encode_passages(QUERY).vectors).max() > 0.01

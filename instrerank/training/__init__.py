@@ -1,0 +1,1 @@
+"""Training of instruction-following bi-encoders with the InF-Embed objective."""

@@ -1,0 +1,221 @@
+"""Training data: rows of triples that belong together, from the formats in use.
+
+A row is never split over batches or devices: InF-IR's poisoned items act as negatives only because the triples of a
+row stand in the same batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instrerank.collections.passages import join_title
+from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.files import read_lines
+from instrerank.perturbations.constraints import Rule
+from instrerank.trec import read_topics
+from instrerank.trec.problems import listed
+
+HUB = "hf:"
+
+
+class Triple(NamedTuple):
+    """One positive pair.
+
+    Attributes:
+        query: the query.
+        instruction: "" where there is none.
+        passage: what answers the query under the instruction.
+        negatives: hard negatives, which do not.
+    """
+
+    query: str
+    instruction: str
+    passage: str
+    negatives: tuple[str, ...] = ()
+
+
+class Row(NamedTuple):
+    """Triples that stay together.
+
+    Attributes:
+        name: where it comes from, `FILE:LINE`, for messages.
+        triples: one or more; each other's poisoned instructions and queries.
+    """
+
+    name: str
+    triples: tuple[Triple, ...]
+
+
+def read_rows(source: str | Path) -> list[Row]:
+    """Read training rows from a file or `hf:ID` (a dataset of the Hugging Face hub, or a folder in its layout).
+
+    JSON lines are told apart by their fields:
+
+    * InF-IR: `query_positive`, `instruction_positive`, `document` or `document_positive`, …; three triples,
+      a (I+, Q+) → P+, b (I−, Q+) → `hard_negative_document_1`, c (I+, Q−) → `hard_negative_document_2`.
+    * Tevatron and Promptriever: `query`, `positive_passages`, `negative_passages`, and as instruction negatives
+      `new_negatives`; where there are `only_query` and `only_instruction`, these are used.
+    * Ours: `query`, `instruction`, `positive`, `negatives`; a list of such objects is one row.
+
+    TSV is MS MARCO's triples: query, positive, negative.
+
+    Raises:
+        InputError: what is wrong with which lines: a missing or empty field, no JSON, no negative.
+        MissingPrerequisiteError: `hf:` without the package datasets, or out of reach.
+    """
+    if str(source).startswith(HUB):
+        return _collect(source, enumerate(_hub_records(str(source).removeprefix(HUB)), start=1), _row_of)
+    return _collect(source, ((at, line) for at, line in read_lines(source) if line.strip()), _row_of_line)
+
+
+def _collect(
+    source: str | Path, lines: Iterable[tuple[int, Any]], parse: Callable[[str, Any], Row], shown: int = 5
+) -> list[Row]:
+    rows, wrong = [], []
+    for number, line in lines:
+        try:
+            rows.append(parse(f"{source}:{number}", line))
+        except _RowError as error:
+            wrong.append(f"{source}:{number}: {error}")
+    if wrong:
+        more = [f"… and {len(wrong) - shown} more rows"] if len(wrong) > shown else []
+        raise InputError("\n".join(wrong[:shown] + more))
+    if not rows:
+        raise InputError(f"{source} holds no rows")
+    return rows
+
+
+class _RowError(ValueError):
+    """What is wrong with one row."""
+
+
+def _row_of_line(name: str, line: str) -> Row:
+    if line[0] not in "{[":
+        columns = line.split("\t")
+        if len(columns) != 3 or not all(column.strip() for column in columns):
+            raise _RowError(f"wanted JSON or query<TAB>positive<TAB>negative; found {len(columns)} columns")
+        return Row(name, (Triple(columns[0], "", columns[1], (columns[2],)),))
+    try:
+        return _row_of(name, json.loads(line))
+    except json.JSONDecodeError as error:
+        raise _RowError(f"not JSON: {error.msg} at column {error.colno}") from error
+
+
+def _row_of(name: str, record: Any) -> Row:
+    if isinstance(record, list) and record:
+        return Row(name, tuple(_triple(each) for each in record))
+    if not isinstance(record, dict):
+        raise _RowError("wanted a JSON object or a list of them")
+    if "query_positive" in record:
+        return Row(name, _inf_ir(record))
+    if "positive_passages" in record:
+        return Row(name, _tevatron(record))
+    return Row(name, (_triple(record),))
+
+
+def _inf_ir(record: Mapping[str, Any]) -> tuple[Triple, ...]:
+    query, instruction = _text(record, "query_positive"), _text(record, "instruction_positive")
+    return (
+        Triple(query, instruction, _text(record, "document_positive" if "document" not in record else "document")),
+        Triple(query, _text(record, "instruction_negative"), _text(record, "hard_negative_document_1")),
+        Triple(_text(record, "query_negative"), instruction, _text(record, "hard_negative_document_2")),
+    )
+
+
+def _tevatron(record: Mapping[str, Any]) -> tuple[Triple, ...]:
+    query = _text(record, "only_query" if record.get("only_query") else "query")
+    positives = _passages(record, "positive_passages")
+    negatives = _passages(record, "negative_passages") + _passages(record, "new_negatives")
+    if not positives or not negatives:
+        raise _RowError("no passage in positive_passages, or none in negative_passages and new_negatives")
+    return (Triple(query, record.get("only_instruction") or "", positives[0], tuple(negatives)),)
+
+
+def _passages(record: Mapping[str, Any], field: str) -> list[str]:
+    passages = record.get(field) or []
+    if not isinstance(passages, list) or not all(isinstance(each, dict) for each in passages):
+        raise _RowError(f"{field} is no list of passages")
+    return [join_title(each.get("title") or "", text=_text(each, "text")) for each in passages]
+
+
+def _triple(record: Any) -> Triple:
+    if not isinstance(record, dict):
+        raise _RowError("wanted a JSON object for each triple")
+    negatives = record.get("negatives", [])
+    if not isinstance(negatives, list) or not all(isinstance(text, str) and text.strip() for text in negatives):
+        raise _RowError("negatives is no list of texts")
+    instruction = record.get("instruction", "")
+    if not isinstance(instruction, str):
+        raise _RowError("instruction is no text")
+    return Triple(_text(record, "query"), instruction, _text(record, "positive"), tuple(negatives))
+
+
+def _text(record: Mapping[str, Any], field: str) -> str:
+    value = record.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise _RowError(f"{field} is {'empty' if isinstance(value, str) else 'missing or no text'}")
+    return value
+
+
+def _hub_records(name: str) -> list[Any]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingPrerequisiteError(
+            "datasets of the hub need the package datasets: pip install datasets"
+        ) from error
+    try:
+        configurations = datasets.get_dataset_config_names(name)
+        parts = [datasets.load_dataset(name, configuration) for configuration in configurations]
+    except Exception as error:  # no network, no such id: the hub's own words say which
+        raise MissingPrerequisiteError(
+            f"the dataset {name} is not in the cache and cannot be fetched: {error}. Give a file that holds its rows"
+        ) from error
+    return [record for part in parts for split in part.values() for record in split]
+
+
+def constraint_rows(folder: str | Path, texts: Mapping[str, str], most: int = 4) -> list[Row]:
+    """Turn what `constrain` wrote into rows: a rule and its opposite, with the passages that each wants.
+
+    For the i-th passage kept and the i-th dropped, a row of two triples: (instruction with the rule, query) → kept
+    and (instruction with the opposite rule, query) → dropped; each has the other's passage as its negative.
+
+    Args:
+        folder: with `topics.tsv` and `constraints.jsonl`.
+        texts: passage text by docid.
+        most: rows of one topic at most.
+
+    Raises:
+        InputError: a file that is missing or damaged, or docids without a text.
+    """
+    folder = Path(folder)
+    queries = {topic.qid: topic.text for topic in read_topics(folder / "topics.tsv")}
+    rows, missing = [], []
+    for number, line in read_lines(folder / "constraints.jsonl"):
+        name = f"{folder / 'constraints.jsonl'}:{number}"
+        try:
+            record = json.loads(line)
+            rule, query, original = Rule(**record["rule"]), queries[record["qid"]], record["original"]
+            kept, dropped, phrasings = record["kept"], record["dropped"], record["phrasings"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{name}: not a constraint of these topics: {error!r}") from error
+        missing += [docid for docid in (*kept, *dropped) if not texts.get(docid, "").strip()]
+        if missing:
+            continue
+        against = [f"{original} {phrasing}" for phrasing in replace(rule, wanted=not rule.wanted).phrasings]
+        for at, (good, bad) in enumerate(list(zip(kept, dropped, strict=False))[:most]):
+            both = phrasings[at % len(phrasings)], against[at % len(against)]
+            rows.append(Row(f"{name}#{at}", _opposites(query, both, texts[good], texts[bad])))
+    if missing:
+        raise InputError(f"{folder}: {len(missing)} docids have no text: {listed(missing)}; give their --corpus")
+    if not rows:
+        raise InputError(f"{folder} holds no constraints")
+    return rows
+
+
+def _opposites(query: str, instructions: Sequence[str], good: str, bad: str) -> tuple[Triple, ...]:
+    return Triple(query, instructions[0], good, (bad,)), Triple(query, instructions[1], bad, (good,))
