@@ -1,4 +1,4 @@
-"""Reading and writing files: UTF-8 or a clear error, gzip by suffix, whole files or none."""
+"""Files in and out: UTF-8 or a clear error, gzip by suffix, whole files or none, `-` for the standard streams."""
 
 from __future__ import annotations
 
@@ -6,13 +6,32 @@ import gzip
 import hashlib
 import io
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, TextIO, cast
 
 from instrerank.errors import InputError
+
+
+def is_standard_stream(path: str | Path) -> bool:
+    """Say whether `-` is meant: standard input where one reads, standard output where one writes."""
+    return str(path) == "-"
+
+
+@cache
+def _standard_input() -> bytes:
+    """Return all of standard input, kept for whoever reads it twice (`check`, and the hash of a sidecar)."""
+    return sys.stdin.buffer.read()
+
+
+def _open_bytes(path: Path) -> io.BufferedReader | io.BytesIO:
+    if is_standard_stream(path):
+        return io.BytesIO(_standard_input())
+    return path.open("rb")
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
@@ -27,7 +46,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     path = Path(path)
     number = 0
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with _open_bytes(path) as raw_file, gzip.open(raw_file) if path.suffix == ".gz" else raw_file as file:
             for number, raw in enumerate(file, start=1):
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 yield number, line.rstrip("\n").removesuffix("\r")
@@ -51,6 +70,8 @@ def check_writable(path: str | Path) -> Path:
         InputError: the folder cannot be made or written, or `path` is a folder.
     """
     path = Path(path)
+    if is_standard_stream(path):
+        return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
@@ -72,6 +93,13 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
         InputError: the folder cannot be written.
     """
     path = check_writable(path)
+    if is_standard_stream(path):
+        whole = io.StringIO()
+        yield whole
+        sys.stdout.flush()
+        sys.stdout.buffer.write(whole.getvalue().encode())
+        sys.stdout.buffer.flush()
+        return
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with beside.open("wb") as raw:
@@ -87,5 +115,5 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
 
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as hex digits."""
-    with Path(path).open("rb") as file:
+    with _open_bytes(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ at boot; it accepts one that runs already. So ours starts first, and nothing of 
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from typing import Any
 
 from instrerank.anserini.java import Java, find_java
 from instrerank.errors import InstrerankError, MissingPrerequisiteError
+
+log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
 _started_in: int | None = None
@@ -81,6 +84,7 @@ def start_jvm() -> None:
         raise MissingPrerequisiteError("pyserini needs pyjnius, which is missing: pip install pyjnius") from error
     if not jnius_config.vm_running:
         java = find_java()
+        log.debug("Java %s at %s (%s), %s", java.version, java.home, java.source, jar)
         jnius_config.add_classpath(str(jar))
         jnius_config.add_options(*jvm_options(java))
         with _java_home(java.home):

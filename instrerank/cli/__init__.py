@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 import instrerank
+from instrerank.cli.messages import add_message_arguments, coloured, log, messages_on_stderr
 from instrerank.errors import InstrerankError
 
 VERBS = {
@@ -24,22 +26,24 @@ VERBS = {
     "check": "say what is wrong with runs, qrels and topics, line by line",
     "doctor": "say what this machine has and what is missing",
     "reproduce": "run conditions with known scores, and compare",
+    "completion": "make a shell complete verbs, flags and file names",
     "demo": "the main job on the bundled collection, end to end",
 }
 
 
-def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """Build the parser; only the module of `verb` is imported, so that `--help` stays quick."""
+def build_parser(*verbs: str) -> argparse.ArgumentParser:
+    """Build the parser; only the modules of `verbs` are imported, so that `--help` stays quick."""
     parser = argparse.ArgumentParser(prog="instrerank", description=instrerank.__doc__)
     parser.add_argument("--version", action="version", version=f"instrerank {instrerank.__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, summary in VERBS.items():
-        subparser = verbs.add_parser(
+        subparser = subparsers.add_parser(
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        if name == verb:
+        if name in verbs:
             module = importlib.import_module(f"instrerank.cli.{name}")
             module.add_arguments(subparser)
+            add_message_arguments(subparser)
             subparser.set_defaults(run=module.run)
     return parser
 
@@ -48,16 +52,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 done; 2 usage or bad input; 3 a missing prerequisite; 1 our own failure (with its traceback).
+        0 done; 2 usage or bad input; 3 a missing prerequisite; 1 our own failure (with its traceback);
+        130 interrupted; 141 nobody reads the output any more.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     verb = next((argument for argument in arguments if argument in VERBS), None)
-    parsed = build_parser(verb).parse_args(arguments)
-    try:
-        return parsed.run(parsed) or 0
-    except InstrerankError as error:
-        print(f"instrerank {parsed.verb}: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"instrerank {parsed.verb}: interrupted", file=sys.stderr)
-        return 130
+    parsed = build_parser(*[verb] if verb else []).parse_args(arguments)
+    with messages_on_stderr(parsed.log_level):
+        try:
+            code = parsed.run(parsed) or 0
+            sys.stdout.flush()
+            return code
+        except InstrerankError as error:
+            log.debug("traceback, as --verbose asks for it:", exc_info=True)
+            log.error("%s %s", coloured(f"instrerank {parsed.verb}:", "red", sys.stderr), error)
+            return error.exit_code
+        except KeyboardInterrupt:
+            log.error("instrerank %s: interrupted", parsed.verb)
+            return 130
+        except BrokenPipeError:
+            # what is still in the buffer goes nowhere, else Python complains when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141

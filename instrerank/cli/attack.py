@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from instrerank.cli.inputs import (
     open_passages_of,
     positive,
 )
+from instrerank.cli.messages import log, shows_progress
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _targets(arguments: argparse.Namespace, topics: Sequence[Any]) -> tuple[Enco
     if textless:
         raise InputError(f"{len(textless)} candidates have no text in the passages: {listed(textless)}")
     encoder = load_encoder_of(arguments)
-    vectors = encoder.encode_passages([texts[docid] for docid in every], progress=sys.stderr.isatty()).vectors
+    vectors = encoder.encode_passages([texts[docid] for docid in every], progress=shows_progress()).vectors
     row = {docid: number for number, docid in enumerate(every)}
     targets = [
         Target(topic, docids[topic.qid], vectors[[row[docid] for docid in docids[topic.qid]]]) for topic in topics
@@ -144,7 +144,7 @@ def _attack_queries(arguments: argparse.Namespace, encoder: Encoder, targets: Se
         seed=arguments.seed,
     )
     started = time.perf_counter()
-    found = [attack(target) for target in tqdm(targets, "attack", unit="topic", disable=not sys.stderr.isatty())]
+    found = [attack(target) for target in tqdm(targets, "attack", unit="topic", disable=not shows_progress())]
     seconds = time.perf_counter() - started
     candidates = sum(one.candidates for one in found)
     oracle = arguments.objective != "overlap"
@@ -171,12 +171,11 @@ def _attack_queries(arguments: argparse.Namespace, encoder: Encoder, targets: Se
     name = f"{arguments.source}.attack-{arguments.strategy}-{label}-{perturbation.name}.s{arguments.seed}"
     paths = write_query_set(arguments.output, QuerySet(name, tuple(one.perturbed for one in found), provenance))
     _write_record(arguments.output / f"querysets.{name}.jsonl", {"name": name} | provenance)
-    print(
+    log.info(
         f"{paths[0]}: {provenance['changed']} of {len(found)} topics changed; mean "
         f"{'ORACLE ' + arguments.objective if oracle else 'overlap@10 with the clean ranking'} "
         f"{provenance['mean of the objective, clean']:.4f} -> {provenance['mean of the objective, attacked']:.4f}; "
-        f"{candidates} candidates in {seconds:.1f} s, {candidates / seconds:.0f} a second",
-        file=sys.stderr,
+        f"{candidates} candidates in {seconds:.1f} s, {candidates / seconds:.0f} a second"
     )
 
 
@@ -241,11 +240,10 @@ def _attack_passages(
                 "rank_injected": injected.attacked[qid].index(passage.docid) + 1,
             }
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    print(
+    log.info(
         f"{path}: {success.passages} grade-0 passages injected, {len(targets) - success.passages} topics have none "
         f"among their candidates; attack success rate: {success.risen:.3f} rose, {success.into_top:.3f} entered the "
-        f"top 10, {success.beats_relevant:.3f} passed a relevant passage",
-        file=sys.stderr,
+        f"top 10, {success.beats_relevant:.3f} passed a relevant passage"
     )
 
 

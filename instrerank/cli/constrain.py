@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 
 from instrerank.cli.inputs import add_passage_arguments, open_passages_of
+from instrerank.cli.messages import log
 from instrerank.errors import InputError, InstrerankError
 
 EPILOG = """examples:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
         least_share=arguments.least_share,
     )
     for qid, reason in without.items():
-        print(f"topic {qid} left out: {reason}", file=sys.stderr)
+        log.warning(f"topic {qid} left out: {reason}")
     if not constraints:
         raise InputError("no topic with a split: check that --qrels and the passages belong to these topics")
     original, changed = changed_qrels(constraints, qrels, texts)
@@ -98,9 +98,8 @@ def run(arguments: argparse.Namespace) -> None:
     kinds = Counter(each.rule.kind for each in constraints)
     labels = sum(len(grades) for grades in changed.values())
     dropped = sum(len(each.dropped) for each in constraints)
-    print(
+    log.info(
         f"{folder}: {len(constraints)} of {len(topics)} topics, {dropped} passages stop being relevant, "
         f"{labels} labels verified; rules: {', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}"
-        + (f"; {unread} positive labels without a text left out" if unread else ""),
-        file=sys.stderr,
+        + (f"; {unread} positive labels without a text left out" if unread else "")
     )

@@ -8,7 +8,11 @@ import shutil
 import sys
 from pathlib import Path
 
-EPILOG = """Writes DIR/runs, DIR/qrels and DIR/indexes/pocket. No network, no set-up; about a minute.
+EPILOG = """Writes DIR/runs, DIR/qrels and DIR/indexes/pocket. No network, no set-up; less than a minute.
+
+examples:
+  instrerank demo
+  instrerank demo --output /tmp/demo --encoder intfloat/e5-base-v2
 """
 DEPTH = "100"
 

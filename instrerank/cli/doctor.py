@@ -10,16 +10,22 @@ from pathlib import Path
 
 from instrerank.cli.inputs import default_store
 from instrerank.errors import MissingPrerequisiteError
+from instrerank.tables import FORMATS, render
+
+EPILOG = """examples:
+  instrerank doctor
+  instrerank doctor --format json
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The verb has no flags."""
+    """Add the flag of the verb."""
+    parser.epilog = EPILOG
+    parser.add_argument("--format", choices=FORMATS, default="table")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line for each part; 3 when index, search or the default encoder cannot work here."""
-    from tabulate import tabulate
-
     checks = [_java(), _package("pyserini", "index, search", "pip install 'instrerank[pyserini]'"), _minilm()]
     rows = [
         (
@@ -38,9 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         ("Pyserini cache", *_folder(_pyserini_cache())),
         ("passage vectors", _size(default_store()), ""),
     ]
-    print(tabulate(rows, ("part", "here", "what to do"), "plain"))
+    print(render(["part", "here", "what to do"], rows, arguments.format))
     lacking = [remedy for _, _, remedy in checks if remedy]
-    print(f"\nNext: {lacking[0] if lacking else 'instrerank demo'}")
+    if arguments.format == "table":
+        print(f"\nNext: {lacking[0] if lacking else 'instrerank demo'}")
     return MissingPrerequisiteError.exit_code if lacking else 0
 
 

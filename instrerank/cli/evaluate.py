@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instrerank.cli.messages import log
 from instrerank.errors import InputError
 from instrerank.tables import FORMATS, render
 
@@ -128,7 +129,7 @@ def _evaluate(arguments: argparse.Namespace, path: Path, qrels: Qrels) -> Evalua
         note += f", the missing ones count 0: {listed(evaluation.missing)}"
     if evaluation.unjudged:
         note += f"; {len(evaluation.unjudged)} of its topics have no judgement and are left out"
-    print(note, file=sys.stderr)
+    log.log(logging.WARNING if evaluation.missing or evaluation.unjudged else logging.INFO, note)
     return evaluation
 
 
@@ -171,9 +172,7 @@ def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
         ]
         for (measure, name, each), p_t_test, p_randomised in zip(compared, t_tests, randomised, strict=True)
     ]
-    print(
-        f"baseline {arguments.baseline}; {len(rows)} tests, {arguments.correction} over all of them", file=sys.stderr
-    )
+    log.info(f"baseline {arguments.baseline}; {len(rows)} tests, {arguments.correction} over all of them")
     if arguments.stability:
         rows += _stability_rows(arguments, names, qrels)
     header = [

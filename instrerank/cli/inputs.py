@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from instrerank.cli.messages import log
 from instrerank.errors import InputError
 from instrerank.files import check_writable
 
@@ -78,7 +78,9 @@ def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
     """Load the bi-encoder that --encoder names, as the other flags say."""
     from instrerank.encoders import load_encoder
 
-    return load_encoder(arguments.encoder, **_biencoder_options(arguments))
+    encoder = load_encoder(arguments.encoder, **_biencoder_options(arguments))
+    log.debug(f"{encoder.name}, {encoder.dtype} on {encoder.device}: {encoder.profile}")
+    return encoder
 
 
 def _biencoder_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def store_of(given: str | None) -> Path | None:
     try:
         check_writable(default_store() / "any")
     except InputError as error:
-        print(f"passage vectors are not kept: {error}", file=sys.stderr)
+        log.warning(f"passage vectors are not kept: {error}")
         return None
     return default_store()
 

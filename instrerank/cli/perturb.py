@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+from instrerank.cli.messages import log
 from instrerank.errors import InputError
 from instrerank.tables import FORMATS as TABLE_FORMATS
 from instrerank.tables import render
@@ -83,14 +83,14 @@ def run(arguments: argparse.Namespace) -> None:
             share = f"{100 * changed / (len(topics) * len(seeds)):.1f}"
             rows.append([perturbation.name, perturbation.family, perturbation.expects, len(seeds), share])
     if skipped:
-        print(f"no topic has an instruction, so nothing to perturb by {', '.join(skipped)}", file=sys.stderr)
+        log.warning(f"no topic has an instruction, so nothing to perturb by {', '.join(skipped)}")
     if not written:
         raise InputError("nothing written; give --instructions FILE, or topics that bear an instruction")
     with whole_file(arguments.output / f"querysets.{source}.jsonl") as file:
         file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in written)
     print(render(["perturbation", "family", "expects", "seeds", "changed %"], rows, arguments.table))
     note = f", {without} of them without instruction" if without < len(topics) else ""
-    print(f"{arguments.output}: {len(written)} query sets of {len(topics)} topics{note}", file=sys.stderr)
+    log.info(f"{arguments.output}: {len(written)} query sets of {len(topics)} topics{note}")
 
 
 def parse_seeds(text: str) -> list[int]:

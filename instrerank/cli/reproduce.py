@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from instrerank.cli.messages import coloured
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 EPILOG = """The verdicts are those of pyserini.2cr: OK for the same four digits; OKish for 0.0005 off, or better; FAIL.
@@ -17,6 +18,8 @@ examples:
   instrerank reproduce --condition pocket.bm25 --condition pocket.minilm
   instrerank reproduce --all --dry-run
 """
+
+_COLOURS = {"OK": "green", "FAIL": "red"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +131,8 @@ def _compare(condition: Mapping[str, Any], run: Path) -> list[str]:
     for (measure, wanted), score in zip(expected.items(), means.values(), strict=True):
         verdicts.append(verdict(score, wanted))
         note = "nothing expected yet" if wanted is None else f"expected {wanted:.4f} ({condition['source']})"
-        print(f"  {measure:12}: {score:.4f} [{verdicts[-1]}] {note}")
+        told = coloured(f"[{verdicts[-1]}]", _COLOURS.get(verdicts[-1], "yellow"))
+        print(f"  {measure:12}: {score:.4f} {told} {note}")
     return verdicts
 
 

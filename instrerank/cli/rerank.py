@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,12 @@ from instrerank.cli.inputs import (
     open_passages_of,
     positive,
 )
+from instrerank.cli.messages import log, shows_progress
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     from instrerank.encoders import Cascade, Encoder, PairScorer
-    from instrerank.reranking import Windows
+    from instrerank.reranking import Candidates, Windows
     from instrerank.trec import Run, Topic
 
 EPILOG = """examples:
@@ -98,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do nothing if the output is there with this very configuration; refuse if with another",
     )
+    parser.add_argument("--dry-run", action="store_true", help="read everything, say what would be done, and stop")
     add_encoder_arguments(parser)
 
 
@@ -111,7 +112,8 @@ def run(arguments: argparse.Namespace) -> None:
     from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
     started = time.perf_counter()
-    check_writable(arguments.output)
+    if not arguments.dry_run:
+        check_writable(arguments.output)
     fusion = Fusion(arguments.fusion, arguments.alpha, arguments.rrf_k)
     tag = arguments.runtag or Path(arguments.encoder).name
     check_tag(tag)
@@ -138,10 +140,13 @@ def run(arguments: argparse.Namespace) -> None:
         "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
     }
     if arguments.resume and is_up_to_date(arguments.output, configuration(tag, retrieval, data)):
-        print(f"{arguments.output} is there, made under this very configuration: nothing to do", file=sys.stderr)
+        log.info(f"{arguments.output} is there, made under this very configuration: nothing to do")
+        return
+    if arguments.dry_run:
+        _print_plan(arguments, candidates, texts, scorer, windows)
         return
     loaded = time.perf_counter()
-    progress = sys.stderr.isatty()
+    progress = shows_progress()
     reranked, scores = rerank(candidates, texts, scorer, tag=tag, fusion=fusion, windows=windows, progress=progress)
     write_run(arguments.output, reranked, arguments.output_format)
     ended = time.perf_counter()
@@ -162,7 +167,40 @@ def run(arguments: argparse.Namespace) -> None:
         (len(counts.topics_without_candidates), "topics without candidates left out"),
     ):
         notes += [f"{number} {what}"] if number else []
-    print(f"{arguments.output}: {', '.join(notes)}", file=sys.stderr)
+    log.info(f"{arguments.output}: {', '.join(notes)}")
+
+
+def _print_plan(
+    arguments: argparse.Namespace,
+    candidates: Sequence[Candidates],
+    texts: Mapping[str, str],
+    scorer: Encoder | PairScorer | Cascade,
+    windows: Windows | None,
+) -> None:
+    """Say what would be read by the encoder, what the store spares it, and what would be written."""
+    from instrerank.encoders import Cascade, Encoder
+    from instrerank.reranking.scoring import cut_passages
+
+    if isinstance(scorer, Cascade):
+        print("cascade: what follows is the rough pass; some passages are encoded in float32 after it")
+        scorer = scorer.rough
+    needed = {document.docid: texts[document.docid] for each in candidates for document in each.reranked}
+    pieces = cut_passages(needed, scorer, windows)
+    topics = [each.topic for each in candidates]
+    instructed = sum(bool(topic.instruction) for topic in topics)
+    pairs = sum(len(each.reranked) for each in candidates)
+    print(f"{len(topics)} topics, {instructed} of them with an instruction; {pairs} candidates to rerank")
+    print(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
+    if isinstance(scorer, Encoder):
+        distinct = list(dict.fromkeys(part for parts in pieces.values() for part in parts))
+        stored = scorer.count_stored(distinct)
+        queries = len({(topic.text, topic.instruction) for topic in topics})
+        where = "stored (--store none)" if scorer.store is None else f"in the store {scorer.store.folder}"
+        print(f"{len(distinct)} distinct texts of passages, {stored} of them {where}")
+        print(f"to encode: {len(distinct) - stored} texts of passages, {queries} queries")
+    else:
+        print(f"to score: {sum(len(pieces[hit.docid]) for each in candidates for hit in each.reranked)} pairs")
+    print(f"to write: {arguments.output}")
 
 
 def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str, str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
+
+from instrerank.cli.messages import log
 
 EPILOG = """examples:
   instrerank search --index indexes/passages --topics topics.tsv --output runs/run.passages.bm25.txt
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     rankings = searcher.batch_search(topics, arguments.hits, arguments.threads)
     found_nothing = [qid for qid, ranking in rankings.items() if not ranking]
     if found_nothing:
-        print(f"{len(found_nothing)} topics found nothing: {listed(found_nothing)}", file=sys.stderr)
+        log.warning(f"{len(found_nothing)} topics found nothing: {listed(found_nothing)}")
     write_run(arguments.output, Run(arguments.runtag, rankings), arguments.output_format)
     ended = time.perf_counter()
     write_sidecar(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from instrerank.errors import InputError
-from instrerank.files import read_lines
+from instrerank.files import is_standard_stream, read_lines
 from instrerank.trec.types import Passage
 
 _DOCID_FIELDS = ("docid", "id", "_id")
@@ -41,7 +41,7 @@ class PassageFile:
         """
         self.path = Path(path)
         self.name = str(path)
-        if not self.path.exists():
+        if not self.path.exists() and not is_standard_stream(path):
             raise InputError(f"no passages at {path}: give a JSONL or TSV file, a folder of them, or irds:ID")
         self.files = [self.path]
         if self.path.is_dir():

@@ -162,6 +162,13 @@ class Encoder:
             put_rows(encoded, rows, self.store.add([one.text for one in part], Stored(*new)))
         return _rows(encoded, {text: at for at, text in enumerate(distinct)}, built)
 
+    def count_stored(self, texts: Sequence[str]) -> int:
+        """Return how many of the distinct passages the store has; what is not there is still to be encoded."""
+        if self.store is None:
+            return 0
+        found, _ = self.store.lookup(list(dict.fromkeys(passage_text(self.profile, text).text for text in texts)))
+        return int(found.sum())
+
     @property
     def window_length(self) -> int:
         """Tokens of a passage that fit beside its template and the special tokens."""

