@@ -18,6 +18,7 @@ VERBS = {
     "constrain": "make instructions whose effect on relevance a program can verify",
     "attack": "search the query that hurts an encoder most, within an edit budget",
     "evaluate": "score runs with trec_eval's measures",
+    "train": "train an encoder, or a LoRA adapter, to follow instructions",
     "check": "say what is wrong with runs, qrels and topics, line by line",
     "doctor": "say what this machine has and what is missing",
     "demo": "the main job on the bundled collection, end to end",

@@ -22,9 +22,9 @@ _FOR_ANY_MODEL = (
 _FOR_BIENCODERS = ("pooling", "query_template", "passage_template", "query_encoding")
 
 
-def add_passage_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --corpus and --index, one of which must be given."""
-    passages = parser.add_mutually_exclusive_group(required=True)
+def add_passage_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add --corpus and --index, one of which must be given unless not `required`."""
+    passages = parser.add_mutually_exclusive_group(required=required)
     passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
     passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt name")
 

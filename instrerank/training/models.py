@@ -49,6 +49,7 @@ def load_trainable(
     files: ModelFiles,
     *,
     lora: Lora | None = None,
+    seed: int = 42,
     passages: Sequence[str] = (),
     batch_tokens: int | None = None,
     cache_gradients: bool = False,
@@ -60,6 +61,7 @@ def load_trainable(
     Args:
         files: from `find_model`, with the profile to train with.
         lora: train an adapter; None: train all weights.
+        seed: of an adapter's first weights.
         passages: texts whose vectors an adapter of the query side needs.
         batch_tokens: tokens of one chunk, padding included.
         cache_gradients: see `TrainableEncoder`.
@@ -78,7 +80,7 @@ def load_trainable(
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
     if lora is not None:
-        network = _with_lora(network, lora, files.name)
+        network = _with_lora(network, lora, files.name, seed)
         profile = replace(profile, adapter_side=lora.side)
         if lora.side == "query":
             frozen = FrozenPassages(build_encoder(files, device=device, store=store), passages)
@@ -96,7 +98,9 @@ def load_trainable(
     )
 
 
-def _with_lora(network: Any, lora: Lora, name: str) -> Any:
+def _with_lora(network: Any, lora: Lora, name: str, seed: int) -> Any:
+    import torch
+
     try:
         import peft
     except ImportError as error:
@@ -108,7 +112,9 @@ def _with_lora(network: Any, lora: Lora, name: str) -> Any:
         target_modules="all-linear",
         exclude_modules=r".*pooler.*",
     )
-    adapted = peft.get_peft_model(network, config)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        adapted = peft.get_peft_model(network, config)
     # the name that load_encoder finds, rather than where the files lie on this machine
     adapted.peft_config["default"].base_model_name_or_path = name
     return adapted

@@ -31,13 +31,12 @@ LOG = "log.jsonl"
 
 
 class Evaluation(Protocol):
-    """Measures an encoder now and then.
+    """Measures an encoder now and then."""
 
-    Attributes:
-        metric: the measure, the higher the better, that decides which checkpoint is the best.
-    """
-
-    metric: str
+    @property
+    def metric(self) -> str:
+        """The measure, the higher the better, that decides which checkpoint is the best."""
+        ...
 
     def __call__(self, encoder: Encoder) -> dict[str, float]:
         """Return the measures by name, `metric` among them."""

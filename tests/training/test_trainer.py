@@ -28,7 +28,6 @@ def files(models):
 
 
 def run(files, rows, output, *, lora=None, schedule=None, habits=HABITS, sampler=SAMPLER, model=None, **settings):
-    torch.manual_seed(0)  # new weights of an adapter
     passages = [triple.passage for row in rows for triple in row.triples]
     model = model or load_trainable(files, lora=lora, passages=passages, device="cpu")
     schedule = schedule or Schedule(rows_per_batch=3, max_steps=6, learning_rate=3e-3)
