@@ -22,3 +22,18 @@ def pyserini2(session):
     session.run("python", "-c", "from importlib.metadata import version; assert version('pyserini') == '2.4.0'")
     session.run("instrerank", "demo", "--output", session.create_tmp(), env=NO_NETWORK)
     session.run("python", "-m", "pytest", "tests/anserini", env=NO_NETWORK)
+
+
+@nox.session(python="3.11")
+def rank_llm(session):
+    """The files that are exchanged with rank_llm, without the GPU libraries that it asks for."""
+    session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest")
+    session.install("--no-deps", "rank-llm==0.25.7", "dacite==1.9.2")
+    session.run("python", "-m", "pytest", "-m", "rank_llm", "tests/integrations", env=NO_NETWORK)
+
+
+@nox.session(python="3.11")
+def tira(session):
+    """The folder for TIRA, held against TIRA's own check."""
+    session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest", "tira==0.0.207")
+    session.run("python", "-m", "pytest", "-m", "tira", "tests/integrations", env=NO_NETWORK)

@@ -20,7 +20,6 @@ from rapidfuzz.distance import OSA
 from scipy.stats import ttest_rel
 
 from instrerank.cli.attack import _measured
-from instrerank.cli.tables import render
 from instrerank.collections import open_passages
 from instrerank.encoders import load_encoder
 from instrerank.evaluation.measures import evaluate
@@ -29,6 +28,7 @@ from instrerank.perturbations import describe, query_set, resolve, resolve_all, 
 from instrerank.perturbations.attack import Attack, Budget, Target, least_overlap, rankings
 from instrerank.perturbations.constraints import constrain
 from instrerank.perturbations.passages import attack_passages, attack_success, choose_victims
+from instrerank.tables import render
 from instrerank.trec import Run, ScoredDoc, read_qrels, read_run, read_topics
 from instrerank.trec.types import Topic
 

@@ -3,6 +3,7 @@
 from instrerank.anserini.indexing import IndexStatistics, build_index
 from instrerank.anserini.java import Java, find_java
 from instrerank.anserini.jvm import start_jvm, versions
+from instrerank.anserini.names import load_instructions, load_qrels, load_topics
 from instrerank.anserini.passages import IndexPassages, hit_text
 from instrerank.anserini.searching import BM25Searcher
 
@@ -14,6 +15,9 @@ __all__ = [
     "build_index",
     "find_java",
     "hit_text",
+    "load_instructions",
+    "load_qrels",
+    "load_topics",
     "start_jvm",
     "versions",
 ]

@@ -43,7 +43,7 @@ def _prebuilt(name: str) -> Path:
         if name in TF_INDEX_INFO:
             with contextlib.redirect_stdout(sys.stderr):
                 return Path(download_prebuilt_index(name, verbose=False))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AssertionError) as error:  # it asserts size and checksum
         raise MissingPrerequisiteError(
             f"there is no folder {name}, and no prebuilt index of that name can be fetched ({error}): "
             f"give the folder of an index, or fetch the index once where there is a network"

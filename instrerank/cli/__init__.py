@@ -19,8 +19,11 @@ VERBS = {
     "attack": "search the query that hurts an encoder most, within an edit budget",
     "evaluate": "score runs with trec_eval's measures",
     "train": "train an encoder, or a LoRA adapter, to follow instructions",
+    "study": "encoders × instructions × query sets × seeds: is retrieval robust, and is the difference significant?",
+    "export": "a run in the form that a leaderboard or another tool asks for, checked first",
     "check": "say what is wrong with runs, qrels and topics, line by line",
     "doctor": "say what this machine has and what is missing",
+    "reproduce": "run conditions with known scores, and compare",
     "demo": "the main job on the bundled collection, end to end",
 }
 

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
     parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
+    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
     add_passage_arguments(parser)
     parser.add_argument("--encoder", required=True, help="the victim: minilm, a Hugging Face id or a folder")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the query set")
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="inject into one grade-0 candidate of each topic instead: query, keywords, task, criterion or role; "
         "start (default), middle, end or random; needs --qrels",
     )
-    parser.add_argument("--qrels", help="qrels file, irds:ID or pocket")
+    parser.add_argument("--qrels", help="qrels file, irds:ID, pocket, or a Pyserini name")
     parser.add_argument(
         "-l", dest="relevance_level", metavar="N", type=int, default=1, help="least relevant grade (default 1)"
     )
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Attack queries (or instructions), or passages."""
-    from instrerank.collections import load_instructions, load_qrels, load_topics
+    from instrerank.anserini import load_instructions, load_qrels, load_topics
     from instrerank.files import check_writable
     from instrerank.perturbations.querysets import check_topics, source_name
 

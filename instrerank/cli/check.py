@@ -10,11 +10,14 @@ EPILOG = """Files given together are held against each other: a run's qids again
 examples:
   instrerank check run.bm25.txt
   instrerank check run.bm25.txt topics.tsv qrels.txt
+  instrerank check run.txt topics.tsv --preset trec-rag
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
+    from instrerank.trec.submission import PRESETS
+
     parser.epilog = EPILOG
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
     parser.add_argument(
@@ -22,13 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("run", "qrels", "topics", "instructions"),
         help="what the files are (default: each file's first line tells)",
     )
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="what the runs are to be submitted to (docs/leaderboards.md has the rules)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every problem as `FILE:LINE: message`, and what is in each file; 2 if anything is wrong."""
+    from instrerank.trec.submission import PRESETS
     from instrerank.trec.validation import check_files
 
-    checked = check_files(arguments.files, arguments.kind)
+    checked = check_files(arguments.files, arguments.kind, PRESETS.get(arguments.preset))
     for file in checked:
         for problem in sorted(file.problems.found):
             print(file.problems.describe(problem))

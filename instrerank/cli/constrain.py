@@ -21,8 +21,8 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
-    parser.add_argument("--qrels", required=True, help="qrels file, irds:ID or pocket")
+    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
+    parser.add_argument("--qrels", required=True, help="qrels file, irds:ID, pocket, or a Pyserini name")
     add_passage_arguments(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the files")
     parser.add_argument("--seed", type=int, default=1, help="draws the rules and their wording (default 1)")
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the files, read them back and check every label again."""
-    from instrerank.collections import load_instructions, load_qrels, load_topics
+    from instrerank.anserini import load_instructions, load_qrels, load_topics
     from instrerank.files import read_lines, whole_file
     from instrerank.perturbations.constraints import changed_qrels, constrain, verify
     from instrerank.perturbations.querysets import check_topics

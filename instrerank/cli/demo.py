@@ -63,8 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _report(runs: dict[str, Path], output: Path) -> None:
     """Print the scores of all runs under both qrels, and where everything is."""
-    from instrerank.cli.tables import render
     from instrerank.evaluation.measures import evaluate
+    from instrerank.tables import render
     from instrerank.trec import read_qrels, read_run
 
     original, changed = (read_qrels(output / "qrels" / f"qrels.pocket.{kind}.txt") for kind in ("original", "changed"))

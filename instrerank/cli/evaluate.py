@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instrerank.cli.tables import FORMATS, render
 from instrerank.errors import InputError
+from instrerank.tables import FORMATS, render
 
 if TYPE_CHECKING:
     from instrerank.evaluation.measures import Evaluation
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run file, TREC or MS MARCO format")
-    parser.add_argument("--qrels", required=True, help="qrels file, irds:ID or pocket")
+    parser.add_argument("--qrels", required=True, help="qrels file, irds:ID, pocket, or a Pyserini name")
     parser.add_argument(
         "-m",
         dest="measures",
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate the runs and print one table; what needs saying about topics goes to standard error."""
-    from instrerank.collections import load_qrels
+    from instrerank.anserini import load_qrels
 
     qrels = load_qrels(arguments.qrels)
     if arguments.changed_qrels:
@@ -169,7 +169,7 @@ def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
 
 
 def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
-    from instrerank.collections import load_qrels
+    from instrerank.anserini import load_qrels
     from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
     from instrerank.evaluation.significance import compare
     from instrerank.trec import read_run

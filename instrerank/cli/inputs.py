@@ -13,17 +13,18 @@ from instrerank.files import check_writable
 
 if TYPE_CHECKING:
     from instrerank.collections import PassageSource
-    from instrerank.encoders import Encoder, PairScorer
+    from instrerank.encoders import Cascade, Encoder, PairScorer
 
 _FOR_ANY_MODEL = (
     *("adapter", "max_length", "device", "dtype", "batch_tokens"),
     *("revision", "allow_bin", "trust_remote_code"),
 )
 _FOR_BIENCODERS = ("pooling", "query_template", "passage_template", "query_encoding")
+_FOR_LANGUAGE_MODELS = ("prompt", "true_token", "false_token")
 
 
 def add_passage_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Add --corpus and --index, one of which must be given unless not `required`."""
+    """Add --corpus and --index, of which one may be given, and must be if `required`."""
     passages = parser.add_mutually_exclusive_group(required=required)
     passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
     passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt name")
@@ -54,24 +55,34 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("concatenation", "attention"),
         help="how the instruction joins the query: by the template, or by InF-Embed's attention",
     )
-    model.add_argument("--dtype", default="float32", help="float32 (default), bfloat16, float16, int8, auto")
+    model.add_argument(
+        "--dtype", default="float32", help="float32 (default), bfloat16, float16, int8, auto; rerank: cascade"
+    )
     model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens in a batch")
     model.add_argument("--revision", help="revision of a Hugging Face id")
-    model.add_argument(
+    add_store_argument(model)
+    model.add_argument("--allow-bin", action="store_true", help="read .bin weights where there is no safetensors file")
+    model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
+
+
+def add_store_argument(parser: argparse._ActionsContainer) -> None:
+    """Add --store."""
+    parser.add_argument(
         "--store",
         metavar="DIR|none",
         help=f"folder that keeps passage vectors (default: {default_store()}); none: keep none",
     )
-    model.add_argument("--allow-bin", action="store_true", help="read .bin weights where there is no safetensors file")
-    model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
 
 
 def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
     """Load the bi-encoder that --encoder names, as the other flags say."""
     from instrerank.encoders import load_encoder
 
-    given = _given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS)
-    return load_encoder(arguments.encoder, store=_store(arguments.store), **given)
+    return load_encoder(arguments.encoder, **_biencoder_options(arguments))
+
+
+def _biencoder_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"store": store_of(arguments.store), **_given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS)}
 
 
 def default_store() -> Path:
@@ -79,7 +90,8 @@ def default_store() -> Path:
     return Path(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank")).expanduser() / "store"
 
 
-def _store(given: str | None) -> Path | None:
+def store_of(given: str | None) -> Path | None:
+    """Return the folder that --store names, the default one, or None where vectors are not kept."""
     if given is not None:
         return None if given == "none" else Path(given)
     try:
@@ -90,19 +102,29 @@ def _store(given: str | None) -> Path | None:
     return default_store()
 
 
-def load_pair_scorer_of(arguments: argparse.Namespace) -> PairScorer:
-    """Load the cross-encoder or pointwise LLM that --encoder and --encoder-kind name.
+def load_scorer_of(arguments: argparse.Namespace) -> Encoder | PairScorer | Cascade:
+    """Load the bi-encoder (or cascade), cross-encoder or pointwise LLM that --encoder and --encoder-kind name.
 
     Raises:
-        InputError: a flag was given that only bi-encoders have.
+        InputError: a flag was given that this kind has no use for.
     """
-    from instrerank.encoders import load_pair_scorer
+    from instrerank.encoders import load_cascade, load_pair_scorer
 
-    useless = _given(arguments, *_FOR_BIENCODERS, "store")
-    if useless:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
-        raise InputError(f"{flags}: for bi-encoders only; --encoder-kind {arguments.encoder_kind} has no use for it")
-    return load_pair_scorer(arguments.encoder, arguments.encoder_kind, **_given(arguments, *_FOR_ANY_MODEL))
+    kind = arguments.encoder_kind
+    cascade = kind == "biencoder" and arguments.dtype == "cascade"
+    useless = [] if kind == "biencoder" else [*_FOR_BIENCODERS, "store"]
+    useless += [] if kind == "pointwise-llm" else _FOR_LANGUAGE_MODELS
+    useless += [] if cascade else ["cascade_depth"]
+    flags = ", ".join(f"--{name.replace('_', '-')}" for name in _given(arguments, *useless))
+    if flags:
+        raise InputError(f"{flags}: of no use with --encoder-kind {kind} --dtype {arguments.dtype}")
+    if cascade:
+        options = _biencoder_options(arguments) | {"depth": arguments.cascade_depth or 10}
+        del options["dtype"]
+        return load_cascade(arguments.encoder, **options)
+    if kind == "biencoder":
+        return load_encoder_of(arguments)
+    return load_pair_scorer(arguments.encoder, kind, **_given(arguments, *_FOR_ANY_MODEL, *_FOR_LANGUAGE_MODELS))
 
 
 def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from instrerank.cli.tables import FORMATS as TABLE_FORMATS
-from instrerank.cli.tables import render
 from instrerank.errors import InputError
+from instrerank.tables import FORMATS as TABLE_FORMATS
+from instrerank.tables import render
 
 EPILOG = """examples:
   instrerank perturb --topics topics.dl19.tsv --perturbations typo-mixed --seeds 1..10 --output querysets
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
     parser.add_argument("--list", action=_List, nargs=0, help="list all perturbations and stop")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
+    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
     parser.add_argument(
         "--perturbations",
         metavar="NAME[,NAME…]",
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write one query set for each perturbation and seed, then say what was changed."""
-    from instrerank.collections import load_instructions, load_topics
+    from instrerank.anserini import load_instructions, load_topics
     from instrerank.files import whole_file
     from instrerank.perturbations import query_set, resolve_all, write_query_set
     from instrerank.perturbations.querysets import source_name

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from instrerank.cli.inputs import (
     add_encoder_arguments,
     add_passage_arguments,
-    load_encoder_of,
-    load_pair_scorer_of,
+    load_scorer_of,
     open_passages_of,
     positive,
 )
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
-    from instrerank.encoders import Encoder, PairScorer
+    from instrerank.encoders import Cascade, Encoder, PairScorer
     from instrerank.reranking import Windows
-    from instrerank.trec import Topic
+    from instrerank.trec import Run, Topic
 
 EPILOG = """examples:
   instrerank rerank --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output run.txt
   instrerank rerank --run run.bm25.txt --topics topics.tsv --index indexes/pool --encoder intfloat/e5-base-v2 \\
       --instructions instructions.tsv --hits 100 --output run.e5.txt
+  instrerank rerank --run requests.jsonl --encoder minilm --output run.txt
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb; those that Pyserini has bear Pyserini's names."""
     parser.epilog = EPILOG
-    parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
-    add_passage_arguments(parser)
+    parser.add_argument(
+        "--run",
+        dest="run_file",
+        metavar="RUN",
+        required=True,
+        type=Path,
+        help="first-stage run; or rank_llm's requests (.jsonl), which bear their topics and passages",
+    )
+    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
+    add_passage_arguments(parser, required=False)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
     parser.add_argument(
         "--encoder-kind",
@@ -44,11 +51,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="biencoder",
         help="baselines that read query and passage together: a cross-encoder, FollowIR-7B and the like",
     )
+    parser.add_argument(
+        "--prompt",
+        metavar="NAME|T",
+        help="pointwise-llm: followir, mistral-instruct, monot5, or a text with {q} and {d}",
+    )
+    parser.add_argument("--true-token", metavar="TOKEN", help="pointwise-llm: answer of a relevant passage")
+    parser.add_argument("--false-token", metavar="TOKEN", help="pointwise-llm: answer of one that is not")
     parser.add_argument("--output", required=True, type=Path, help="the run to write")
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
     instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
     parser.add_argument("--hits", type=positive, default=100, help="depth of reranking (default 100)")
+    parser.add_argument(
+        "--cascade-depth",
+        metavar="K",
+        type=positive,
+        help="--dtype cascade: so many are ranked as by float32 (default 10)",
+    )
     parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
     parser.add_argument(
         "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
@@ -83,10 +103,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Rerank, write the run whole or not at all, then its sidecar."""
-    from instrerank.collections import load_topics
     from instrerank.files import check_writable
-    from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
-    from instrerank.trec import count_tied, read_run, write_run
+    from instrerank.reranking import Fusion, rerank, select_candidates
+    from instrerank.reranking.provenance import reranking_counts, reranking_stage
+    from instrerank.trec import write_run
     from instrerank.trec.runs import check_tag
     from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
@@ -95,30 +115,26 @@ def run(arguments: argparse.Namespace) -> None:
     fusion = Fusion(arguments.fusion, arguments.alpha, arguments.rrf_k)
     tag = arguments.runtag or Path(arguments.encoder).name
     check_tag(tag)
-    first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
-    topics = _with_instructions(load_topics(arguments.topics), arguments)
-    texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, arguments.hits))
+    first_stage, topics, texts = _read(arguments)
     candidates, counts = select_candidates(first_stage, topics, texts, hits=arguments.hits, missing=arguments.missing)
     read = time.perf_counter()
-    biencoder = arguments.encoder_kind == "biencoder"
-    scorer = load_encoder_of(arguments) if biencoder else load_pair_scorer_of(arguments)
+    scorer = load_scorer_of(arguments)
     windows = _windows(arguments, scorer)
     retrieval = [
         {"name": "first stage", "tag": first_stage.tag, **described_source(arguments.run_file)},
-        {
-            "name": "reranker",
-            "reranks": "first stage",
-            "hits": arguments.hits,
-            "fusion": dataclasses.asdict(fusion),
-            "windows": dataclasses.asdict(windows) if windows else "none",
-            "missing": arguments.missing,
-            "output format": arguments.output_format,
-            "encoder": {"kind": arguments.encoder_kind, **_describe(scorer)},
-        },
+        reranking_stage(
+            scorer,
+            kind=arguments.encoder_kind,
+            hits=arguments.hits,
+            fusion=fusion,
+            windows=windows,
+            missing=arguments.missing,
+            output_format=arguments.output_format,
+        ),
     ]
     data = {
-        "topics": described_source(arguments.topics),
-        "passages": described_texts(arguments.corpus or arguments.index, texts),
+        "topics": described_source(arguments.topics or arguments.run_file),
+        "passages": described_texts(arguments.corpus or arguments.index or arguments.run_file, texts),
         "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
     }
     if arguments.resume and is_up_to_date(arguments.output, configuration(tag, retrieval, data)):
@@ -134,22 +150,7 @@ def run(arguments: argparse.Namespace) -> None:
         tag=tag,
         retrieval=retrieval,
         data=data,
-        counts={
-            "queries": counts.queries,
-            "queries with instruction": sum(bool(topic.instruction) for topic in topics),
-            "topics without candidates": counts.topics_without_candidates,
-            "candidates": counts.candidates,
-            "candidates without text": counts.missing_texts,
-            "below depth": counts.below_depth,
-            "distinct passages": scores.passages,
-            "windows": scores.pieces,
-            "passages truncated": len(scores.passages_truncated),
-            "queries truncated": scores.queries_truncated,
-            "pairs truncated": scores.pairs_truncated,
-            "candidates with tied scores": sum(
-                count_tied(ranking[: arguments.hits]) for ranking in reranked.rankings.values()
-            ),
-        },
+        counts=reranking_counts(candidates, counts, scores, reranked),
         seconds={"read": read - started, "load encoder": loaded - read, "rerank": ended - loaded},
     )
     notes = [f"{counts.queries} topics", f"{scores.passages} distinct passages"]
@@ -164,8 +165,31 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {', '.join(notes)}", file=sys.stderr)
 
 
+def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str, str]]:
+    """Read the first stage, its topics and its texts; rank_llm's requests are all three."""
+    from instrerank.anserini import load_topics
+    from instrerank.integrations.rank_llm import read_requests
+    from instrerank.reranking import candidate_docids
+    from instrerank.trec import read_run
+
+    passages = arguments.corpus or arguments.index
+    topics: list[Topic] = []
+    texts: Mapping[str, str] = {}
+    if ".jsonl" in arguments.run_file.suffixes:
+        topics, first_stage, texts = read_requests(arguments.run_file)
+    elif arguments.topics and passages:
+        first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
+    else:
+        raise InputError(f"{arguments.run_file} is a run: give its --topics, and its passages by --corpus or --index")
+    if arguments.topics:
+        topics = load_topics(arguments.topics)
+    if passages:
+        texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, arguments.hits))
+    return first_stage, _with_instructions(topics, arguments), texts
+
+
 def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> list[Topic]:
-    from instrerank.collections import load_instructions
+    from instrerank.anserini import load_instructions
     from instrerank.trec.problems import listed
 
     if arguments.instruction:
@@ -181,7 +205,7 @@ def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> li
     return [topic._replace(instruction=instructions[topic.qid]) for topic in topics]
 
 
-def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer) -> Windows | None:
+def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer | Cascade) -> Windows | None:
     from instrerank.reranking import Windows
 
     if arguments.max_passage is None:
@@ -190,13 +214,3 @@ def _windows(arguments: argparse.Namespace, scorer: Encoder | PairScorer) -> Win
         return None
     length = arguments.max_passage_length or scorer.window_length
     return Windows(length, arguments.max_passage_stride or max(1, length // 2), arguments.max_passage)
-
-
-def _describe(scorer: Encoder | PairScorer) -> dict[str, Any]:
-    """Return what decides a model's scores."""
-    described = {name: getattr(scorer, name) for name in ("name", "fingerprint", "dtype", "device")}
-    profile = getattr(scorer, "profile", None)
-    if profile is None:
-        return {**described, "max_length": getattr(scorer, "max_length", None)}
-    fields = dataclasses.asdict(profile)
-    return {**described, "profile": {name: value for name, value in fields.items() if value is not None}}

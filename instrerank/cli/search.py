@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb, those of `python -m pyserini.search.lucene`."""
     parser.epilog = EPILOG
     parser.add_argument("--index", metavar="DIR|NAME", required=True, help="folder or prebuilt index of Pyserini")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID or pocket")
+    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
     parser.add_argument("--output", metavar="RUN", required=True, type=Path, help="run file to be written")
     parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec")
     parser.add_argument("--hits", metavar="N", type=int, default=1000, help="documents for each topic (default 1000)")
@@ -30,8 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Search, write the run and its sidecar, and say which topics found nothing."""
-    from instrerank.anserini import BM25Searcher, versions
-    from instrerank.collections import load_topics
+    from instrerank.anserini import BM25Searcher, load_topics, versions
     from instrerank.files import check_writable
     from instrerank.trec import Run, count_tied, write_run
     from instrerank.trec.problems import listed

@@ -308,7 +308,7 @@ def _train(
 
 
 def _evaluation(arguments: argparse.Namespace) -> RerankingEvaluation | None:
-    from instrerank.collections import load_instructions, load_qrels, load_topics
+    from instrerank.anserini import load_instructions, load_qrels, load_topics
     from instrerank.evaluation.instructions import changed_documents
     from instrerank.reranking import candidate_docids, select_candidates
     from instrerank.training.evaluation import RerankingEvaluation

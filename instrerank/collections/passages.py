@@ -12,7 +12,7 @@ from instrerank.files import read_lines
 from instrerank.trec.types import Passage
 
 _DOCID_FIELDS = ("docid", "id", "_id")
-_TEXT_FIELDS = ("contents", "text", "passage", "segment", "body")
+_TEXT_FIELDS = ("contents", "text", "passage", "segment", "body", "content")
 _SUFFIXES = (".jsonl", ".json", ".tsv", ".txt")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from instrerank.encoders.batching import length_sorted_batches, run_halving
 from instrerank.encoders.locate import locate, position_limit, read_json
 from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
-from instrerank.encoders.prompts import Prompt, match_prompt, prompt_parts
+from instrerank.encoders.prompts import Prompt, choose_prompt, prompt_parts
 from instrerank.encoders.tensors import fingerprint
 from instrerank.encoders.tokenizing import read_tokenizer, windows
 from instrerank.errors import InputError
@@ -173,8 +173,8 @@ class PointwiseLLM(PairScorer):
         self._answers = [index for index in answers if index is not None]
         if len(self._answers) < 2:
             raise InputError(
-                f"the vocabulary of {self.name} lacks {prompt.true!r} or {prompt.false!r}: say by true_token and "
-                "false_token how it answers"
+                f"the vocabulary of {self.name} lacks {prompt.true!r} or {prompt.false!r}: say by --true-token and "
+                "--false-token how it answers"
             )
 
     def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens:
@@ -215,9 +215,9 @@ def load_pair_scorer(
     kind: Literal["crossencoder", "pointwise-llm"],
     *,
     adapter: str | Path | None = None,
-    prompt_template: str | None = None,
-    true_token: str = "true",
-    false_token: str = "false",
+    prompt: str | None = None,
+    true_token: str | None = None,
+    false_token: str | None = None,
     max_length: int | None = None,
     device: str = "auto",
     dtype: str = "float32",
@@ -233,9 +233,9 @@ def load_pair_scorer(
         kind: "crossencoder", any sequence classifier with one or two classes; "pointwise-llm", a causal or
             sequence-to-sequence language model.
         adapter: LoRA adapter, merged.
-        prompt_template: what a language model is asked, with {q} and {d}; known for FollowIR-7B,
-            Mistral-7B-Instruct and monoT5.
-        true_token: answer that says yes, where `prompt_template` is given.
+        prompt: what a language model is asked: "followir", "mistral-instruct", "monot5", or a text with {q} and {d};
+            None where the name says it.
+        true_token: answer that says yes, where it is not the prompt's own.
         false_token: answer that says no.
         max_length: tokens of the whole input; 512 for cross-encoders and 2,048 for FollowIR-7B when None.
         device: see `load_encoder`, as all that follow.
@@ -252,21 +252,16 @@ def load_pair_scorer(
     name = str(name_or_path)
     if kind not in ("crossencoder", "pointwise-llm"):
         raise InputError(f"unknown kind of reranker {kind!r}: choose crossencoder or pointwise-llm")
-    prompt = None
+    question = None
     if kind == "pointwise-llm":
-        prompt = match_prompt(name)
-        if prompt_template is not None:
-            prompt = Prompt("given by flags", prompt_template, true_token, false_token)
-        elif prompt is None:
-            raise InputError(
-                f"it is not known what {name} was trained to be asked: give a prompt template with {{q}} and "
-                "{d}, and the two tokens that answer it"
-            )
+        question = choose_prompt(name, prompt, true_token, false_token)
+    elif prompt or true_token or false_token:
+        raise InputError("a cross-encoder is not asked: a prompt and its answers are for pointwise-llm only")
     folder = locate(name, revision=revision, allow_bin=allow_bin, code=trust_remote_code)
     lora = None if adapter is None else locate(str(adapter), allow_bin=allow_bin)
     config = read_json(folder / "config.json")
     auto_class = "AutoModelForSequenceClassification"
-    if prompt is not None:
+    if question is not None:
         auto_class = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
     tokenizer, _ = read_tokenizer(folder, trust_remote_code=trust_remote_code)
     place = resolve_device(device)
@@ -279,12 +274,12 @@ def load_pair_scorer(
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
-    length = max_length or (512 if prompt is None else prompt.max_length)
+    length = max_length or (512 if question is None else question.max_length)
     parts: dict[str, Any] = {
         "max_length": min(length, position_limit(config) or length),
-        "fingerprint": fingerprint([folder] if lora is None else [folder, lora], repr(prompt)),
+        "fingerprint": fingerprint([folder] if lora is None else [folder, lora], repr(question)),
         "batch_tokens": batch_tokens,
     }
-    if prompt is None:
+    if question is None:
         return CrossEncoder(name, model, tokenizer, **parts)
-    return PointwiseLLM(name, model, tokenizer, prompt=prompt, **parts)
+    return PointwiseLLM(name, model, tokenizer, prompt=question, **parts)

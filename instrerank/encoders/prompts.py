@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instrerank.errors import InputError
@@ -28,10 +28,6 @@ class Prompt:
     false: str = "false"
     max_length: int = 2048
     source: str = ""
-
-    def __post_init__(self) -> None:
-        if self.template.count("{q}") != 1 or self.template.count("{d}") != 1:
-            raise InputError(f"the prompt {self.template!r} must contain {{q}} and {{d}} once each")
 
 
 PROMPTS: tuple[tuple[str, Prompt], ...] = (
@@ -76,6 +72,33 @@ def match_prompt(name: str) -> Prompt | None:
     """Return the prompt of a published reranker, or None."""
     base = Path(name).name.lower()
     return next((prompt for names, prompt in PROMPTS if re.fullmatch(names, base)), None)
+
+
+def choose_prompt(
+    name: str, prompt: str | None = None, true_token: str | None = None, false_token: str | None = None
+) -> Prompt:
+    """Return what a language model is asked, and how it answers.
+
+    Args:
+        name: of the model; published rerankers are known by it.
+        prompt: a family of `PROMPTS`, or a text with {q} and {d}; None: what `name` is known for.
+        true_token: answer that says yes; None: the family's, "true" for a text.
+        false_token: answer that says no; None: the family's, "false" for a text.
+
+    Raises:
+        InputError: a model that is not known, or a prompt without its two fields.
+    """
+    families = {known.family: known for _, known in PROMPTS}
+    chosen = match_prompt(name) if prompt is None else families.get(prompt)
+    if prompt is not None and prompt.count("{q}") == prompt.count("{d}") == 1:
+        chosen = Prompt("given by flags", prompt)
+    if chosen is None:
+        what = f"what {name} was trained to be asked is not known" if prompt is None else f"{prompt!r} is no prompt"
+        raise InputError(
+            f"{what}: give --prompt, one of {', '.join(families)} or a text with {{q}} and {{d}} once each; where its "
+            "answers are not true and false, also --true-token and --false-token"
+        )
+    return replace(chosen, true=true_token or chosen.true, false=false_token or chosen.false)
 
 
 def prompt_parts(prompt: Prompt, query: str, instruction: str, passage: str) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""trec_eval's measures through pytrec_eval-terrier, averaged as `trec_eval -c` averages."""
+"""Measures of trec_eval (by pytrec_eval-terrier) and of ir_measures, averaged as `trec_eval -c` averages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from instrerank.errors import InputError
-from instrerank.trec import Qrels, Run, ScoredDoc, trec_eval_order
+from instrerank.evaluation import ir_measures_names
+from instrerank.trec import Qrels, Run, trec_eval_order
 from instrerank.trec.problems import listed
+
+if TYPE_CHECKING:
+    from ir_measures import Measure
 
 # trec_eval's own defaults are `official`; these are what TREC DL reports
 DEFAULT_MEASURES = ("ndcg_cut.10", "map", "recip_rank", "recall.100")
@@ -49,19 +54,24 @@ def evaluate(
     relevance_level: int = 1,
     max_docs: int | None = None,
 ) -> Evaluation:
-    """Score a run with trec_eval's measures, `-c` always on.
+    """Score a run, with every judged topic in the mean (`-c`).
 
     Args:
         run: the run; ties fall as in trec_eval, whatever the order given.
         qrels: the judgements.
-        measures: trec_eval's names (`map`, `ndcg_cut.10`, `recall.50,100`) and nicknames (`official`).
-        relevance_level: least grade that counts as relevant, except for nDCG (trec_eval's `-l`).
+        measures: trec_eval's names (`map`, `ndcg_cut.10`, `recall.50,100`) and nicknames (`official`), or those of
+            ir_measures (`nDCG@10`, `RR(rel=2)@10`, `Judged@10`, also `judged.10`). A printed name is trec_eval's
+            for the former (`judged_10` too), and the name as asked for with the latter.
+        relevance_level: least grade that counts as relevant, except for nDCG (trec_eval's `-l`); a `rel=` in a
+            name goes before it.
         max_docs: cut every ranking to so many documents first (trec_eval's `-M`).
 
     Raises:
         InputError: an unknown measure, or no topic in common.
     """
-    evaluator = _evaluator(qrels, measures, relevance_level)
+    theirs = [measure for measure in measures if _is_trec_eval(measure)]
+    evaluator = _evaluator(qrels, theirs, relevance_level)
+    named = _named([measure for measure in measures if measure not in theirs], relevance_level)
     answered = [qid for qid in qrels if run.rankings.get(qid)]
     unjudged = sorted(run.rankings.keys() - qrels.keys())
     if not answered:
@@ -69,7 +79,11 @@ def evaluate(
             f"run {run.tag or '(no tag)'} and the qrels share no topic: the run answers {listed(unjudged) or 'none'}; "
             f"the qrels judge {listed(list(qrels)) or 'none'}"
         )
-    scores = evaluator.evaluate({qid: _scores(run.rankings[qid], max_docs) for qid in answered})
+    rankings = {qid: trec_eval_order(run.rankings[qid])[:max_docs] for qid in answered}
+    scores = evaluator.evaluate({qid: dict(ranking) for qid, ranking in rankings.items()})
+    if named:
+        for qid, values in ir_measures_names.score(named, qrels, rankings).items():
+            scores[qid].update(values)
     names = _printed_order(scores[answered[0]], measures)
     absent = {name: _LOG_OF_ZERO if name.startswith("gm_") else 0.0 for name in names}
     per_query = {qid: {name: scores.get(qid, absent)[name] for name in names} for qid in qrels}
@@ -82,13 +96,19 @@ def evaluate(
     )
 
 
+def _is_trec_eval(measure: str) -> bool:
+    return _base(measure) in _trec_eval_names()
+
+
+def _trec_eval_names() -> set[str]:
+    import pytrec_eval
+
+    return {*pytrec_eval.supported_measures, *pytrec_eval.supported_nicknames} - set(_NOT_NUMBERS)
+
+
 def _evaluator(qrels: Qrels, measures: Sequence[str], relevance_level: int):  # type: ignore[no-untyped-def]
     import pytrec_eval
 
-    known = pytrec_eval.supported_measures | pytrec_eval.supported_nicknames.keys()
-    unknown = [measure for measure in measures if _base(measure) not in known - set(_NOT_NUMBERS)]
-    if unknown:
-        raise InputError(f"unknown measure {', '.join(unknown)}; {_allowed(known)}")
     # pytrec_eval takes ndcg.10 and answers plain ndcg
     uncut = [measure for measure in measures if measure != _base(measure) and _base(measure) not in _WITH_CUTOFFS]
     if uncut:
@@ -96,18 +116,20 @@ def _evaluator(qrels: Qrels, measures: Sequence[str], relevance_level: int):  # 
     return pytrec_eval.RelevanceEvaluator(qrels, set(measures), relevance_level=relevance_level)
 
 
+def _named(measures: Sequence[str], relevance_level: int) -> dict[str, Measure]:
+    unknown = [measure for measure in measures if not ir_measures_names.is_known(measure)]
+    if unknown:
+        raise InputError(
+            f"unknown measure {', '.join(unknown)}; trec_eval's are {', '.join(sorted(_trec_eval_names()))}, with "
+            "cutoffs behind a point: ndcg_cut.10; ir_measures' are named like nDCG@10, AP(rel=2), Judged@10"
+        )
+    parsed = (ir_measures_names.parse_measure(measure, relevance_level) for measure in measures)
+    return {name: measure for each in parsed for name, measure in each.items()}
+
+
 def _base(measure: str) -> str:
     """Return a measure's name without its cutoffs: `ndcg_cut` of `ndcg_cut.10,20` and of `ndcg_cut_10`."""
     return re.sub(r"[._][\d.,]+$", "", measure)
-
-
-def _allowed(known: set[str]) -> str:
-    measures = sorted(known - set(_NOT_NUMBERS))
-    return f"trec_eval's are {', '.join(measures)}; cutoffs go behind a point: ndcg_cut.10"
-
-
-def _scores(ranking: list[ScoredDoc], max_docs: int | None) -> dict[str, float]:
-    return dict(trec_eval_order(ranking)[:max_docs])
 
 
 def _mean(name: str, per_query: Mapping[str, Mapping[str, float]], qrels: Qrels) -> float:
@@ -123,10 +145,10 @@ def _mean(name: str, per_query: Mapping[str, Mapping[str, float]], qrels: Qrels)
 
 def _printed_order(names: Mapping[str, float], measures: Sequence[str]) -> list[str]:
     """Order measures as asked for, then by name, cutoffs by their number."""
-    asked = [_base(measure) for measure in measures]
+    asked = [measure if measure in names else _base(measure) for measure in measures]
 
     def place(name: str) -> tuple[int, str, float]:
-        base = _base(name)
+        base = name if name in asked else _base(name)
         cutoff = float(name[len(base) + 1 :] or 0)
         return asked.index(base) if base in asked else len(asked), base, cutoff
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from instrerank.encoders import Encoder, PairScorer, load_encoder
+from instrerank.encoders import Cascade, Encoder, PairScorer, load_encoder
 from instrerank.errors import InputError
 from instrerank.reranking.candidates import Candidates
 from instrerank.reranking.fusion import Fusion
@@ -20,12 +20,12 @@ class InstructionReranker:
     """An instruction-following bi-encoder (or a pair scorer, for comparison) as a reranker of hits."""
 
     def __init__(
-        self, encoder: Encoder | PairScorer, *, fusion: Fusion | None = None, windows: Windows | None = None
+        self, encoder: Encoder | PairScorer | Cascade, *, fusion: Fusion | None = None, windows: Windows | None = None
     ) -> None:
         """Take a loaded model.
 
         Args:
-            encoder: from `instrerank.encoders.load_encoder` or `load_pair_scorer`.
+            encoder: from `instrerank.encoders.load_encoder`, `load_cascade` or `load_pair_scorer`.
             fusion: how the first stage's scores take part (not at all by default).
             windows: how long passages are cut (truncated by default).
         """

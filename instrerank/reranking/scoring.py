@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from instrerank.encoders import Encoder, PairScorer
-from instrerank.errors import InputError
+from instrerank.encoders import Cascade, Encoded, Encoder, PairScorer
+from instrerank.encoders.cascade import CascadeScores
+from instrerank.encoders.similarity import dot_products, finite
 from instrerank.reranking.candidates import Candidates
+from instrerank.trec import Topic
 
 Aggregation = Literal["max", "first", "mean"]
 
@@ -42,6 +44,7 @@ class Scores:
         passages_truncated: docids of which the model did not see all.
         queries_truncated: qids of which it did not see all.
         pairs_truncated: pairs of which a pair scorer did not see all.
+        cascade: what a cascade did.
     """
 
     by_docid: list[dict[str, float]]
@@ -50,14 +53,67 @@ class Scores:
     passages_truncated: list[str] = field(default_factory=list)
     queries_truncated: list[str] = field(default_factory=list)
     pairs_truncated: int = 0
+    cascade: CascadeScores | None = None
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Passages and queries as vectors: any query set over them is scored without the model.
+
+    Attributes:
+        windows: how the passages were cut.
+        passages: vectors of all pieces.
+        rows: by docid the rows of its pieces in `passages`.
+        queries: vectors of the queries.
+        query_rows: by (query, instruction) its row in `queries`.
+    """
+
+    windows: Windows | None
+    passages: Encoded
+    rows: dict[str, range]
+    queries: Encoded
+    query_rows: dict[tuple[str, str], int]
+
+
+def encode_texts(
+    topics: Sequence[Topic],
+    texts: Mapping[str, str],
+    encoder: Encoder,
+    *,
+    windows: Windows | None = None,
+    progress: bool = False,
+) -> EncodedTexts:
+    """Encode every distinct passage and every distinct pair of query and instruction once.
+
+    Args:
+        topics: of one query set or many.
+        texts: passage text by docid.
+        encoder: the bi-encoder.
+        windows: cut long passages; without, the model truncates them.
+        progress: show a progress bar.
+
+    Raises:
+        InputError: an empty text.
+    """
+    rows: dict[str, range] = {}
+    pieces: list[str] = []
+    for docid, text in texts.items():
+        parts = _pieces(text, encoder, windows)
+        rows[docid] = range(len(pieces), len(pieces) + len(parts))
+        pieces += parts
+    passages = encoder.encode_passages(pieces, progress=progress)
+    pairs = list(dict.fromkeys((topic.text, topic.instruction) for topic in topics))
+    queries = encoder.encode_queries([query for query, _ in pairs], [instruction for _, instruction in pairs])
+    return EncodedTexts(windows, passages, rows, queries, {pair: row for row, pair in enumerate(pairs)})
 
 
 def score_candidates(
     candidates: Sequence[Candidates],
     texts: Mapping[str, str],
-    scorer: Encoder | PairScorer,
+    scorer: Encoder | PairScorer | Cascade,
     *,
     windows: Windows | None = None,
+    encoded: EncodedTexts | None = None,
     progress: bool = False,
 ) -> Scores:
     """Score every candidate of every topic.
@@ -65,17 +121,23 @@ def score_candidates(
     Args:
         candidates: per topic, from `select_candidates`.
         texts: passage text by docid, for every candidate.
-        scorer: a bi-encoder or a pair scorer.
-        windows: cut long passages; without, the model truncates them and they are counted.
+        scorer: a bi-encoder, a pair scorer or a cascade.
+        windows: cut long passages; without, the model truncates them and they are counted. Not for a cascade.
+        encoded: what the bi-encoder made of these topics and texts, with these windows, among others.
         progress: show a progress bar.
 
     Raises:
         InputError: an empty text, or a score that is not finite.
     """
-    docids = list(dict.fromkeys(document.docid for each in candidates for document in each.reranked))
-    pieces = {docid: _pieces(texts[docid], scorer, windows) for docid in docids}
-    score = _score_pairs if isinstance(scorer, PairScorer) else _score_vectors
-    return score(candidates, pieces, scorer, windows.aggregation if windows else "max", progress)  # type: ignore[arg-type]
+    needed = {document.docid: texts[document.docid] for each in candidates for document in each.reranked}
+    if isinstance(scorer, PairScorer):
+        pieces = {docid: _pieces(text, scorer, windows) for docid, text in needed.items()}
+        return _score_pairs(candidates, pieces, scorer, _aggregation(windows), progress)
+    if isinstance(scorer, Cascade):
+        return _score_cascade(candidates, needed, scorer, progress)
+    topics = [each.topic for each in candidates]
+    encoded = encoded or encode_texts(topics, needed, scorer, windows=windows, progress=progress)
+    return _score_vectors(candidates, list(needed), encoded)
 
 
 def _pieces(text: str, scorer: Encoder | PairScorer, windows: Windows | None) -> list[str]:
@@ -85,39 +147,44 @@ def _pieces(text: str, scorer: Encoder | PairScorer, windows: Windows | None) ->
     return pieces[:1] if windows.aggregation == "first" else pieces
 
 
-def _score_vectors(
-    candidates: Sequence[Candidates],
-    pieces: Mapping[str, list[str]],
-    encoder: Encoder,
-    aggregation: Aggregation,
-    progress: bool,
-) -> Scores:
-    first, count = {}, 0
-    for docid, parts in pieces.items():
-        first[docid] = count
-        count += len(parts)
-    passages = encoder.encode_passages([part for parts in pieces.values() for part in parts], progress=progress)
-    topics = [each.topic for each in candidates]
-    queries = encoder.encode_queries([topic.text for topic in topics], [topic.instruction for topic in topics])
+def _aggregation(windows: Windows | None) -> Aggregation:
+    return windows.aggregation if windows else "max"
 
-    by_docid = []
-    for each, query in zip(candidates, queries.vectors, strict=True):
-        counts = [len(pieces[document.docid]) for document in each.reranked]
-        rows = [
-            first[document.docid] + part for document in each.reranked for part in range(len(pieces[document.docid]))
-        ]
-        scores = aggregate(dot_products(passages.vectors[rows], query), counts, aggregation)
-        by_docid.append(_by_docid(each, scores))
+
+def _score_vectors(candidates: Sequence[Candidates], docids: Sequence[str], encoded: EncodedTexts) -> Scores:
+    by_docid, queries_truncated = [], []
+    for each in candidates:
+        query = encoded.query_rows[each.topic.text, each.topic.instruction]
+        pieces = [encoded.rows[document.docid] for document in each.reranked]
+        rows = [row for part in pieces for row in part]
+        scores = dot_products(encoded.passages.vectors[rows], encoded.queries.vectors[query])
+        by_docid.append(_by_docid(each, aggregate(scores, list(map(len, pieces)), _aggregation(encoded.windows))))
+        if encoded.queries.truncated[query]:
+            queries_truncated.append(each.topic.qid)
     return Scores(
         by_docid,
-        passages=len(pieces),
-        pieces=count,
-        passages_truncated=[
-            docid
-            for docid, parts in pieces.items()
-            if passages.truncated[first[docid] : first[docid] + len(parts)].any()
-        ],
+        passages=len(docids),
+        pieces=sum(len(encoded.rows[docid]) for docid in docids),
+        passages_truncated=[docid for docid in docids if encoded.passages.truncated[list(encoded.rows[docid])].any()],
+        queries_truncated=queries_truncated,
+    )
+
+
+def _score_cascade(
+    candidates: Sequence[Candidates], texts: Mapping[str, str], cascade: Cascade, progress: bool
+) -> Scores:
+    topics = [each.topic for each in candidates]
+    queries = cascade.exact.encode_queries([topic.text for topic in topics], [topic.instruction for topic in topics])
+    place = {docid: at for at, docid in enumerate(texts)}
+    places = [[place[document.docid] for document in each.reranked] for each in candidates]
+    found = cascade.score(queries.vectors, list(texts.values()), places, progress=progress)
+    return Scores(
+        [_by_docid(each, scores) for each, scores in zip(candidates, found.scores, strict=True)],
+        passages=len(texts),
+        pieces=len(texts),
+        passages_truncated=[docid for docid, cut in zip(texts, found.truncated, strict=True) if cut],
         queries_truncated=[topic.qid for topic, cut in zip(topics, queries.truncated, strict=True) if cut],
+        cascade=found,
     )
 
 
@@ -135,7 +202,7 @@ def _score_pairs(
         for part in pieces[document.docid]
     ]
     truncated_before = scorer.truncated
-    scores = _finite(scorer.score(pairs, progress=progress))
+    scores = finite(scorer.score(pairs, progress=progress))
     by_docid, start = [], 0
     for each in candidates:
         counts = [len(pieces[document.docid]) for document in each.reranked]
@@ -154,18 +221,6 @@ def _by_docid(candidates: Candidates, scores: NDArray[np.float32]) -> dict[str, 
     return {document.docid: score for document, score in zip(candidates.reranked, scores.tolist(), strict=True)}
 
 
-def dot_products(passages: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the float32 dot products of passages [n, d] with a query [d], summed in float64.
-
-    The wide sum makes a score independent of what stands beside it: BLAS adds float32 in an order that depends
-    on the shape of the whole product.
-
-    Raises:
-        InputError: a score is not finite: the vectors are broken.
-    """
-    return _finite((passages.astype(np.float64) @ query.astype(np.float64)).astype(np.float32))
-
-
 def aggregate(scores: NDArray[np.float32], counts: Sequence[int], aggregation: Aggregation) -> NDArray[np.float32]:
     """Return one score [n] for each passage from the scores of its pieces, [sum of counts] in passage order."""
     if not counts:
@@ -174,9 +229,3 @@ def aggregate(scores: NDArray[np.float32], counts: Sequence[int], aggregation: A
     if aggregation == "mean":
         return (np.add.reduceat(scores.astype(np.float64), starts) / counts).astype(np.float32)
     return np.maximum.reduceat(scores, starts)
-
-
-def _finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    if not np.isfinite(scores).all():
-        raise InputError("the model gives scores that are NaN or infinite: check its weights and its dtype")
-    return scores

@@ -26,3 +26,16 @@ def count_tied(ranking: Iterable[ScoredDoc]) -> int:
     scores = np.array([document.score for document in ranking], np.float64).astype(np.float32)
     _, counts = np.unique(scores, return_counts=True)
     return int(counts[counts > 1].sum())
+
+
+def without_ties(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
+    """Put a ranking into trec_eval's order and lower scores, as little as float32 can, until no two are equal.
+
+    For programs that break ties otherwise: what they see is the order that trec_eval sees in the original scores.
+    """
+    untied: list[ScoredDoc] = []
+    for docid, score in trec_eval_order(ranking):
+        if untied and score >= untied[-1].score:
+            score = float(np.nextafter(np.float32(untied[-1].score), np.float32(-np.inf)))
+        untied.append(ScoredDoc(docid, score))
+    return untied

@@ -20,7 +20,7 @@ RunFormat = Literal["trec", "msmarco"]
 
 
 class RunRow(NamedTuple):
-    """One row of a run file, with its line number."""
+    """One row of a run file, with its line number; `q0` is the second of six columns, "" where there are three."""
 
     line: int
     qid: str
@@ -28,6 +28,7 @@ class RunRow(NamedTuple):
     rank: int
     score: float
     tag: str
+    q0: str
 
 
 def read_run(path: str | Path, *, keep_first_duplicate: bool = False) -> Run:
@@ -129,9 +130,9 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
         return None
     if width == 3:
         qid, docid, rank_text = columns
-        score_text, tag = "", "msmarco"
+        q0, score_text, tag = "", "", "msmarco"
     else:
-        qid, _, docid, rank_text, score_text, tag = columns
+        qid, q0, docid, rank_text, score_text, tag = columns
     try:
         rank = int(rank_text)
     except ValueError:
@@ -145,7 +146,7 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
     if not math.isfinite(score):
         problems.add(number, f"score {score_text} is not a finite number")
         return None
-    return RunRow(number, qid, docid, rank, score, tag)
+    return RunRow(number, qid, docid, rank, score, tag, q0)
 
 
 def split_columns(line: str) -> list[str]:

@@ -10,7 +10,7 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def write_sidecar(
     retrieval: list[dict[str, Any]],
     data: Mapping[str, Any],
     counts: Mapping[str, Any],
-    seconds: Mapping[str, float],
+    seconds: Mapping[str, float] | None = None,
+    command: Sequence[str] | None = None,
 ) -> None:
     """Write how a run came about, in the sections of ir_metadata v0.1 (github.com/irgroup/ir_metadata).
 
@@ -54,20 +55,21 @@ def write_sidecar(
         retrieval: the stages, first stage first, each with a `name` and what sets it.
         data: the test collection: topics, passages, instructions, each as `described_file` gives it.
         counts: queries, candidates, missing, truncated, tied, …
-        seconds: wall-clock time of each step.
+        seconds: wall-clock time of each step; left out where the sidecar is to come out the same again.
+        command: what makes this run; by default the command that this process was started with.
     """
     import yaml
 
-    metadata = {
+    metadata: dict[str, Any] = {
         "tag": tag,
         "platform": {
             "hardware": {"cpu": {"model": _cpu_model(), "cores": os.cpu_count()}},
             "operating system": f"{platform.system()} {platform.machine()}",
-            "software": {"python": platform.python_version(), "libraries": {"python": _versions()}},
+            "software": {"python": platform.python_version(), "libraries": {"python": versions()}},
         },
         "research goal": {"evaluation": {"score ties": "score, then docid, descending (trec_eval)"}},
         "implementation": {
-            "executable": {"cmd": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])},
+            "executable": {"cmd": shlex.join(command or [Path(sys.argv[0]).name, *sys.argv[1:]])},
             "source": {"lang": "python"},
         },
         "method": {"automatic": True, "retrieval": retrieval},
@@ -77,9 +79,10 @@ def write_sidecar(
             "sha256": sha256(run),
             "configuration": configuration(tag, retrieval, data),
             "counts": dict(counts),
-            "seconds": {step: round(value, 3) for step, value in seconds.items()},
         },
     }
+    if seconds is not None:
+        metadata["run"]["seconds"] = {step: round(value, 3) for step, value in seconds.items()}
     with whole_file(sidecar_path(run)) as file:
         yaml.safe_dump(metadata, file, sort_keys=False, allow_unicode=True, width=100)
 
@@ -137,7 +140,8 @@ def run_name(collection: str, first_stage: str, encoder: str, instructions: str,
     return ".".join(["run", *(re.sub(r"[^\w+-]+", "-", field) for field in fields), "txt"])
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that can decide a run, those that are installed."""
     versions = {}
     for name in _LIBRARIES:
         try:

@@ -13,6 +13,7 @@ from instrerank.trec.order import count_tied, trec_eval_order
 from instrerank.trec.problems import Problems, listed
 from instrerank.trec.qrels import parse_qrels
 from instrerank.trec.runs import RunRow, parse_run, split_columns
+from instrerank.trec.submission import Preset, check_submission
 from instrerank.trec.topics import parse_topics
 from instrerank.trec.types import ScoredDoc
 
@@ -35,28 +36,32 @@ class CheckedFile(NamedTuple):
     first_lines: dict[str, int]
 
 
-def check_files(paths: Sequence[str | Path], kind: Kind | None = None) -> list[CheckedFile]:
+def check_files(
+    paths: Sequence[str | Path], kind: Kind | None = None, preset: Preset | None = None
+) -> list[CheckedFile]:
     """Check files, and the qids of the runs among them against the topics and qrels among them.
 
     Args:
         paths: run, qrels, topics or instructions files in any format that instrerank reads.
         kind: what they all are; otherwise each file's first line tells.
+        preset: what the runs are to be submitted to; they must then answer every topic.
     """
-    checked = [_check(path, kind) for path in paths]
+    checked = [_check(path, kind, preset) for path in paths]
     for run in checked:
         for other in checked:
             if run.kind == "run" and other.kind in ("qrels", "topics"):
-                _compare(run, other)
+                _compare(run, other, submission=preset is not None)
     return checked
 
 
-def _check(path: str | Path, kind: Kind | None) -> CheckedFile:
+def _check(path: str | Path, kind: Kind | None, preset: Preset | None) -> CheckedFile:
     problems = Problems(path)
     try:
         kind = kind or _kind(path)
-        check = {"run": _check_run, "qrels": _check_qrels}.get(kind)
-        if check:
-            return CheckedFile(kind, problems, *check(path, problems))
+        if kind == "run":
+            return CheckedFile(kind, problems, *_check_run(path, problems, preset))
+        if kind == "qrels":
+            return CheckedFile(kind, problems, *_check_qrels(path, problems))
         rows = parse_topics(path, problems, instructions_only=kind == "instructions")
         return CheckedFile(kind, problems, f"{len(rows)} {kind}", {row.topic.qid: row.line for row in rows})
     except InputError as error:
@@ -76,9 +81,12 @@ def _kind(path: str | Path) -> Kind:
     return "topics"
 
 
-def _check_run(path: str | Path, problems: Problems) -> tuple[str, dict[str, int]]:
+def _check_run(path: str | Path, problems: Problems, preset: Preset | None) -> tuple[str, dict[str, int]]:
+    every_row = list(parse_run(path, problems))
+    if preset:
+        check_submission(every_row, preset, problems)
     rows_by_qid: dict[str, list[RunRow]] = {}
-    for row in parse_run(path, problems):
+    for row in every_row:
         rows_by_qid.setdefault(row.qid, []).append(row)
     tied = 0
     for rows in rows_by_qid.values():
@@ -112,7 +120,7 @@ def _check_qrels(path: str | Path, problems: Problems) -> tuple[str, dict[str, i
     return f"{count} judgements, {len(first_lines)} topics", first_lines
 
 
-def _compare(run: CheckedFile, other: CheckedFile) -> None:
+def _compare(run: CheckedFile, other: CheckedFile, *, submission: bool) -> None:
     unknown = [qid for qid in run.first_lines if qid not in other.first_lines]
     if len(unknown) == len(run.first_lines) and unknown:
         run.problems.add(0, f"no topic in common with {other.problems.path}: this run has {listed(unknown)}")
@@ -123,4 +131,6 @@ def _compare(run: CheckedFile, other: CheckedFile) -> None:
             run.problems.add(run.first_lines[qid], message, warning=other.kind == "qrels")
     missing = [qid for qid in other.first_lines if qid not in run.first_lines]
     if missing:
-        run.problems.add(0, f"no row for {len(missing)} {other.kind} qids: {listed(missing)}", warning=True)
+        required = submission and other.kind == "topics"
+        names = listed(missing, len(missing)) if required else listed(missing)
+        run.problems.add(0, f"no row for {len(missing)} {other.kind} qids: {names}", warning=not required)

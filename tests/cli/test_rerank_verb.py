@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 import yaml
 
 from instrerank import encoders
 from instrerank.cli import main
+from instrerank.encoders.prompts import choose_prompt
 from instrerank.trec import read_run
 
 
@@ -174,4 +176,53 @@ def test_flags_that_do_not_go_together(folder, capsys):
     assert rerank("--max-passage-length", "2") == 2
     assert "need --max-passage" in capsys.readouterr().err
     assert rerank("--encoder-kind", "crossencoder", "--pooling", "mean") == 2
-    assert "--pooling: for bi-encoders only" in capsys.readouterr().err
+    assert "--pooling: of no use with --encoder-kind crossencoder" in capsys.readouterr().err
+    assert rerank("--prompt", "monot5", "--true-token", "yes") == 2
+    assert "--prompt, --true-token: of no use with --encoder-kind biencoder --dtype float32" in capsys.readouterr().err
+
+
+def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
+    given = {}
+
+    class Asked(encoders.PairScorer):
+        def __init__(self):
+            self.name, self.fingerprint, self.dtype, self.device = "asked", "0", "float32", "cpu"
+            self.max_length, self.truncated = 512, 0
+            self.prompt = choose_prompt("asked", given["prompt"], given["true_token"])
+
+        def score(self, pairs, *, progress=False):
+            return np.arange(len(pairs), dtype=np.float32)
+
+        _tokenise = _scores = None
+
+    def load(name, kind, **flags):
+        given.update(flags, kind=kind)
+        return Asked()
+
+    monkeypatch.setattr(encoders, "load_pair_scorer", load)
+    assert rerank("--encoder-kind", "pointwise-llm", "--prompt", "Is {d} about {q}?", "--true-token", "yes") == 0
+    assert given["kind"] == "pointwise-llm"
+    sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
+    prompt = sidecar["method"]["retrieval"][1]["encoder"]["prompt"]
+    assert (prompt["template"], prompt["true"], prompt["false"]) == ("Is {d} about {q}?", "yes", "false")
+
+
+def test_a_cascade_ranks_as_float32_and_is_recorded(folder, capsys):
+    assert rerank("--encoder", "minilm") == 0
+    in_float32 = read_run("out/reranked.txt").rankings
+    assert rerank("--encoder", "minilm", "--dtype", "cascade", "--cascade-depth", "2") == 0
+    for qid, ranking in read_run("out/reranked.txt").rankings.items():
+        assert [one.docid for one in ranking[:2]] == [one.docid for one in in_float32[qid][:2]]
+        assert [one.score for one in ranking[:2]] == pytest.approx(
+            [one.score for one in in_float32[qid][:2]], abs=1e-6
+        )
+    sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
+    encoder = sidecar["method"]["retrieval"][1]["encoder"]
+    assert encoder["dtype"] == "cascade"
+    assert encoder["cascade"] == {"first": "bfloat16", "best": "float32", "depth": 2}
+    done = sidecar["run"]["counts"]["cascade"]
+    assert done["passages encoded again"] == 3 and 0 < done["largest error seen"] <= done["margin"] < 0.1
+    assert rerank("--encoder", "minilm", "--dtype", "cascade", "--max-passage", "max") == 2
+    assert "leave --fusion and --max-passage out" in capsys.readouterr().err
+    assert rerank("--cascade-depth", "2") == 2
+    assert "--cascade-depth: of no use with --encoder-kind biencoder --dtype float32" in capsys.readouterr().err

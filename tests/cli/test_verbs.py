@@ -90,6 +90,7 @@ def test_runs_of_one_tag_are_told_apart_by_their_files(folder, capsys):
     [
         (["-m", "nope"], "unknown measure nope"),
         (["--qrels", "nowhere"], "cannot read nowhere"),
+        (["--qrels", "nowhere.txt"], "cannot read nowhere.txt"),
         (["nowhere.txt"], "cannot read nowhere.txt"),
     ],
 )

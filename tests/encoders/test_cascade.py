@@ -1,13 +1,16 @@
 """The cascade's k best are the exact encoder's own, whatever the rough one says within its error."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import PASSAGES, QUERIES
 
-from instrerank.encoders.cascade import cascade_scores, contenders
+from instrerank.encoders.cascade import Cascade, contenders, load_cascade
 from instrerank.encoders.encoder import Encoded
 from instrerank.errors import InputError
 
@@ -20,6 +23,7 @@ class Known:
     profile: str = "p"
     fingerprint: str = "f"
     name: str = "known"
+    device: str = "cpu"
     asked: list[str] = field(default_factory=list)
 
     def encode_passages(self, texts: list[str], *, progress: bool = False) -> Encoded:
@@ -39,7 +43,7 @@ def drawn(seed: int, error: float, n: int = 600) -> tuple[Known, Known, np.ndarr
 def test_the_best_are_those_of_the_exact_encoder(error: float) -> None:
     exact, rough, queries = drawn(3, error)
     candidates = [list(range(query, 600, 5)) for query in range(5)]
-    result = cascade_scores(exact, rough, queries, [str(at) for at in range(600)], candidates, k=10)
+    result = Cascade(exact, rough).score(queries, [str(at) for at in range(600)], candidates)
     for query, places, scores, is_exact in zip(queries, candidates, result.scores, result.exact, strict=True):
         expected = exact.vectors[places] @ query
         best = np.argsort(-expected)[:10]
@@ -67,9 +71,21 @@ def test_contenders_hold_every_possible_best(values: list[float], k: int, margin
 
 
 def test_two_models_are_refused() -> None:
-    exact, rough, queries = drawn(0, 0)
+    exact, rough, _ = drawn(0, 0)
     rough.fingerprint = "other"
     with pytest.raises(InputError, match="one model in two precisions"):
-        cascade_scores(exact, rough, queries, ["0"], [[0]] * 5)
+        Cascade(exact, rough)
     with pytest.raises(InputError, match="keeps the 0 best"):
-        cascade_scores(exact, exact, queries, ["0"], [[0]] * 5, k=0)
+        Cascade(exact, exact, 0)
+
+
+def test_one_model_in_two_precisions(models: Callable[..., Path]) -> None:
+    cascade = load_cascade(models("bert", "unknown"), depth=2, pooling="mean")
+    assert (cascade.exact.dtype, cascade.rough.dtype, cascade.depth) == ("float32", "bfloat16", 2)
+    queries = cascade.exact.encode_queries(QUERIES).vectors
+    found = cascade.score(queries, PASSAGES, [range(len(PASSAGES))] * len(QUERIES))
+    vectors = cascade.exact.encode_passages(PASSAGES)
+    for query, scores in zip(queries, found.scores, strict=True):
+        expected = vectors.vectors @ query
+        assert np.argsort(-scores)[:2].tolist() == np.argsort(-expected)[:2].tolist()
+    assert found.truncated.tolist() == vectors.truncated.tolist() and found.truncated.any()

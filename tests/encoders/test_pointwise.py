@@ -8,7 +8,7 @@ import transformers
 from tiny import PASSAGES, QUERIES
 
 from instrerank.encoders import load_pair_scorer
-from instrerank.encoders.prompts import match_prompt, prompt_parts
+from instrerank.encoders.prompts import choose_prompt, match_prompt, prompt_parts
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 SHORT = ["Sand.", "Bees carry pollen.", "Tides follow the moon, twice a month", "yeast eats sugar"]
@@ -43,6 +43,14 @@ def test_golden_prompts(name, expected):
     assert alone == expected.replace(" Only y.", "")
 
 
+def test_a_family_or_a_text_may_be_asked_for():
+    assert choose_prompt("jhu-clsp/FollowIR-7B") == choose_prompt("./mine", "followir") == match_prompt("followir-7b")
+    multilingual = choose_prompt("mt5-base-mmarco-v2", "monot5", "▁yes", "▁no")
+    assert multilingual.template == match_prompt("monot5-base-x").template
+    assert (multilingual.true, multilingual.false) == ("▁yes", "▁no")
+    assert choose_prompt("jhu-clsp/FollowIR-7B", ASK).template == ASK
+
+
 def causal(folder, prompt: str) -> float:
     """FollowIR's scoring of one prompt: the logits of "true" and "false" behind its last token."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
@@ -60,7 +68,7 @@ def asked(query: str, instruction: str) -> str:
 @pytest.mark.parametrize("kind", ["mistral", "llama", "qwen3"])
 def test_pointwise_language_models(models, kind):
     folder = models(kind, f"asked-{kind}", auto_class="AutoModelForCausalLM")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt=ASK)
     scores = scorer.score(PAIRS)
     expected = [causal(folder, ASK.format(q=asked(q, i), d=p)) for q, i, p in PAIRS[::3]]
     np.testing.assert_allclose(scores[::3], expected, atol=1e-4, rtol=1e-5)  # logits here are of the order of 10
@@ -71,10 +79,7 @@ def test_pointwise_language_models(models, kind):
 
 def test_monot5(models):
     folder = models("t5", "monot5-tiny", auto_class="AutoModelForSeq2SeqLM")
-    answers = {"true_token": "▁true", "false_token": "▁false"}
-    scorer = load_pair_scorer(
-        folder, "pointwise-llm", prompt_template=match_prompt("monot5-base-x").template, **answers
-    )
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt="monot5")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     network = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
     expected = []
@@ -108,7 +113,7 @@ def test_cross_encoders(models, kind, side):
 
 def test_an_over_long_passage_leaves_the_question_whole(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt=ASK)
     whole = scorer._tokenizer.encode(ASK.format(q=QUERIES[0], d=PASSAGES[10])).ids
     tokens = scorer._tokenise(QUERIES[0], "", PASSAGES[10])
     assert tokens.truncated and len(whole) > tiny.LENGTH >= len(tokens.ids) > tiny.LENGTH - 4
@@ -122,7 +127,7 @@ def test_an_over_long_passage_leaves_the_question_whole(models):
 
 def test_instructions_reach_the_scorer(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt=ASK)
     first, second, third = scorer.score([("tides", "", "Sand."), ("tides", "Only y", "Sand."), ("tides", "", "Sand.")])
     assert abs(first - second) > 0.01 and first == third
 
@@ -146,17 +151,22 @@ def test_what_is_refused(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
     with pytest.raises(InputError, match="crossencoder or pointwise-llm"):
         load_pair_scorer(folder, "listwise")
-    with pytest.raises(InputError, match="not known what .* was trained to be asked"):
+    with pytest.raises(
+        InputError, match="asked is not known: give --prompt, one of followir, mistral-instruct, monot5"
+    ):
         load_pair_scorer(folder, "pointwise-llm")
-    with pytest.raises(InputError, match=r"\{d\} once"):
-        load_pair_scorer(folder, "pointwise-llm", prompt_template="{q}")
+    for prompt in ("{q}", "{q} {d} {d}", "follow-ir"):
+        with pytest.raises(InputError, match=r"is no prompt: .*\{d\} once"):
+            load_pair_scorer(folder, "pointwise-llm", prompt=prompt)
+    with pytest.raises(InputError, match="a cross-encoder is not asked"):
+        load_pair_scorer(folder, "crossencoder", true_token="yes")
     with pytest.raises(InputError, match="lacks 'oui' or 'non'"):
-        load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK, true_token="oui", false_token="non")
+        load_pair_scorer(folder, "pointwise-llm", prompt=ASK, true_token="oui", false_token="non")
     with pytest.raises(InputError, match="would stay random"):  # an encoder has no classifier
         load_pair_scorer(models("bert", "unknown"), "crossencoder")
     with pytest.raises(MissingPrerequisiteError, match="CUDA devices"):
-        load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK, device="cuda:99")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt_template=ASK)
+        load_pair_scorer(folder, "pointwise-llm", prompt=ASK, device="cuda:99")
+    scorer = load_pair_scorer(folder, "pointwise-llm", prompt=ASK)
     for pair in (("", "only y", "Sand."), ("tides", "only y", " ")):
         with pytest.raises(InputError, match="empty"):
             scorer.score([pair])

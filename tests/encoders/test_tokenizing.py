@@ -93,7 +93,7 @@ def test_prefix_lengths(models):
         tokenizer.encode([query_text(profile, "tides", "Find the cause of it all, in every sea: ")], 8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from(["tides", "unbelievable", "a", "copper", "meanderingunbelievably"]), min_size=1),
     st.integers(1, 12),

@@ -25,7 +25,7 @@ words = st.lists(
 
 
 @BY_NAME
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(text=texts | words, instruction=st.just("") | texts | words, seed=st.integers(0, 2**40))
 def test_qid_is_kept_the_query_never_empty_and_the_log_explains_the_text(perturbation, text, instruction, seed):
     topic = Topic("01", text, instruction)

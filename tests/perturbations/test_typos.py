@@ -23,7 +23,7 @@ def perturbed(name: str, text: str, seed: int = 1):
 
 
 @pytest.mark.parametrize("name", ONE_EDIT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=queries, seed=st.integers(0, 10_000))
 def test_exactly_one_edit_in_an_eligible_word(name, text, seed):
     one = perturbed(name, text, seed)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from instrerank.encoders import PairScorer
+from instrerank.encoders import Cascade, PairScorer
 from instrerank.errors import InputError
-from instrerank.reranking import Fusion, candidate_docids, rerank, select_candidates
-from instrerank.reranking.scoring import Windows, aggregate, dot_products
+from instrerank.reranking import Fusion, candidate_docids, encode_texts, rerank, select_candidates
+from instrerank.reranking.scoring import Windows, aggregate
 from instrerank.trec import Run, ScoredDoc, Topic
 
 TEXTS = {"a": "the sun", "b": "moon and sun and moon", "c": "moon tide", "d": "bread", "e": "tide " * 30}
@@ -38,6 +38,18 @@ def test_order_by_dot_product_ties_by_docid_topics_in_their_order(bag_of_words):
 def test_each_distinct_passage_is_encoded_once(bag_of_words):
     reranked(bag_of_words)
     assert sorted(bag_of_words.passages) == sorted(TEXTS[docid] for docid in "abcd")
+
+
+def test_query_sets_over_one_encoding_score_as_each_by_itself(bag_of_words):
+    typos = [Topic("2", "sn"), Topic("01", "moon", "without sun")]
+    encoded = encode_texts([*TOPICS, *typos], TEXTS, bag_of_words)
+    calls = len(bag_of_words.passages), len(bag_of_words.queries)
+    for topics in (TOPICS, typos):
+        candidates, _ = select_candidates(FIRST_STAGE, topics, TEXTS, hits=100)
+        run, scores = rerank(candidates, TEXTS, bag_of_words, tag="t", encoded=encoded)
+        assert (len(bag_of_words.passages), len(bag_of_words.queries)) == calls
+        assert (run.rankings, scores.passages) == (reranked(bag_of_words, topics=topics)[0].rankings, 4)
+        calls = len(bag_of_words.passages), len(bag_of_words.queries)
 
 
 def test_the_instruction_of_each_topic_reaches_the_encoder_and_changes_the_ranking(bag_of_words):
@@ -113,24 +125,22 @@ def test_interpolation_equals_pyserinis(bag_of_words):
     assert docids(run, "01") == docids(FIRST_STAGE, "01")
 
 
+def test_a_cascade_ranks_as_its_exact_encoder(bag_of_words):
+    bag_of_words.name, bag_of_words.fingerprint, bag_of_words.device = "words", "0", "cpu"
+    cascade = Cascade(bag_of_words, bag_of_words, depth=2)
+    run, _, scores = reranked(cascade)
+    assert run == reranked(bag_of_words)[0]
+    assert (scores.passages, scores.pieces, scores.cascade.encoded_again) == (4, 4, 4)
+    *_, scores = reranked(cascade, texts=TEXTS | {"b": "moon " * 21}, topics=[Topic("2", "a " * 21), TOPICS[1]])
+    assert (scores.passages_truncated, scores.queries_truncated) == (["b"], ["2"])
+    for given in ({"fusion": Fusion("rrf")}, {"windows": Windows(2, 1)}):
+        with pytest.raises(InputError, match="leave --fusion and --max-passage out"):
+            rerank([], TEXTS, cascade, tag="t", **given)
+
+
 def test_fusion_parameters_out_of_range():
     with pytest.raises(InputError, match=r"alpha 1\.5"):
         Fusion("interpolate", alpha=1.5)
-
-
-def test_scores_do_not_depend_on_what_stands_beside_them():
-    random = np.random.default_rng(1)
-    passages = random.standard_normal((257, 384)).astype(np.float32)
-    query = random.standard_normal(384).astype(np.float32)
-    together = dot_products(passages, query)
-    assert together.dtype == np.float32
-    for rows in ([3], [3, 200], list(range(256, -1, -1))):
-        assert dot_products(passages[rows], query).tolist() == together[rows].tolist()
-
-
-def test_broken_vectors_are_told():
-    with pytest.raises(InputError, match="NaN"):
-        dot_products(np.full((1, 2), np.nan, np.float32), np.ones(2, np.float32))
 
 
 @pytest.mark.parametrize(("aggregation", "expected"), [("max", [3.0, 2.0]), ("mean", [2.0, 2.0])])

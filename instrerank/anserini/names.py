@@ -1,0 +1,119 @@
+"""Topics, instructions and qrels by all that `instrerank.collections` takes, and by Pyserini's names too."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from instrerank import collections
+from instrerank.anserini.jvm import java_class, start_jvm
+from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.trec import Qrels, Topic, read_qrels
+
+_Found = TypeVar("_Found")
+
+
+def load_topics(source: str | Path) -> list[Topic]:
+    """Load topics from a file, `irds:ID`, `pocket`, or by one of Pyserini's names, such as `dl19-passage`.
+
+    Raises:
+        InputError: the file is not to be read, or holds something else; there is neither file nor name.
+        MissingPrerequisiteError: a name, and no pyserini, no Java, or neither cache nor network.
+    """
+    if not _may_be_name(source):
+        return collections.load_topics(source)
+    return [Topic(qid, text) for qid, text in _field_of_topics(str(source), "title").items()]
+
+
+def load_instructions(source: str | Path) -> dict[str, str]:
+    """Load instructions by qid: as `load_topics`, the narratives of a name's topics serving as instructions.
+
+    Raises:
+        InputError: the file is not to be read, or holds something else; there is neither file nor name.
+        MissingPrerequisiteError: a name, and no pyserini, no Java, or neither cache nor network.
+    """
+    if not _may_be_name(source):
+        return collections.load_instructions(source)
+    return _field_of_topics(str(source), "narrative")
+
+
+def load_qrels(source: str | Path) -> Qrels:
+    """Load qrels from a file, `irds:ID`, `pocket`, or by one of Pyserini's names.
+
+    Raises:
+        InputError: the file is not to be read, or holds something else; there is neither file nor name.
+        MissingPrerequisiteError: a name, and no pyserini, no Java, or neither cache nor network.
+    """
+    if not _may_be_name(source):
+        return collections.load_qrels(source)
+
+    def ask() -> str:
+        from pyserini.search import get_qrels_file
+
+        return str(get_qrels_file(str(source)))
+
+    return read_qrels(_ask_pyserini(str(source), "qrels", ask))
+
+
+def _may_be_name(source: str | Path) -> bool:
+    """Say whether a source is no file, looks like none, and belongs to no other list of names."""
+    name = str(source)
+    elsewhere = re.match(r"irds:|pocket$|pocket:|-$", name)
+    like_a_file = re.search(r"[/\\]|\.(tsv|csv|txt|jsonl?|trec|topics|qrels?|gz)$", name)
+    return not elsewhere and not like_a_file and not Path(name).exists()
+
+
+def _field_of_topics(name: str, field: str) -> dict[str, str]:
+    """Return one field of the topics by qid.
+
+    Pyserini makes numbers of qids that are all digits, so their leading zeros, if there are any, are lost.
+    """
+
+    def ask() -> dict[str | int, dict[str, str]]:
+        from pyserini.search import get_topics
+
+        found: dict[str | int, dict[str, str]] = get_topics(name)
+        return found
+
+    topics = _ask_pyserini(name, "topics", ask)
+    if not all((fields.get(field) or "").strip() for fields in topics.values()):
+        fields_there = sorted({field for fields in topics.values() for field in fields})
+        raise InputError(f"{name}: not each of its topics has a {field}; they have {', '.join(fields_there)}")
+    return {str(qid): fields[field] for qid, fields in topics.items()}
+
+
+def _ask_pyserini(name: str, what: str, ask: Callable[[], _Found]) -> _Found:
+    try:
+        start_jvm()
+    except MissingPrerequisiteError as error:
+        raise MissingPrerequisiteError(f"there is no file {name}; {what} of Pyserini by name: {error}") from error
+    from jnius import JavaException
+
+    try:
+        with _prints_to_stderr():
+            return ask()
+    except (JavaException, OSError, ValueError) as error:
+        if re.search("not found$|^no qrels file", str(error), re.IGNORECASE):
+            raise InputError(f"cannot read {name}: there is no such file, and no such {what} in Pyserini") from error
+        reason = str(error).partition("\n")[0].removeprefix("JVM exception occurred: ")
+        raise MissingPrerequisiteError(
+            f"there is no file {name}, and {what} of that name cannot be had from Pyserini ({reason}): "
+            f"give a file, or run this once where there is a network; Pyserini's cache keeps them"
+        ) from error
+
+
+@contextlib.contextmanager
+def _prints_to_stderr() -> Iterator[None]:
+    """Keep what Pyserini and Anserini say about downloads out of our output."""
+    system: Any = java_class("java.lang.System")
+    out = system.out
+    system.setOut(system.err)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        system.setOut(out)

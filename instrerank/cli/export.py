@@ -1,0 +1,139 @@
+"""`instrerank export`: a run in the form that a leaderboard or another tool asks for, checked before it is written."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from instrerank.cli.inputs import add_passage_arguments, open_passages_of, positive
+from instrerank.errors import InputError
+
+if TYPE_CHECKING:
+    from instrerank.trec import Run, Topic
+
+FORMATS = {
+    "trec": "six columns (checked against the preset trec unless --preset says otherwise)",
+    "msmarco": "three columns, qid pid rank (preset msmarco-passage)",
+    "beir": "JSON, scores by qid and docid",
+    "mteb": "JSON, mteb's saved predictions",
+    "tira": "a folder with run.txt and ir-metadata.yml",
+    "rank_llm": "JSONL, requests with the candidates' texts (wants --topics, and --corpus or --index)",
+}
+EPILOG = """formats:
+{formats}
+
+examples:
+  instrerank export run.txt --to trec --topics topics.tsv --runtag group-run1 --output group-run1
+  instrerank export run.txt --to msmarco --topics topics.tsv --output eval.tsv
+  instrerank export run.txt --to rank_llm --topics topics.tsv --corpus passages.jsonl --hits 20 --output requests.jsonl
+  instrerank export run.txt --to tira --output submission --metadata actor.team=NAME \\
+      implementation.source.repository=URL 'data.test collection.name=NAME' method.description=TEXT
+""".format(formats="\n".join(f"  {name:9} {what}" for name, what in FORMATS.items()))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the verb."""
+    from instrerank.trec.submission import PRESETS
+
+    parser.epilog = EPILOG
+    parser.add_argument("run_file", metavar="RUN", type=Path, help="run file, TREC or MS MARCO format")
+    parser.add_argument("--to", required=True, choices=FORMATS, help="see below")
+    parser.add_argument("--output", required=True, type=Path, help="the file to write, for tira the folder")
+    parser.add_argument("--preset", choices=PRESETS, help="the rules that the run must keep")
+    parser.add_argument("--topics", help="every one of these must have a row: a file, irds:ID or pocket")
+    add_passage_arguments(parser, required=False)
+    parser.add_argument("--hits", type=positive, help="keep only so many of each topic (default: all; rank_llm 100)")
+    parser.add_argument("--runtag", metavar="TAG", help="tag of the exported run (default: the run's own)")
+    parser.add_argument(
+        "--break-ties",
+        action="store_true",
+        help="lower tied scores by the least step, for programs that order ties otherwise than trec_eval",
+    )
+    parser.add_argument("--mteb.subset", dest="mteb_subset", default="default", help="(default default)")
+    parser.add_argument("--mteb.split", dest="mteb_split", default="test", help="(default test)")
+    parser.add_argument(
+        "--metadata", nargs="+", metavar="FIELD=VALUE", default=[], help="fields of ir_metadata for tira"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Check, then write; every violation is told with its line, and then nothing is written."""
+    from instrerank.collections import load_topics
+    from instrerank.integrations.results import write_beir_results, write_mteb_predictions
+    from instrerank.trec import write_run
+
+    topics = load_topics(arguments.topics) if arguments.topics else []
+    exported = _checked(arguments, topics)
+    output = arguments.output
+    if arguments.to in ("trec", "msmarco"):
+        write_run(output, exported, arguments.to)
+    elif arguments.to == "beir":
+        write_beir_results(output, exported)
+    elif arguments.to == "mteb":
+        write_mteb_predictions(output, exported, subset=arguments.mteb_subset, split=arguments.mteb_split)
+    elif arguments.to == "tira":
+        _write_tira(arguments, exported)
+    else:
+        _write_requests(arguments, exported, topics)
+    rows = sum(map(len, exported.rankings.values()))
+    print(f"{output}: {len(exported.rankings)} topics, {rows} rows for {arguments.to}", file=sys.stderr)
+
+
+def _checked(arguments: argparse.Namespace, topics: list[Topic]) -> Run:
+    """Read the run as it will be exported, and hold its rows against the rules."""
+    from instrerank.trec import Run, ScoredDoc, trec_eval_order
+    from instrerank.trec.order import without_ties
+    from instrerank.trec.problems import Problems
+    from instrerank.trec.runs import parse_run
+    from instrerank.trec.submission import PRESETS, check_submission
+
+    problems = Problems(arguments.run_file)
+    rows = list(parse_run(arguments.run_file, problems))
+    by_qid: dict[str, list[ScoredDoc]] = {}
+    for row in rows:
+        by_qid.setdefault(row.qid, []).append(ScoredDoc(row.docid, row.score))
+    order = without_ties if arguments.break_ties else trec_eval_order
+    rankings = {qid: order(ranking)[: arguments.hits] for qid, ranking in by_qid.items()}
+
+    preset = PRESETS.get(arguments.preset or {"trec": "trec", "msmarco": "msmarco-passage"}.get(arguments.to, ""))
+    if preset:
+        if arguments.to in ("trec", "msmarco") and (preset.tag is None) != (arguments.to == "msmarco"):
+            raise InputError(f"--preset {arguments.preset} is not for --to {arguments.to}: it asks for other columns")
+        kept = {(qid, document.docid) for qid, ranking in rankings.items() for document in ranking}
+        written = [
+            row._replace(q0="Q0" if preset.tag else "", tag=arguments.runtag or row.tag)
+            for row in rows
+            if (row.qid, row.docid) in kept
+        ]
+        check_submission(written, preset, problems, {topic.qid for topic in topics} if topics else None)
+    problems.raise_errors(shown=len(problems.errors))
+    return Run(arguments.runtag or rows[0].tag, rankings)
+
+
+def _write_tira(arguments: argparse.Namespace, exported: Run) -> None:
+    import yaml
+
+    from instrerank.integrations.tira import write_tira_folder
+    from instrerank.trec.sidecar import sidecar_path
+
+    sidecar = sidecar_path(arguments.run_file)
+    if not sidecar.exists():
+        raise InputError(f"TIRA wants metadata, and {sidecar} is not there: search and rerank write it beside a run")
+    fields = dict(field.partition("=")[::2] for field in arguments.metadata)
+    if not all(fields.values()):
+        raise InputError(f"--metadata wants FIELD=VALUE; given {' '.join(arguments.metadata)}")
+    write_tira_folder(arguments.output, exported, yaml.safe_load(sidecar.read_text("utf-8")), fields)
+
+
+def _write_requests(arguments: argparse.Namespace, exported: Run, topics: list[Topic]) -> None:
+    from instrerank.integrations.rank_llm import write_requests
+    from instrerank.reranking import candidate_docids, select_candidates
+
+    if not topics or not (arguments.corpus or arguments.index):
+        raise InputError("rank_llm's requests hold the texts: give --topics, and --corpus or --index")
+    hits = arguments.hits or 100
+    texts = open_passages_of(arguments).lookup(candidate_docids(exported, hits))
+    candidates, _ = select_candidates(exported, topics, texts, hits=hits)
+    write_requests(arguments.output, candidates, texts)

@@ -1,0 +1,110 @@
+"""`instrerank study`: models × instructions × query sets × seeds × modes, from one YAML file or from flags."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instrerank.cli.inputs import add_store_argument, positive, store_of
+from instrerank.cli.perturb import parse_seeds
+
+if TYPE_CHECKING:
+    from instrerank.study import Plan
+
+EPILOG = """examples:
+  instrerank study --collection pocket --encoders minilm --perturbations typo-mixed,word-swap --seeds 1..5 \\
+      --candidates fixed,retrieve --output studies/pocket
+  instrerank study study.yaml --output studies/dl19 --dry-run
+  instrerank study study.yaml --output studies/dl19 --resume
+"""
+
+_LISTS = ("encoders", "conditions", "perturbations", "candidates")
+_OTHERS = (
+    *("collection", "topics", "qrels", "corpus", "index", "instructions", "changed_instructions", "changed_qrels"),
+    *("name", "seeds", "hits", "search_hits", "k1", "b", "measures", "relevance_level"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the verb: the keys of the YAML file, which they overrule."""
+    parser.epilog = EPILOG
+    parser.add_argument("configuration", metavar="CONFIG.yaml", nargs="?", type=Path, help="the study (docs/study.md)")
+    parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder of the study")
+    parser.add_argument("--resume", action="store_true", help="go on with the study that is there")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
+    parser.add_argument("--collection", help="pocket or irds:ID, for topics, qrels and corpus together")
+    parser.add_argument("--topics", help="topics file, irds:ID or pocket")
+    parser.add_argument("--qrels", help="qrels file, irds:ID or pocket")
+    parser.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
+    parser.add_argument("--index", help="Lucene index to search; passages come from it where there is no corpus")
+    parser.add_argument("--run", dest="run_file", metavar="RUN", help="first-stage run of the clean topics")
+    parser.add_argument("--name", help="of the collection, in the names of runs (default: of the topics)")
+    parser.add_argument("--encoders", type=_names, help="minilm, ids or folders, separated by commas")
+    parser.add_argument("--instructions", metavar="FILE", help="the topics' own instructions")
+    parser.add_argument("--changed-instructions", metavar="FILE", help="under which other passages are relevant")
+    parser.add_argument("--changed-qrels", metavar="Q2", help="the judgements under those, for p-MRR")
+    parser.add_argument("--conditions", type=_names, help="of the instruction: none, own, instruction-generic, …")
+    parser.add_argument("--perturbations", type=_names, help="names or families, as perturb takes them")
+    parser.add_argument("--seeds", type=parse_seeds, help="1,2,3 or 1..5 (default 1)")
+    parser.add_argument("--candidates", type=_names, help="fixed, retrieve or both (default fixed)")
+    parser.add_argument("--hits", type=positive, help="depth of reranking (default 100)")
+    parser.add_argument("--search-hits", type=positive, help="depth of BM25 (default 1000)")
+    parser.add_argument("--k1", type=float, help="BM25's k1 (default 0.9)")
+    parser.add_argument("--b", type=float, help="BM25's b (default 0.4)")
+    parser.add_argument("-m", dest="measures", metavar="MEASURE", action="append", help="as in evaluate")
+    parser.add_argument("-l", dest="relevance_level", metavar="N", type=positive, help="least relevant grade")
+    add_store_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the plan, run it, and list what failed."""
+    from instrerank.study import configure, make_plan, read_configuration, run_study
+
+    settings = read_configuration(arguments.configuration) if arguments.configuration else {}
+    plan = make_plan(configure({**settings, **_given(arguments)}))
+    print(_described(plan, arguments.output), file=sys.stderr)
+    if arguments.dry_run:
+        return 0
+    failures = run_study(
+        plan,
+        arguments.output,
+        resume=arguments.resume,
+        store=store_of(arguments.store),
+        progress=sys.stderr.isatty(),
+    )
+    for failure in failures:
+        cell = failure.cell
+        print(f"failed: {cell.mode} {'/'.join(cell.system)} {cell.variation.label}: {failure.reason}", file=sys.stderr)
+    done = len(plan.cells) - len(failures)
+    print(
+        f"{arguments.output}: {done} of {len(plan.cells)} runs, tables in {arguments.output / 'tables'}",
+        file=sys.stderr,
+    )
+    return 1 if failures else 0
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = {name: getattr(arguments, name) for name in (*_LISTS, *_OTHERS)} | {"run": arguments.run_file}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _described(plan: Plan, folder: Path) -> str:
+    from instrerank.study.folder import is_complete
+
+    configuration = plan.configuration
+    done = sum(is_complete(folder / cell.path(configuration)) for cell in plan.cells)
+    queries = {topic[1:] for cell in plan.cells for topic in plan.topics_of(cell.condition, cell.variation)}
+    lines = [
+        f"{len(plan.topics)} topics, {len(plan.variations)} query sets, {len(plan.instructions)} conditions "
+        f"({', '.join(plan.instructions)}), candidates {' and '.join(configuration.candidates)}",
+        f"{len(plan.cells)} runs, {done} of them there; "
+        f"{len(queries)} distinct queries to encode for each of {len(configuration.encoders)} encoders",
+        *plan.notes,
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,35 @@
+"""How near a passage is to a query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from instrerank.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def dot_products(passages: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the float32 dot products of passages [n, d] with a query [d], summed in float64.
+
+    The wide sum makes a score independent of what stands beside it: BLAS adds float32 in an order that depends
+    on the shape of the whole product.
+
+    Raises:
+        InputError: a score is not finite: the vectors are broken.
+    """
+    return finite((passages.astype(np.float64) @ query.astype(np.float64)).astype(np.float32))
+
+
+def finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the scores as they are.
+
+    Raises:
+        InputError: one is NaN or infinite.
+    """
+    if not np.isfinite(scores).all():
+        raise InputError("the model gives scores that are NaN or infinite: check its weights and its dtype")
+    return scores

@@ -1,0 +1,123 @@
+"""rank_llm's requests and results: a query and its candidates with their texts, one JSON object a line.
+
+Fields as in `rank_llm.data` (castorini/rank_llm): `{"query": {"text", "qid"}, "candidates": [{"docid", "score",
+"doc"}]}`, where `doc` is what a Lucene index stores of a document (`contents`, or `title` and `text`, …).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instrerank.collections.passages import passage_of_fields
+from instrerank.errors import InputError
+from instrerank.files import read_lines, whole_file
+from instrerank.reranking import Candidates
+from instrerank.trec import Run, ScoredDoc, Topic, trec_eval_order
+from instrerank.trec.problems import Problems
+
+
+class Requests(NamedTuple):
+    """What a file of requests holds: all that reranking needs.
+
+    Attributes:
+        topics: the queries, in file order.
+        run: their candidates in trec_eval's order of the scores; its tag is `rank_llm`.
+        texts: passage text by docid.
+    """
+
+    topics: list[Topic]
+    run: Run
+    texts: dict[str, str]
+
+
+def read_requests(path: str | Path) -> Requests:
+    """Read requests or results (`.jsonl`, gzipped or not), as `DataWriter.write_in_jsonl_format` writes them.
+
+    Raises:
+        InputError: what is wrong with which lines: no such fields, a qid or docid that stands twice, a score that
+            is no number, a docid with two texts.
+    """
+    problems = Problems(path)
+    requests = Requests([], Run("rank_llm"), {})
+    first_line: dict[str, int] = {}
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        try:
+            topic, ranking, texts = _parse_request(line, f"{path}:{number}")
+        except InputError as error:
+            problems.add(number, str(error).removeprefix(f"{path}:{number}: "))
+            continue
+        if topic.qid in first_line:
+            problems.add(number, f"duplicate qid {topic.qid}, first on line {first_line[topic.qid]}")
+        differing = [docid for docid, text in texts.items() if requests.texts.get(docid, text) != text]
+        for docid in differing:
+            problems.add(number, f"docid {docid} has another text here than on a line before")
+        first_line.setdefault(topic.qid, number)
+        requests.topics.append(topic)
+        requests.run.rankings[topic.qid] = trec_eval_order(ranking)
+        requests.texts.update(texts)
+    if not first_line and not problems.errors:
+        problems.add(0, "empty file: no request in it")
+    problems.raise_errors()
+    return requests
+
+
+def _parse_request(line: str, place: str) -> tuple[Topic, list[ScoredDoc], dict[str, str]]:
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error.msg} at column {error.colno}") from error
+    match fields:
+        case {"query": {"qid": str() | int() as qid, "text": str(text), **query}, "candidates": list(candidates)}:
+            topic = Topic(str(qid), text, str(query.get("instruction", "")))
+        case _:
+            raise InputError('wanted {"query": {"qid": …, "text": …}, "candidates": [{"docid", "score", "doc"}, …]}')
+    if not topic.text.strip():
+        raise InputError(f"qid {topic.qid} has an empty text")
+    ranking = [_parse_candidate(candidate, place) for candidate in candidates]
+    texts = {document.docid: text for document, text in ranking}
+    if len(texts) < len(ranking):
+        raise InputError(f"qid {topic.qid}: a docid stands twice among its {len(ranking)} candidates")
+    return topic, [document for document, _ in ranking], texts
+
+
+def _parse_candidate(candidate: Any, place: str) -> tuple[ScoredDoc, str]:
+    match candidate:
+        case {"docid": str() | int() as docid, "score": int() | float() as score, "doc": dict(doc)}:
+            pass
+        case _:
+            raise InputError(f'candidate {candidate!r:.80}: wanted {{"docid": …, "score": number, "doc": {{…}}}}')
+    if not math.isfinite(score):
+        raise InputError(f"docid {docid}: score {score} is not a finite number")
+    return ScoredDoc(str(docid), score), passage_of_fields({**doc, "docid": docid}, place).text
+
+
+def write_requests(path: str | Path, candidates: Sequence[Candidates], texts: Mapping[str, str]) -> None:
+    """Write candidates as requests, which `rank_llm.data.read_requests_from_file` reads.
+
+    An instruction stands in a field of its own, `query.instruction`, which rank_llm passes over: its prompts show
+    the query text alone.
+
+    Args:
+        path: the file; rank_llm wants a name that ends in `.jsonl`.
+        candidates: per topic, from `instrerank.reranking.select_candidates`; what is below the depth is left out.
+        texts: passage text by docid, for every candidate.
+    """
+    with whole_file(path) as file:
+        for topic, ranking, _ in ((each.topic, each.reranked, each.below) for each in candidates):
+            query = {"text": topic.text, "qid": topic.qid}
+            if topic.instruction:
+                query["instruction"] = topic.instruction
+            request = {
+                "query": query,
+                "candidates": [
+                    {"docid": docid, "score": float(f"{score:.9g}"), "doc": {"contents": texts[docid]}}
+                    for docid, score in ranking
+                ],
+            }
+            file.write(json.dumps(request, ensure_ascii=False) + "\n")

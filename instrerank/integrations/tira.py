@@ -1,0 +1,62 @@
+"""A folder for TIRA and TIREx: `run.txt` and `ir-metadata.yml`, made of a run and its sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from instrerank.errors import InputError
+from instrerank.files import whole_file
+from instrerank.trec import Run, write_run
+
+REQUIRED = (
+    "actor.team",
+    "implementation.source.repository",
+    "data.test collection.name",
+    "method.name",
+    "method.description",
+)
+"""What TIRA's check of a run with metadata (`RunWithIrMetadata` in `tira.check_format`) asks for."""
+
+
+def write_tira_folder(folder: str | Path, run: Run, sidecar: Mapping[str, Any], fields: Mapping[str, str]) -> None:
+    """Write the two files of a submission.
+
+    Args:
+        folder: made if need be.
+        run: written as `run.txt`.
+        sidecar: what is known of the run, in the sections of ir_metadata.
+        fields: what only the user knows, by dotted path: `{"actor.team": "…"}`. The name of the method is the tag
+            unless given.
+
+    Raises:
+        InputError: a required field is missing, or a path leads through something that is no section.
+    """
+    metadata = {**sidecar, "tag": run.tag}
+    for path, value in {"method.name": run.tag, **fields}.items():
+        *sections, name = path.split(".")
+        section = metadata
+        for part in sections:
+            if not isinstance(section.get(part, {}), Mapping):
+                raise InputError(f"--metadata {path}=…: {part} is no section of the sidecar")
+            # copied on the way: the sidecar stays as it is
+            section[part] = dict(section.get(part, {}))
+            section = section[part]
+        section[name] = value
+    missing = [path for path in REQUIRED if not isinstance(_value(metadata, path), str)]
+    if missing:
+        flags = " ".join(f"'{path}=…'" for path in missing)
+        raise InputError(f"TIRA wants to know {', '.join(missing)}: give --metadata {flags}")
+    with whole_file(Path(folder) / "ir-metadata.yml") as file:
+        import yaml
+
+        yaml.safe_dump(metadata, file, sort_keys=False, allow_unicode=True, width=100)
+    write_run(Path(folder) / "run.txt", run)
+
+
+def _value(metadata: Mapping[str, Any], path: str) -> Any:
+    value: Any = metadata
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,78 @@
+"""What a sidecar tells of a reranking: its stage, and what was counted."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from instrerank.encoders import Cascade, Encoder, PairScorer
+from instrerank.reranking.candidates import CandidateCounts, Candidates, MissingPolicy
+from instrerank.reranking.fusion import Fusion
+from instrerank.reranking.scoring import Scores, Windows
+from instrerank.trec import Run, count_tied
+
+
+def reranking_stage(
+    scorer: Encoder | PairScorer | Cascade,
+    *,
+    kind: str,
+    hits: int,
+    fusion: Fusion,
+    windows: Windows | None,
+    missing: MissingPolicy,
+    output_format: str = "trec",
+) -> dict[str, Any]:
+    """Return all that decides the scores of a reranking, as a stage of ir_metadata's `retrieval`."""
+    return {
+        "name": "reranker",
+        "reranks": "first stage",
+        "hits": hits,
+        "fusion": dataclasses.asdict(fusion),
+        "windows": dataclasses.asdict(windows) if windows else "none",
+        "missing": missing,
+        "output format": output_format,
+        "encoder": {"kind": kind, **_described(scorer)},
+    }
+
+
+def _described(scorer: Encoder | PairScorer | Cascade) -> dict[str, Any]:
+    described = {name: getattr(scorer, name) for name in ("name", "fingerprint", "dtype", "device")}
+    if isinstance(scorer, Cascade):
+        described["cascade"] = {"first": scorer.rough.dtype, "best": scorer.exact.dtype, "depth": scorer.depth}
+    profile = getattr(scorer, "profile", None)
+    if profile is None:
+        prompt = getattr(scorer, "prompt", None)
+        asked = {} if prompt is None else {"prompt": dataclasses.asdict(prompt)}
+        return {**described, "max_length": getattr(scorer, "max_length", None), **asked}
+    fields = dataclasses.asdict(profile)
+    return {**described, "profile": {name: value for name, value in fields.items() if value is not None}}
+
+
+def reranking_counts(
+    candidates: list[Candidates], counts: CandidateCounts, scores: Scores, reranked: Run
+) -> dict[str, Any]:
+    """Return what was reranked, left out, truncated and tied."""
+    cascade = {}
+    if scores.cascade is not None:
+        cascade["cascade"] = {
+            "passages encoded again": scores.cascade.encoded_again,
+            "margin": scores.cascade.margin,
+            "largest error seen": scores.cascade.largest_error,
+        }
+    return {
+        "queries": counts.queries,
+        "queries with instruction": sum(bool(each.topic.instruction) for each in candidates),
+        "topics without candidates": counts.topics_without_candidates,
+        "candidates": counts.candidates,
+        "candidates without text": counts.missing_texts,
+        "below depth": counts.below_depth,
+        "distinct passages": scores.passages,
+        "windows": scores.pieces,
+        "passages truncated": len(scores.passages_truncated),
+        "queries truncated": scores.queries_truncated,
+        "pairs truncated": scores.pairs_truncated,
+        "candidates with tied scores": sum(
+            count_tied(reranked.rankings[each.topic.qid][: len(each.reranked)]) for each in candidates
+        ),
+        **cascade,
+    }

@@ -1,0 +1,7 @@
+"""The experiment: models × instructions × query sets × seeds × modes, as runs and tables."""
+
+from instrerank.study.configuration import Configuration, EncoderChoice, configure, read_configuration
+from instrerank.study.plan import Plan, make_plan
+from instrerank.study.study import run_study
+
+__all__ = ["Configuration", "EncoderChoice", "Plan", "configure", "make_plan", "read_configuration", "run_study"]

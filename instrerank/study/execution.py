@@ -1,0 +1,192 @@
+"""The runs of a study: each text encoded once, each run written whole, what is complete left alone."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from instrerank.encoders import Encoder, PairScorer, load_encoder, load_pair_scorer
+from instrerank.errors import InputError
+from instrerank.files import sha256
+from instrerank.reranking import (
+    EncodedTexts,
+    Fusion,
+    Windows,
+    candidate_docids,
+    encode_texts,
+    rerank,
+    select_candidates,
+)
+from instrerank.reranking.provenance import reranking_counts, reranking_stage
+from instrerank.study.commands import rerank_command
+from instrerank.study.configuration import EncoderChoice
+from instrerank.study.first_stage import open_study_passages, write_first_stage
+from instrerank.study.folder import Log, is_complete
+from instrerank.study.plan import Cell, Plan
+from instrerank.study.query_files import query_files, write_query_files
+from instrerank.trec import Run, read_run, write_run
+from instrerank.trec.problems import listed
+from instrerank.trec.sidecar import described_texts, write_sidecar
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that gave no run, and why, in one line."""
+
+    cell: Cell
+    reason: str
+
+
+def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bool = False) -> list[Failure]:
+    """Write query sets, first-stage runs and reranked runs into the folder of a study, those not there yet.
+
+    Args:
+        plan: what to run.
+        folder: from `open_folder`.
+        store: folder of the embedding store; None: passages are encoded anew by each process.
+        progress: show a progress bar.
+
+    Returns:
+        The cells that failed; every other one has a run and a sidecar.
+
+    Raises:
+        InputError: the first stage cannot be had, or lacks texts: without it there is nothing to study.
+        MissingPrerequisiteError: BM25 has to search, and there is no Java or no pyserini.
+    """
+    from tqdm import tqdm
+
+    log = Log(folder)
+    write_query_files(plan, folder)
+    pending = [cell for cell in plan.cells if not is_complete(folder / cell.path(plan.configuration))]
+    failures: list[Failure] = []
+    with tqdm(total=len(pending), desc="runs", unit="run", disable=not progress) as bar:
+        first_stage = [cell for cell in pending if cell.encoder is None]
+        write_first_stage(plan, folder, first_stage, log)
+        bar.update(len(first_stage))
+        texts = _Texts(plan, folder) if len(pending) > len(first_stage) else None
+        for choice in plan.configuration.encoders:
+            cells = [cell for cell in pending if cell.encoder is choice]
+            if not cells or texts is None:
+                continue
+            bar.set_postfix_str(choice.name)
+            try:
+                work = _Reranking(plan, folder, choice, texts, store, log)
+            except Exception as error:
+                failures += [_failure(cell, error, log) for cell in cells]
+                continue
+            for cell in cells:
+                try:
+                    work.write(cell)
+                except Exception as error:
+                    failures.append(_failure(cell, error, log))
+                bar.update()
+    return failures
+
+
+def _failure(cell: Cell, error: Exception, log: Log) -> Failure:
+    trace = "".join(traceback.format_exception(error))
+    log.write(failed=[cell.mode, *cell.system, cell.variation.label], traceback=trace)
+    return Failure(cell, str(error) or type(error).__name__)
+
+
+class _Texts:
+    """First-stage runs by mode and query set, and the texts of all that is to be reranked in any of them."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self._plan, self._folder = plan, folder
+        self._runs: dict[Path, Run] = {}
+        hits = plan.configuration.hits
+        rankings = [self.first_stage(cell) for cell in plan.cells if cell.encoder is None]
+        docids = list(dict.fromkeys(docid for run in rankings for docid in candidate_docids(run, hits)))
+        passages = open_study_passages(plan.configuration)
+        found = passages.lookup(docids)
+        absent = [docid for docid in docids if not found.get(docid, "").strip()]
+        if absent:
+            raise InputError(f"{len(absent)} candidate docids have no text in {passages.name}: {listed(absent)}")
+        self.by_docid = {docid: found[docid] for docid in docids}
+
+    def first_stage(self, cell: Cell) -> Run:
+        """Return the first-stage run that a cell reranks."""
+        path = self._plan.first_stage_path(cell)
+        if path not in self._runs:
+            self._runs[path] = read_run(self._folder / path)
+        return self._runs[path]
+
+
+class _Reranking:
+    """The cells of one encoder."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, choice: EncoderChoice, texts: _Texts, store: Path | None, log: Log
+    ) -> None:
+        self._plan, self._folder, self._choice, self._texts = plan, folder, choice, texts
+        with log.timed(step="load", encoder=choice.name):
+            self._scorer = _load(choice, store)
+        self._fusion = Fusion(choice.fusion, choice.alpha, choice.rrf_k)
+        self._windows = _windows(choice, self._scorer)
+        self._passages = described_texts(str(plan.configuration.corpus or plan.configuration.index), texts.by_docid)
+        self._encoded: EncodedTexts | None = None
+        if isinstance(self._scorer, Encoder):
+            # all of the study's topics, complete cells included: other batches would give other last bits
+            cells = [cell for cell in plan.cells if cell.encoder is choice]
+            topics = [topic for cell in cells for topic in plan.topics_of(cell.condition, cell.variation)]
+            with log.timed(step="encode", encoder=choice.name, passages=len(texts.by_docid), topics=len(topics)):
+                self._encoded = encode_texts(topics, texts.by_docid, self._scorer, windows=self._windows)
+
+    def write(self, cell: Cell) -> None:
+        """Write the run of a cell, then its sidecar."""
+        configuration, texts = self._plan.configuration, self._texts.by_docid
+        topics = self._plan.topics_of(cell.condition, cell.variation)
+        candidates, counts = select_candidates(
+            self._texts.first_stage(cell), topics, texts, hits=configuration.hits, missing="skip"
+        )
+        tag = "-".join(cell.system)
+        reranked, scores = rerank(
+            candidates,
+            texts,
+            self._scorer,
+            tag=tag,
+            fusion=self._fusion,
+            windows=self._windows,
+            encoded=self._encoded,
+        )
+        path, (queries, instructions) = cell.path(configuration), query_files(self._plan, cell)
+        write_run(self._folder / path, reranked)
+        stage = reranking_stage(
+            self._scorer,
+            kind=self._choice.kind,
+            hits=configuration.hits,
+            fusion=self._fusion,
+            windows=self._windows,
+            missing="skip",
+        )
+        write_sidecar(
+            self._folder / path,
+            tag=tag,
+            retrieval=[{"name": "first stage", **self._described(str(self._plan.first_stage_path(cell)))}, stage],
+            data={
+                "topics": self._described(queries),
+                "passages": self._passages,
+                "instructions": self._described(instructions) if instructions else {"source": "none"},
+            },
+            counts=reranking_counts(candidates, counts, scores, reranked),
+            command=rerank_command(self._plan, cell),
+        )
+
+    def _described(self, path: str) -> dict[str, str]:
+        """Name a file of the study, by a path that holds wherever the folder lies."""
+        return {"source": path, "sha256": sha256(self._folder / path)}
+
+
+def _load(choice: EncoderChoice, store: Path | None) -> Encoder | PairScorer:
+    if choice.kind == "biencoder":
+        return load_encoder(choice.encoder, store=store, **choice.options)
+    return load_pair_scorer(choice.encoder, choice.kind, **choice.options)
+
+
+def _windows(choice: EncoderChoice, scorer: Encoder | PairScorer) -> Windows | None:
+    if choice.max_passage is None:
+        return None
+    length = choice.max_passage_length or scorer.window_length
+    return Windows(length, choice.max_passage_stride or max(1, length // 2), choice.max_passage)

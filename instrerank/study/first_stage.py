@@ -1,0 +1,95 @@
+"""The first stage of a study: its index, its BM25 runs, and the texts of what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from instrerank.collections import PassageSource, open_passages
+from instrerank.files import sha256
+from instrerank.study.commands import search_command
+from instrerank.study.configuration import Configuration
+from instrerank.study.folder import Log
+from instrerank.study.plan import Cell, Plan
+from instrerank.study.query_files import query_files
+from instrerank.trec import Run, count_tied, read_run, write_run
+from instrerank.trec.sidecar import described_source, write_sidecar
+
+INDEX = "index"
+"""Folder of the index that a study builds."""
+
+
+def write_first_stage(plan: Plan, folder: Path, cells: Sequence[Cell], log: Log) -> None:
+    """Write the first-stage runs of some cells: that which was given, or what BM25 finds.
+
+    Raises:
+        InputError: a run or an index that is not to be used.
+        MissingPrerequisiteError: BM25 has to search, and there is no Java or no pyserini.
+    """
+    configuration = plan.configuration
+    searched = [cell for cell in cells if cell.mode == "retrieve" or not configuration.run]
+    for cell in cells:
+        if cell not in searched:
+            _write_given(plan, folder, cell)
+    if searched:
+        with log.timed(step="search", runs=len(searched)):
+            _search(plan, folder, searched)
+
+
+def open_study_passages(configuration: Configuration) -> PassageSource:
+    """Open the passages of a study."""
+    if configuration.corpus:
+        return open_passages(configuration.corpus)
+    from instrerank.anserini import IndexPassages
+
+    return IndexPassages(str(configuration.index))
+
+
+def _write_given(plan: Plan, folder: Path, cell: Cell) -> None:
+    """Write the given run of the judged topics, in trec_eval's order, so that each study stands by itself."""
+    source = str(plan.configuration.run)
+    given = read_run(source, keep_first_duplicate=True)
+    rankings = {topic.qid: given.rankings[topic.qid] for topic in plan.topics if topic.qid in given.rankings}
+    stage = {"name": "first stage", "tag": given.tag, **described_source(source)}
+    _write(plan, folder, cell, Run(given.tag, rankings), stage)
+
+
+def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:
+    from instrerank.anserini import BM25Searcher, build_index, versions
+
+    configuration = plan.configuration
+    index = configuration.index or folder / INDEX
+    if not configuration.index and not (folder / INDEX).exists():
+        build_index(open_study_passages(configuration), folder / INDEX)
+    searcher = BM25Searcher(index, configuration.k1, configuration.b)
+    stage: dict[str, Any] = {
+        "name": "bm25",
+        "k1": searcher.k1,
+        "b": searcher.b,
+        "analyzer": searcher.analyzer,
+        "software": versions(),
+        "hits": configuration.search_hits,
+        "index": {"source": configuration.index or INDEX, "documents": searcher.documents},
+    }
+    for cell in cells:
+        topics = plan.topics_of(cell.condition, cell.variation)
+        _write(plan, folder, cell, Run("Anserini", searcher.batch_search(topics, configuration.search_hits)), stage)
+
+
+def _write(plan: Plan, folder: Path, cell: Cell, run: Run, stage: dict[str, Any]) -> None:
+    path, (topics, _) = cell.path(plan.configuration), query_files(plan, cell)
+    write_run(folder / path, run)
+    write_sidecar(
+        folder / path,
+        tag=run.tag,
+        retrieval=[stage],
+        data={"topics": {"source": topics, "sha256": sha256(folder / topics)}},
+        counts={
+            "queries": len(run.rankings),
+            "topics without candidates": [topic.qid for topic in plan.topics if not run.rankings.get(topic.qid)],
+            "candidates": sum(map(len, run.rankings.values())),
+            "candidates with tied scores": sum(map(count_tied, run.rankings.values())),
+        },
+        command=search_command(plan, cell, stage["index"]["source"]) if stage["name"] == "bm25" else None,
+    )

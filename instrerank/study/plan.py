@@ -1,0 +1,215 @@
+"""The cells of a study: mode × encoder × condition of the instruction × query set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from instrerank.anserini import load_instructions, load_qrels, load_topics
+from instrerank.errors import InputError
+from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
+from instrerank.perturbations.querysets import QuerySet
+from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode
+from instrerank.trec import Qrels, Topic
+from instrerank.trec.problems import listed
+from instrerank.trec.sidecar import run_name
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """A query set of a study: the clean topics, or one draw of a perturbation.
+
+    Attributes:
+        perturbation: None for the clean topics.
+        seed: the draw.
+        queries: the perturbed topics.
+    """
+
+    perturbation: Perturbation | None = None
+    seed: int | None = None
+    queries: QuerySet | None = None
+
+    @property
+    def name(self) -> str:
+        """The perturbation's name, or `clean`."""
+        return self.perturbation.name if self.perturbation else CLEAN
+
+    @property
+    def label(self) -> str:
+        """Name in files: `clean`, `typo-mixed.s1`."""
+        return f"{self.name}.s{self.seed}" if self.perturbation else CLEAN
+
+    @property
+    def of_instruction(self) -> bool:
+        """Whether the instruction is perturbed, not the query."""
+        return self.perturbation is not None and self.perturbation.changes == "instruction"
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The qids whose text or instruction differs from the clean one."""
+        perturbed = self.queries.perturbed if self.queries else ()
+        return frozenset(each.topic.qid for each in perturbed if each.changed)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One run of a study.
+
+    Attributes:
+        mode: where its candidates come from.
+        encoder: what reranks them; None: the first stage itself.
+        condition: of the instruction.
+        variation: of the query.
+    """
+
+    mode: Mode
+    encoder: EncoderChoice | None
+    condition: str
+    variation: Variation
+
+    @property
+    def system(self) -> tuple[str, str]:
+        """The encoder's name and the condition: what tables compare."""
+        return (self.encoder.name if self.encoder else FIRST_STAGE), self.condition
+
+    def path(self, configuration: Configuration) -> Path:
+        """Return the path of the run within the study's folder."""
+        encoder = self.encoder.name if self.encoder else "none"
+        name = run_name(configuration.name, FIRST_STAGE, encoder, self.condition, self.variation.label)
+        return Path("runs", self.mode, name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study before it is run.
+
+    Attributes:
+        configuration: what was asked for.
+        topics: the judged topics, without instructions.
+        qrels: the judgements.
+        changed_qrels: the judgements under the changed instructions, or None.
+        instructions: by condition and qid, the instructions.
+        variations: the query sets, the clean one first.
+        cells: the runs, in the order in which they are made: those of the first stage, then encoder by encoder.
+        notes: what a user should know of the topics.
+    """
+
+    configuration: Configuration
+    topics: list[Topic]
+    qrels: Qrels
+    changed_qrels: Qrels | None
+    instructions: dict[str, dict[str, str]]
+    variations: list[Variation]
+    cells: list[Cell]
+    notes: list[str]
+
+    def topics_of(self, condition: str, variation: Variation) -> list[Topic]:
+        """Return the topics as a cell sends them to its encoder."""
+        topics: Sequence[Topic] = variation.queries.topics if variation.queries else self.topics
+        if variation.of_instruction:
+            return list(topics)
+        instructions = self.instructions[condition]
+        return [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
+
+    def first_stage_path(self, cell: Cell) -> Path:
+        """Return the path of the first-stage run that a cell reranks, within the study's folder."""
+        clean = cell.mode == "fixed" or cell.variation.of_instruction
+        variation = self.variations[0] if clean else cell.variation
+        return Cell(cell.mode, None, "none", variation).path(self.configuration)
+
+
+def make_plan(configuration: Configuration) -> Plan:
+    """Load the topics, make the query sets and list the cells.
+
+    Raises:
+        InputError: bad topics, qrels or instructions; an unknown perturbation; a condition that needs instructions
+            which are not there.
+    """
+    qrels = load_qrels(configuration.qrels)
+    loaded = load_topics(configuration.topics)
+    judged = [topic for topic in loaded if topic.qid in qrels]
+    if not judged:
+        raise InputError(f"none of the topics of {configuration.topics} is judged in {configuration.qrels}")
+    notes = []
+    if len(judged) < len(loaded):
+        notes.append(f"{len(loaded) - len(judged)} of {len(loaded)} topics have no judgement and are left out")
+    absent = [qid for qid in qrels if qid not in {topic.qid for topic in judged}]
+    if absent:
+        notes.append(f"{len(absent)} judged topics are not in the topics and count 0: {listed(absent)}")
+    if configuration.relevance_level == 1 and any(max(grades.values()) > 1 for grades in qrels.values()):
+        notes.append("grade 1 counts as relevant except for nDCG: TREC DL wants relevance_level 2")
+    topics = [topic._replace(instruction="") for topic in judged]
+    instructions = _instructions(configuration, judged)
+    variations = [Variation(), *_variations(configuration, topics, instructions.get("own", {}))]
+    changed_qrels = load_qrels(configuration.changed_qrels) if configuration.changed_qrels else None
+    cells = _cells(configuration, list(instructions), variations)
+    return Plan(configuration, topics, qrels, changed_qrels, instructions, variations, cells, notes)
+
+
+def _instructions(configuration: Configuration, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
+    """Return the instructions of each condition, by qid."""
+    own = {topic.qid: topic.instruction for topic in topics if topic.instruction}
+    if configuration.instructions:
+        own = load_instructions(configuration.instructions)
+    with_own = [topic._replace(instruction=own.get(topic.qid, "")) for topic in topics]
+    found: dict[str, dict[str, str]] = {}
+    for condition in configuration.conditions:
+        if condition == "none":
+            found[condition] = {}
+        elif condition == "own":
+            found[condition] = _complete(own, topics, configuration.instructions or configuration.topics)
+        else:
+            perturbation = resolve(condition)
+            if perturbation.changes != "instruction":
+                raise InputError(f"condition {condition} changes the query: name it under perturbations")
+            queries = query_set(with_own, perturbation, configuration.seeds[0])
+            found[perturbation.name] = {topic.qid: topic.instruction for topic in queries.topics if topic.instruction}
+            if perturbation.name != "instruction-none":
+                _complete(found[perturbation.name], topics, f"condition {condition}")
+    if configuration.changed_instructions:
+        source = configuration.changed_instructions
+        found["changed"] = _complete(load_instructions(source), topics, source)
+    return found
+
+
+def _complete(instructions: dict[str, str], topics: Sequence[Topic], source: str) -> dict[str, str]:
+    absent = [topic.qid for topic in topics if not instructions.get(topic.qid)]
+    if absent:
+        raise InputError(
+            f"{source} has no instruction for {len(absent)} of {len(topics)} judged topics: {listed(absent)}"
+        )
+    return instructions
+
+
+def _variations(configuration: Configuration, topics: Sequence[Topic], own: dict[str, str]) -> list[Variation]:
+    with_own = [topic._replace(instruction=own.get(topic.qid, "")) for topic in topics]
+    made = []
+    for perturbation in resolve_all(configuration.perturbations):
+        of_instruction = perturbation.changes == "instruction"
+        if of_instruction and not own:
+            raise InputError(
+                f"perturbation {perturbation.name} changes the topics' own instructions: give instructions, and "
+                f"`own` among the conditions; or name it under conditions"
+            )
+        # one draw is enough where every seed gives the same text
+        for seed in configuration.seeds if perturbation.seeded else configuration.seeds[:1]:
+            queries = query_set(with_own if of_instruction else topics, perturbation, seed, configuration.name)
+            made.append(Variation(perturbation, seed, queries))
+    return made
+
+
+def _cells(configuration: Configuration, conditions: Sequence[str], variations: Sequence[Variation]) -> list[Cell]:
+    clean, queries = variations[0], [variation for variation in variations if not variation.of_instruction]
+    cells = []
+    for mode in configuration.candidates:
+        # with fixed candidates the first stage sees the clean queries only
+        cells += [Cell(mode, None, "none", each) for each in (queries if mode == "retrieve" else [clean])]
+    for encoder in configuration.encoders:
+        for mode in configuration.candidates:
+            for condition in conditions:
+                used = {"changed": [clean], "own": variations}.get(condition, queries)
+                cells += [Cell(mode, encoder, condition, variation) for variation in used]
+    return cells

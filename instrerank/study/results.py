@@ -1,0 +1,103 @@
+"""What the runs of one mode score: read from the run files, so that any trec_eval gives the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from instrerank.evaluation.measures import evaluate
+from instrerank.evaluation.robustness import mean_over_seeds
+from instrerank.study.configuration import Mode
+from instrerank.study.folder import is_complete
+from instrerank.study.plan import CLEAN, Cell, Plan
+from instrerank.trec import Run, read_run
+
+System = tuple[str, str]
+"""An encoder's name and the condition of the instruction."""
+
+Scores = Mapping[str, float]
+"""By qid the value of one measure."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The scores of one mode.
+
+    Attributes:
+        plan: the study.
+        mode: where the candidates came from.
+        runs: the runs that are there, by cell.
+        scores: by cell and measure (trec_eval's printed name) the scores by qid; those of the condition `changed`
+            are under the changed qrels.
+        changed_none: by encoder and measure the clean scores of the condition `none` under the changed qrels.
+    """
+
+    plan: Plan
+    mode: Mode
+    runs: dict[Cell, Run]
+    scores: dict[Cell, dict[str, Scores]]
+    changed_none: dict[str, dict[str, Scores]]
+
+    @property
+    def systems(self) -> list[System]:
+        """Return the systems that have a clean run, in the order of the plan."""
+        return list(dict.fromkeys(cell.system for cell in self.runs if cell.variation.name == CLEAN))
+
+    def clean(self, system: System) -> Cell:
+        """Return the cell of a system on the clean topics."""
+        return next(cell for cell in self.runs if cell.system == system and cell.variation.name == CLEAN)
+
+    def draws(self, system: System) -> dict[str, list[Cell]]:
+        """Return the cells of a system's perturbed query sets, one for each seed, by perturbation."""
+        draws: dict[str, list[Cell]] = {}
+        for cell in self.runs:
+            if cell.system == system and cell.variation.name != CLEAN:
+                draws.setdefault(cell.variation.name, []).append(cell)
+        return draws
+
+    def mean_scores(self, cells: list[Cell], measure: str) -> dict[str, float]:
+        """Return by qid the mean of a measure over cells."""
+        return mean_over_seeds([self.scores[cell][measure] for cell in cells])
+
+
+def read_results(plan: Plan, folder: Path, mode: Mode) -> Results:
+    """Evaluate the complete runs of one mode.
+
+    Raises:
+        InputError: an unknown measure.
+    """
+    configuration = plan.configuration
+    runs, scores = {}, {}
+    changed_none: dict[str, dict[str, Scores]] = {}
+    for cell in plan.cells:
+        path = folder / cell.path(configuration)
+        if cell.mode != mode or not is_complete(path):
+            continue
+        runs[cell] = read_run(path)
+        changed = cell.condition == "changed" and plan.changed_qrels is not None
+        scores[cell] = _by_measure(plan, mode, runs[cell], changed=changed)
+        if plan.changed_qrels is not None and cell.system[1] == "none" and cell.variation.name == CLEAN:
+            changed_none[cell.system[0]] = _by_measure(plan, mode, runs[cell], changed=True)
+    return Results(plan, mode, runs, scores, changed_none)
+
+
+def _by_measure(plan: Plan, mode: Mode, run: Run, *, changed: bool) -> dict[str, Scores]:
+    configuration = plan.configuration
+    qrels = plan.changed_qrels if changed and plan.changed_qrels is not None else plan.qrels
+    evaluation = evaluate(run, qrels, configuration.measures, relevance_level=configuration.relevance_level)
+    return {
+        measure: {qid: scores[measure] for qid, scores in evaluation.per_query.items()}
+        for measure in evaluation.means
+        if _can_move(measure, plan, mode)
+    }
+
+
+def _can_move(measure: str, plan: Plan, mode: Mode) -> bool:
+    """Tell whether a recall can move at all: that of a fixed list at its own depth or below cannot."""
+    match = re.fullmatch(r"recall_(\d+)", measure)
+    if not match:
+        return True
+    cutoff, configuration = int(match[1]), plan.configuration
+    return cutoff < configuration.hits if mode == "fixed" else cutoff <= configuration.search_hits

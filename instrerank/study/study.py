@@ -1,0 +1,42 @@
+"""A study from its plan to its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from instrerank.study.execution import Failure, execute
+from instrerank.study.folder import Log, open_folder
+from instrerank.study.plan import Plan
+from instrerank.study.results import read_results
+from instrerank.study.tables import all_tables
+from instrerank.study.writing import write_tables
+
+
+def run_study(
+    plan: Plan, folder: Path, *, resume: bool = False, store: Path | None = None, progress: bool = False
+) -> list[Failure]:
+    """Run a study, or what is left of it, and write its tables.
+
+    Killed at any moment and run again with `resume`, it ends with the same bytes in every file but the log and the
+    index.
+
+    Args:
+        plan: from `make_plan`.
+        folder: to be made, or that of the same study.
+        resume: go on with a study that is there.
+        store: folder of the embedding store; None: passages are encoded anew by each process.
+        progress: show a progress bar.
+
+    Returns:
+        The cells that failed; the tables are of the others.
+
+    Raises:
+        InputError: bad input, or the folder holds another study.
+        MissingPrerequisiteError: BM25 has to search, and there is no Java or no pyserini.
+    """
+    open_folder(folder, plan.configuration, resume=resume)
+    failures = execute(plan, folder, store=store, progress=progress)
+    for mode in plan.configuration.candidates:
+        with Log(folder).timed(step="tables", mode=mode):
+            write_tables(folder / "tables" / mode, all_tables(read_results(plan, folder, mode)))
+    return failures

@@ -1,0 +1,59 @@
+"""The pointwise language models beside mteb's own wrappers, which FollowIR's evaluation is run with."""
+
+import json
+import shutil
+
+import datasets
+import numpy as np
+import pytest
+from mteb.models.model_implementations import rerankers_monot5_based as mteb
+from torch.utils.data import DataLoader
+
+from instrerank.encoders import load_pair_scorer
+
+PAIRS = [
+    ("why does copper turn green", "Only passages that explain the cause are relevant.", "Copper reacts with water."),
+    ("why does copper turn green", "Only passages that explain the cause are relevant.", "Sand."),
+    (
+        "tides",
+        "Not those that give a recipe!",
+        "Tides follow the moon, and twice a month the sun makes them stronger.",
+    ),
+    ("Who built the first telescope?", "no boats", "The baker kneads the dough twice and lets it rise over night."),
+]
+
+
+def long_reader(folder, parent, name):
+    """Copy a network whose weights know no positions, and let it read whole prompts."""
+    copy = shutil.copytree(folder, parent / name)
+    for file, field in (("config.json", "max_position_embeddings"), ("tokenizer_config.json", "model_max_length")):
+        settings = json.loads((copy / file).read_text())
+        (copy / file).write_text(json.dumps(settings | {field: 2048}))
+    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer | {"truncation": None, "padding": None}))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("kind", "auto_class", "name", "wrapper", "options"),
+    [
+        ("mistral", "AutoModelForCausalLM", "FollowIR-7B", mteb.FollowIRReranker, {}),
+        ("mistral", "AutoModelForCausalLM", "Mistral-7B-Instruct-v0.2", mteb.MistralReranker, {}),
+        (
+            *("t5", "AutoModelForSeq2SeqLM", "monot5-base-msmarco", mteb.MonoT5Reranker),
+            {"token_true": "▁true", "token_false": "▁false"},
+        ),
+    ],
+)
+def test_probabilities_are_mtebs(models, tmp_path, kind, auto_class, name, wrapper, options):
+    folder = long_reader(models(kind, f"asked-{kind}", auto_class=auto_class), tmp_path, name)
+    rows = {field: [pair[at] for pair in PAIRS] for at, field in enumerate(("query", "instruction", "text"))}
+    loader = DataLoader(datasets.Dataset.from_dict(rows), batch_size=len(PAIRS))
+    expected = wrapper(str(folder), **options).predict(
+        loader, loader, task_metadata=None, hf_split="test", hf_subset="default"
+    )
+    scorer = load_pair_scorer(folder, "pointwise-llm")
+    probabilities = 1 / (1 + np.exp(-scorer.score(PAIRS).astype(np.float64)))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    assert np.ptp(expected) > 0.01
+    assert scorer.truncated == 0

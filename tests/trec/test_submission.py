@@ -1,0 +1,105 @@
+"""The rules of each preset, in `check --preset`'s words and lines."""
+
+from itertools import pairwise
+
+import pytest
+
+from instrerank.cli import main
+from instrerank.trec import ScoredDoc
+from instrerank.trec.order import trec_eval_order, without_ties
+from instrerank.trec.problems import Problems
+from instrerank.trec.runs import parse_run
+from instrerank.trec.submission import PRESETS, check_submission
+
+
+def violations(tmp_path, text, preset, qids=None):
+    path = tmp_path / "run.txt"
+    path.write_text(text)
+    problems = Problems(path)
+    check_submission(parse_run(path, problems), PRESETS[preset], problems, qids)
+    return [f"{problem.line}: {problem.message}" for problem in problems.errors]
+
+
+PASSAGE = "7 Q0 msmarco_passage_01_123 1 2.0 group-run_1\n"
+SEGMENT = "2025-1 Q0 msmarco_v2.1_doc_16_287012450#4_490828734 1 2.0 group.run\n"
+
+
+@pytest.mark.parametrize(
+    ("preset", "sound"),
+    [
+        ("trec", "301 Q0 FT911-3 1 2.0 group.run-1\n"),
+        ("trec-dl-passage", PASSAGE),
+        ("trec-dl-document", PASSAGE.replace("passage", "doc")),
+        ("trec-rag", SEGMENT),
+        ("msmarco-passage", "7\t123\t1\n"),
+        ("msmarco-document", "7\tD123\t1\n"),
+    ],
+)
+def test_a_sound_row_of_each_preset(tmp_path, preset, sound):
+    assert violations(tmp_path, sound, preset) == []
+
+
+@pytest.mark.parametrize(
+    ("preset", "text", "found"),
+    [
+        ("trec", "1 0 a 1 2.0 t\n", "1: wanted the columns qid Q0 docid rank score tag"),
+        ("trec", "1\ta\t1\n", "1: wanted the columns qid Q0 docid rank score tag"),
+        ("msmarco-passage", "1 Q0 2 1 2.0 t\n", "1: wanted the columns qid docid rank"),
+        ("trec", "1 Q0 a 1 2.0 a,b\n", "1: run tag a,b: wanted 1 to 20 letters, digits, '.', '_', '-'"),
+        ("trec", f"1 Q0 a 1 2.0 {'t' * 21}\n", f"1: run tag {'t' * 21}: wanted 1 to 20"),
+        ("trec", "1 Q0 a 1 2.0 t\n1 Q0 b 2 1.0 u\n", "2: run tag u: wanted one tag only, and the first was t"),
+        ("trec-dl-passage", PASSAGE.replace("run_1", "run.1"), "1: run tag group-run.1: wanted 1 to 25 letters"),
+        ("trec-dl-passage", PASSAGE.replace("_01", ""), "1: docid msmarco_passage_123: wanted msmarco_passage_ and"),
+        ("trec-rag", SEGMENT.split("#")[0] + " 1 2.0 t\n", "1: docid msmarco_v2.1_doc_16_287012450: wanted a segment"),
+        ("msmarco-passage", "x1\t2\t1\n", "1: qid x1: wanted a number"),
+        ("msmarco-passage", "1\t٣\t1\n", "1: docid ٣: wanted a number"),
+        ("msmarco-document", "1\t2\t1\n", "1: docid 2: wanted D and a number"),
+        ("trec", "1 Q0 a 1 1 t\n1 Q0 a 2 0 t\n", "2: duplicate docid a for topic 1, first on line 1"),
+    ],
+)
+def test_a_row_that_breaks_a_rule(tmp_path, preset, text, found):
+    assert any(line.startswith(found) for line in violations(tmp_path, text, preset))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_depth(tmp_path, preset):
+    depth = PRESETS[preset].documents
+    name = {"trec-rag": "msmarco_v2.1_doc_01_1#1_{}", "msmarco-passage": "{}", "msmarco-document": "D{}"}.get(
+        preset, f"msmarco_{'doc' if 'doc' in preset else 'passage'}_01_{{}}"
+    )
+    row = f"7\t{name}\t{{}}\n" if PRESETS[preset].tag is None else f"7 Q0 {name} {{}} 1 t\n"
+    rows = [row.format(rank, rank) for rank in range(1, depth + 2)]
+    assert violations(tmp_path, "".join(rows[:depth]), preset) == []
+    assert violations(tmp_path, "".join(rows), preset) == [f"{depth + 1}: topic 7 has more than {depth} documents"]
+
+
+def test_topics(tmp_path):
+    text = "1 Q0 a 1 1 t\n9 Q0 a 1 2 t\n9 Q0 b 1 1 t\n"
+    assert violations(tmp_path, text, "trec", ["1", "2", "3"]) == [
+        "2: unknown qid 9: not in the topics",
+        "0: no row for 2 topics: 2, 3",
+    ]
+
+
+def test_check_preset_makes_missing_topics_errors(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.txt").write_text("1 Q0 a 1 2.0 a,b\n")
+    (tmp_path / "topics.tsv").write_text("1\ttides\n2\tbread\n")
+    assert main(["check", "run.txt", "topics.tsv"]) == 0
+    capsys.readouterr()
+    assert main(["check", "run.txt", "topics.tsv", "--preset", "trec"]) == 2
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "run.txt: no row for 1 topics qids: 2",
+        "run.txt:1: run tag a,b: wanted 1 to 20 letters, digits, '.', '_', '-'",
+    ]
+
+
+def test_without_ties_keeps_the_order_and_the_scores_that_do_not_tie():
+    ranking = [ScoredDoc("a", 0.85), ScoredDoc("b", 0.85), ScoredDoc("c", 0.85 - 5e-8), ScoredDoc("d", -3.0)]
+    untied = without_ties(ranking)
+    scores = [score for _, score in untied]
+    assert [docid for docid, _ in untied] == [docid for docid, _ in trec_eval_order(ranking)] == list("bacd")
+    assert all(first > second for first, second in pairwise(scores))
+    assert (scores[0], scores[3]) == (trec_eval_order(ranking)[0].score, -3.0)
+    assert scores[0] - scores[2] < 2e-7
+    assert trec_eval_order(untied) == untied
