@@ -70,7 +70,8 @@ def main() -> None:
     for source in ("pool", "dl22"):
         texts |= open_passages(data / source / "passages.jsonl.gz").lookup(wanted)
     asking = [*training, *development, *dl22]
-    candidates = [Candidates(topic, [ScoredDoc(docid, 0.0) for docid in rankings[topic.qid][:HITS]], []) for topic in asking]
+    first = {topic.qid: [ScoredDoc(docid, 0.0) for docid in rankings[topic.qid][:HITS]] for topic in asking}
+    candidates = [Candidates(topic, first[topic.qid], []) for topic in asking]
     best, _ = rerank(candidates, texts, load_encoder("minilm", store=default_store()), tag="minilm")
     near = {qid: {each.docid: 1 for each in ranking[:NEAR]} for qid, ranking in best.rankings.items()}
 

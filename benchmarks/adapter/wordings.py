@@ -14,7 +14,8 @@ It is essential that the text {s}.|Look for something that {s}.|Every result has
 Nothing but documents that {p} will do.|Results that fail to {p} are useless to me.|Discard texts that do not {p}.
 Ignore anything that does not {p}.|Do not return documents that fail to {p}.|What I need {s}.|Find texts {g}.
 Texts {g} are what I am after.|Search for documents {g}.|I will read only documents that {p}.
-Answers have to {p}, or else they do not help me.|Make sure that each result {s}.|For my purpose a document needs to {p}.
+Answers have to {p}, or else they do not help me.|Make sure that each result {s}.
+For my purpose a document needs to {p}.
 Limit yourself to sources that {p}.|My condition: the text {s}.|Does it {p}? Then it is relevant, otherwise not.
 """.replace("\n", "|")
 UNWANTED = """
@@ -24,7 +25,8 @@ It is essential that the text does not {p}.|Look for something that does not {p}
 Avoid documents that {p}.|Results that {p} are useless to me.|Discard texts that {p}.|Ignore anything that {s}.
 Do not return documents that {p}.|What I need does not {p}.|Never show me texts {g}.|Filter out documents {g}.
 Texts {g} are not what I am after.|I refuse to read documents that {p}.|Answers that {p} do not help me.
-Make sure that no result {s}.|For my purpose a document needs to do without {g}.|Limit yourself to sources that do not {p}.
+Make sure that no result {s}.|For my purpose a document needs to do without {g}.
+Limit yourself to sources that do not {p}.
 My condition: the text does not {p}.|Does it {p}? Then it is irrelevant.
 """.replace("\n", "|")
 BEFORE = """

@@ -155,6 +155,17 @@ def test_what_is_refused(train, flags, message):
     assert code == 2 and message in err
 
 
+@pytest.mark.parametrize(("kind", "pooling"), [("bert", "mean"), ("modernbert", "cls")])
+def test_the_papers_architectures_train_under_its_preset(train, tmp_path, kind, pooling):
+    folder = tiny.save(tmp_path / "some-model", kind)
+    lengths = ("--max-query-length", "64", "--max-passage-length", "64")
+    flags = ("--encoder", folder, "--pooling", pooling, "--preset", "inf-embed", *lengths, "--max-steps", "3")
+    code, _, err = train(*flags)
+    assert code == 0 and "3 steps" in err
+    assert "precision 'bfloat16'" in (tmp_path / "out" / "README.md").read_text()
+    assert load_encoder(tmp_path / "out").profile.pooling == pooling
+
+
 def test_the_preset_reads_as_the_paper(train, tmp_path):
     """The tiny network reads 64 tokens; the paper's base models read 512."""
     code, _, err = train("--preset", "inf-embed")
