@@ -28,6 +28,8 @@ from instrerank.training.step import batch_loss
 CHECKPOINTS = "checkpoints"
 CONFIGURATION = "configuration.json"
 LOG = "log.jsonl"
+STATE = "trainer_state.json"
+"""The file of a checkpoint that is written last."""
 
 
 class Evaluation(Protocol):
@@ -255,7 +257,13 @@ def train(
     trainer = InstructionTrainer(
         model, files, rows, sampler, _arguments(folder, schedule, habits, evaluate), evaluate, callbacks
     )
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    state = None if checkpoint is None else transformers.TrainerState.load_from_json(checkpoint / STATE)
+    if state is not None and state.global_step >= state.max_steps:
+        # the base class would make one step more
+        trainer.state = state
+        trainer._load_from_checkpoint(state.best_model_checkpoint or str(checkpoint))
+    else:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     model.eval()
     return trainer
 
@@ -283,8 +291,7 @@ def _settle(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None
             )
     with whole_file(folder / CONFIGURATION) as file:
         json.dump(settings, file, indent=1)
-    # its state is written last
-    complete = [path for path in checkpoints if (path / "trainer_state.json").is_file()]
+    complete = [path for path in checkpoints if (path / STATE).is_file()]
     return complete[-1] if complete else None
 
 

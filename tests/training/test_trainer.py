@@ -63,6 +63,13 @@ def test_resuming_is_exact(files, rows, tmp_path, lora, monkeypatch):
     assert logged(tmp_path / "cut")[-2]["step"] == 6
 
 
+def test_resuming_what_is_complete_changes_nothing(files, rows, tmp_path):
+    whole = run(files, rows, tmp_path)
+    lines = len(logged(tmp_path))
+    torch.testing.assert_close(weights(run(files, rows, tmp_path, resume=True)), weights(whole), rtol=0, atol=0)
+    assert len(logged(tmp_path)) == lines
+
+
 def test_checkpoints_hold_no_pickled_arguments_and_no_frozen_weights(files, rows, tmp_path):
     run(files, rows, tmp_path, lora=Lora(rank=2))
     found = {path.name for path in (tmp_path / "checkpoints" / "checkpoint-6").iterdir()}
