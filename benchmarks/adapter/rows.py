@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from wordings import instruction, neutral
@@ -33,7 +34,7 @@ HITS, NEAR = 12, 6
 def constraint_row(constraint: Constraint, query: str, texts: dict[str, str], seed: int) -> list[dict]:
     rng = generator(seed, "wording", constraint.qid)
     kept, dropped = (rng.sample(side, len(side)) for side in (constraint.kept, constraint.dropped))
-    opposite = constraint.rule.__class__(**{**vars(constraint.rule), "wanted": not constraint.rule.wanted})
+    opposite = replace(constraint.rule, wanted=not constraint.rule.wanted)
     return [
         {
             "query": query,
