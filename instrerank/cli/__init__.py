@@ -20,6 +20,7 @@ VERBS = {
     "constrain": "make instructions whose effect on relevance a program can verify",
     "attack": "search the query that hurts an encoder most, within an edit budget",
     "evaluate": "score runs with trec_eval's measures",
+    "train": "train an encoder, or a LoRA adapter, to follow instructions",
     "study": "encoders × instructions × query sets × seeds: is retrieval robust, and is the difference significant?",
     "report": "the page of a study: the answer, plots, tables, the worst queries",
     "export": "a run in the form that a leaderboard or another tool asks for, checked first",

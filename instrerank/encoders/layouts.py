@@ -24,7 +24,7 @@ _POOLING_FLAGS: dict[str, PoolingMode] = {
     "pooling_mode_lasttoken": "last",
 }
 """Up to sentence-transformers 5.3; several at once are concatenated in this order."""
-_POOLING_NAMES: dict[str, PoolingMode] = {
+POOLING_NAMES: dict[str, PoolingMode] = {
     "cls": "cls",
     "max": "max",
     "mean": "mean",
@@ -98,9 +98,9 @@ def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderPr
         modes = [mode for flag, mode in _POOLING_FLAGS.items() if pooling.get(flag)]
     else:
         names = [named] if isinstance(named, str) else named
-        if unknown := [name for name in names if name not in _POOLING_NAMES]:
-            raise InputError(f"{folder}: unknown pooling {unknown}: this project knows {', '.join(_POOLING_NAMES)}")
-        modes = [_POOLING_NAMES[name] for name in names]
+        if unknown := [name for name in names if name not in POOLING_NAMES]:
+            raise InputError(f"{folder}: unknown pooling {unknown}: this project knows {', '.join(POOLING_NAMES)}")
+        modes = [POOLING_NAMES[name] for name in names]
     config = read_json(folder / "config_sentence_transformers.json")
     similarity = config.get("similarity_fn_name") or "cosine"
     if similarity not in ("cosine", "dot"):

@@ -22,6 +22,7 @@ class ModelFiles(NamedTuple):
     """Where a model lies and how it is to be read.
 
     Attributes:
+        name: as the user gave it.
         folder: of the model.
         adapter: of its LoRA adapter.
         layout: the model's folder taken apart.
@@ -29,6 +30,7 @@ class ModelFiles(NamedTuple):
         profile: templates, pooling and lengths.
     """
 
+    name: str
     folder: Path
     adapter: Path | None
     layout: Layout
@@ -81,7 +83,7 @@ def load_encoder(
         InputError: an unknown name, an unknown model without the flags it needs, weights that do not fit.
         MissingPrerequisiteError: a model, device or package that is not here.
     """
-    folder, lora, layout, config, profile = find_model(
+    files = find_model(
         name_or_path,
         adapter=adapter,
         pooling=pooling,
@@ -93,6 +95,31 @@ def load_encoder(
         trust_remote_code=trust_remote_code,
         allow_bin=allow_bin,
     )
+    return build_encoder(
+        files,
+        device=device,
+        dtype=dtype,
+        batch_tokens=batch_tokens,
+        store=store,
+        store_precision=store_precision,
+        trust_remote_code=trust_remote_code,
+        allow_bin=allow_bin,
+    )
+
+
+def build_encoder(
+    files: ModelFiles,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_tokens: int | None = None,
+    store: str | Path | None = None,
+    store_precision: StorePrecision = "float32",
+    trust_remote_code: bool = False,
+    allow_bin: bool = False,
+) -> Encoder:
+    """Make an encoder of a model's files; arguments and errors as for `load_encoder`."""
+    name, folder, lora, layout, config, profile = files
     # tokenizer and Dense layers are small: what is wrong with them shows before the weights are loaded
     tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trust_remote_code)
     dense = [load_dense(path, allow_bin=allow_bin) for path in layout.folders("Dense")]
@@ -112,16 +139,16 @@ def load_encoder(
     # an adapter of the query side leaves passages, and what a store holds of them, to the base model
     query_side = lora is not None and profile.adapter_side == "query"
     pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
-    tokens = (profile.begin_token, profile.end_token)
+    settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
     return Encoder(
-        str(name_or_path),
+        name,
         profile,
         tokenizer,
         backend(None if query_side else lora),
         dense=dense,
-        fingerprint=fingerprint([folder] if lora is None else [folder, lora], repr((pooling_settings, tokens))),
+        fingerprint=fingerprint([folder] if lora is None else [folder, lora], settings),
         query_backend=backend(lora) if query_side else None,
-        passage_fingerprint=fingerprint([folder], repr((pooling_settings, tokens))) if query_side else None,
+        passage_fingerprint=fingerprint([folder], settings) if query_side else None,
         batch_tokens=batch_tokens,
         store=store,
         store_precision=store_precision,
@@ -164,7 +191,7 @@ def find_model(
     longest = max(profile.max_query_length, profile.max_passage_length)
     if limit is not None and longest > limit:
         raise InputError(f"{name_or_path} reads at most {limit} tokens, not {longest}: give a smaller --max-length")
-    return ModelFiles(folder, lora, layout, config, profile)
+    return ModelFiles(str(name_or_path), folder, lora, layout, config, profile)
 
 
 def _folders(

@@ -30,6 +30,7 @@ class FrozenPassages:
 
     def __init__(self, encoder: Encoder, texts: Sequence[str], *, progress: bool = False):
         """Encode all passages of the training data once."""
+        self.encoder = encoder
         distinct = list(dict.fromkeys(texts))
         self._rows = {text: row for row, text in enumerate(distinct)}
         self._vectors: NDArray[Any] = encoder.encode_passages(distinct, progress=progress).vectors

@@ -178,6 +178,42 @@ def _hub_records(name: str) -> list[Any]:
     return [record for part in parts for split in part.values() for record in split]
 
 
+class _Record(NamedTuple):
+    """A line of `constraints.jsonl`."""
+
+    name: str
+    query: str
+    wanted: Sequence[str]
+    opposite: Sequence[str]
+    kept: Sequence[str]
+    dropped: Sequence[str]
+
+
+def _read_constraints(folder: Path) -> list[_Record]:
+    queries = {topic.qid: topic.text for topic in read_topics(folder / "topics.tsv")}
+    records = []
+    for number, line in read_lines(folder / "constraints.jsonl"):
+        name = f"{folder / 'constraints.jsonl'}:{number}"
+        try:
+            record = json.loads(line)
+            rule = Rule(**record["rule"])
+            against = replace(rule, wanted=not rule.wanted).phrasings
+            opposite = [f"{record['original']} {phrasing}" for phrasing in against]
+            query = queries[record["qid"]]
+            records.append(_Record(name, query, record["phrasings"], opposite, record["kept"], record["dropped"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{name}: not a constraint of these topics: {error!r}") from error
+    if not records:
+        raise InputError(f"{folder} holds no constraints")
+    return records
+
+
+def constrained_docids(folder: str | Path) -> list[str]:
+    """Return the docids that `constraint_rows` needs the texts of."""
+    records = _read_constraints(Path(folder))
+    return list(dict.fromkeys(docid for record in records for docid in (*record.kept, *record.dropped)))
+
+
 def constraint_rows(folder: str | Path, texts: Mapping[str, str], most: int = 4) -> list[Row]:
     """Turn what `constrain` wrote into rows: a rule and its opposite, with the passages that each wants.
 
@@ -192,30 +228,14 @@ def constraint_rows(folder: str | Path, texts: Mapping[str, str], most: int = 4)
     Raises:
         InputError: a file that is missing or damaged, or docids without a text.
     """
-    folder = Path(folder)
-    queries = {topic.qid: topic.text for topic in read_topics(folder / "topics.tsv")}
-    rows, missing = [], []
-    for number, line in read_lines(folder / "constraints.jsonl"):
-        name = f"{folder / 'constraints.jsonl'}:{number}"
-        try:
-            record = json.loads(line)
-            rule, query, original = Rule(**record["rule"]), queries[record["qid"]], record["original"]
-            kept, dropped, phrasings = record["kept"], record["dropped"], record["phrasings"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{name}: not a constraint of these topics: {error!r}") from error
-        missing += [docid for docid in (*kept, *dropped) if not texts.get(docid, "").strip()]
-        if missing:
-            continue
-        against = [f"{original} {phrasing}" for phrasing in replace(rule, wanted=not rule.wanted).phrasings]
-        for at, (good, bad) in enumerate(list(zip(kept, dropped, strict=False))[:most]):
-            both = phrasings[at % len(phrasings)], against[at % len(against)]
-            rows.append(Row(f"{name}#{at}", _opposites(query, both, texts[good], texts[bad])))
+    missing = [docid for docid in constrained_docids(folder) if not texts.get(docid, "").strip()]
     if missing:
         raise InputError(f"{folder}: {len(missing)} docids have no text: {listed(missing)}; give their --corpus")
-    if not rows:
-        raise InputError(f"{folder} holds no constraints")
+    rows = []
+    for record in _read_constraints(Path(folder)):
+        for at, (good, bad) in enumerate(list(zip(record.kept, record.dropped, strict=False))[:most]):
+            wanted, opposite = (phrasings[at % len(phrasings)] for phrasings in (record.wanted, record.opposite))
+            first = Triple(record.query, wanted, texts[good], (texts[bad],))
+            second = Triple(record.query, opposite, texts[bad], (texts[good],))
+            rows.append(Row(f"{record.name}#{at}", (first, second)))
     return rows
-
-
-def _opposites(query: str, instructions: Sequence[str], good: str, bad: str) -> tuple[Triple, ...]:
-    return Triple(query, instructions[0], good, (bad,)), Triple(query, instructions[1], bad, (good,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from instrerank.training.objectives import Drawn, Objective, Side, anchor_losses, self_teaching
@@ -32,6 +32,8 @@ def batch_loss(objective: Objective, batch: Batch, pairs: torch.Tensor, passages
     """
     import torch
 
+    from instrerank.training.distributed import gather, place
+
     device = pairs.device
     queries, positives, hard = (
         torch.tensor(each, dtype=torch.long, device=device)
@@ -45,7 +47,7 @@ def batch_loss(objective: Objective, batch: Batch, pairs: torch.Tensor, passages
         for each in zip(gather(passages[rows]), gather(passage_ids[rows]), strict=True)
     ]
     drawn = {term: _drawn(pairs, negatives) for term, negatives in batch.drawn.items()}
-    rank, world = _place()
+    rank, world = place()
     first = sum(len(side.texts) for side in joint_queries[:rank])
     losses = anchor_losses(objective, _joined(joint_queries), _joined(joint_passages), first, len(queries), drawn)
     if objective.self_teaching:
@@ -54,28 +56,6 @@ def batch_loss(objective: Objective, batch: Batch, pairs: torch.Tensor, passages
         taught = self_teaching(pairs[queries], misspelt, candidates, objective.temperature)
         losses = losses + objective.self_teaching * taught
     return losses.sum() * world / sum(len(side.texts) for side in joint_queries)
-
-
-def gather(tensor: torch.Tensor) -> list[torch.Tensor]:
-    """Return the [n, …] tensors of all processes, whose n may differ; gradients flow back to where each came from."""
-    import torch
-    from torch.distributed.nn import functional
-
-    all_gather: Callable[[torch.Tensor], Sequence[torch.Tensor]] = functional.all_gather
-    _, world = _place()
-    if world == 1:
-        return [tensor]
-    count = torch.tensor([len(tensor)], device=tensor.device)
-    counts = [int(each) for each in all_gather(count)]
-    padded = torch.cat([tensor, tensor.new_zeros(max(counts) - len(tensor), *tensor.shape[1:])])
-    return [each[:real] for each, real in zip(all_gather(padded), counts, strict=True)]
-
-
-def _place() -> tuple[int, int]:
-    """Return this process's rank and the number of processes."""
-    import torch.distributed as dist
-
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
 
 
 def _joined(sides: Sequence[Side]) -> Side:

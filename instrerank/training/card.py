@@ -1,0 +1,74 @@
+"""The model card of what was trained: data, objective, seeds, figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import instrerank
+from instrerank.encoders import EncoderProfile
+from instrerank.training.models import Lora
+from instrerank.training.sampling import Sampler
+from instrerank.training.trainer import Schedule
+
+
+def model_card(
+    *,
+    base: str,
+    profile: EncoderProfile,
+    sampler: Sampler,
+    schedule: Schedule,
+    lora: Lora | None,
+    data: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Any],
+    note: str = "",
+) -> str:
+    """Return the text of a `README.md` with the hub's metadata at its head.
+
+    Args:
+        base: the base model as the user named it.
+        profile: templates, pooling and lengths.
+        sampler: objective and draws.
+        schedule: steps and rates.
+        lora: None where all weights were trained.
+        data: for each source what it is, its hash and its numbers of rows and triples.
+        figures: what was measured, with the steps trained.
+        note: of the user, such as the terms of the data.
+    """
+    kind = "all weights" if lora is None else f"LoRA adapter, {_listed(asdict(lora))}"
+    objective = sampler.objective
+    head = {"base_model": base, "library_name": "peft" if lora else "sentence-transformers", "tags": ["instrerank"]}
+    lines = [
+        "---",
+        *(f"{key}: {json.dumps(value)}" for key, value in head.items()),
+        "---",
+        "# An instruction-following bi-encoder",
+        "",
+        f"Trained by instrerank {instrerank.__version__} from `{base}` ({kind}) with the InF-Embed objective "
+        f"(arXiv 2505.21439): {objective.form}{{{','.join(objective.terms)}}}, temperature {objective.temperature:g}.",
+        "",
+        "`instrerank rerank --encoder DIR` reads the profile it was trained with from `instrerank.json`.",
+        *(["", note] if note else []),
+        "",
+        "## Data",
+        "",
+        *(f"- {_listed(source)}" for source in data),
+        "",
+        "## Settings",
+        "",
+        f"- input: {_listed({name: value for name, value in asdict(profile).items() if name != 'source'})}",
+        f"- draws: {_listed({name: value for name, value in asdict(sampler).items() if name != 'objective'})}, "
+        f"self-teaching {objective.self_teaching:g}",
+        f"- schedule: {_listed(asdict(schedule))}",
+        "",
+        "## Figures",
+        "",
+        *(f"- {name}: {value}" for name, value in figures.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value!r}" for name, value in values.items() if value is not None)

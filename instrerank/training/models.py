@@ -1,0 +1,196 @@
+"""What is trained and what is left behind: a network with its profile, whole or as a LoRA adapter."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from instrerank.encoders import Encoder, EncoderProfile
+from instrerank.encoders.layouts import POOLING_NAMES, load_dense
+from instrerank.encoders.loading import ModelFiles, build_encoder
+from instrerank.encoders.networks import load_network
+from instrerank.encoders.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
+from instrerank.encoders.tokenizing import load_tokenizer
+from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.files import check_writable
+
+if TYPE_CHECKING:
+    from instrerank.training.network import TrainableEncoder
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A low-rank adapter of all linear layers (Hu et al. 2021, arXiv 2106.09685).
+
+    Attributes:
+        rank: r.
+        alpha: its output is scaled by alpha / r.
+        dropout: of its input.
+        side: "query": only queries see the adapter, passage vectors stay those of the base model.
+    """
+
+    rank: int = 8
+    alpha: int = 8
+    dropout: float = 0.0
+    side: AdapterSide = "both"
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1 or self.side not in ADAPTER_SIDES:
+            raise InputError(
+                f"LoRA of rank {self.rank}, alpha {self.alpha}, dropout {self.dropout:g}, side {self.side}: rank and "
+                f"alpha from 1 on, dropout from 0 and below 1, side one of {', '.join(ADAPTER_SIDES)}"
+            )
+
+
+def load_trainable(
+    files: ModelFiles,
+    *,
+    lora: Lora | None = None,
+    seed: int = 42,
+    passages: Sequence[str] = (),
+    batch_tokens: int | None = None,
+    cache_gradients: bool = False,
+    device: str = "auto",
+    store: Path | None = None,
+) -> TrainableEncoder:
+    """Load a base model for training, in float32, the pooler that no vector comes from frozen.
+
+    Args:
+        files: from `find_model`, with the profile to train with.
+        lora: train an adapter; None: train all weights.
+        seed: of an adapter's first weights.
+        passages: texts whose vectors an adapter of the query side needs.
+        batch_tokens: tokens of one chunk, padding included.
+        cache_gradients: see `TrainableEncoder`.
+        device: where those passages are encoded; the network itself goes where the trainer runs.
+        store: keeps their vectors.
+
+    Raises:
+        InputError: weights that do not fit, or an adapter as the base of an adapter.
+        MissingPrerequisiteError: peft is not installed.
+    """
+    from instrerank.training.network import FrozenPassages, TrainableEncoder
+
+    if lora is not None and files.adapter is not None:
+        raise InputError(f"{files.name} has an adapter: train a new one on its base model, or leave --lora out")
+    auto_class = "T5EncoderModel" if files.config["model_type"] == "t5" else "AutoModel"
+    network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
+    profile, frozen = files.profile, None
+    if lora is not None:
+        network = _with_lora(network, lora, files.name, seed)
+        profile = replace(profile, adapter_side=lora.side)
+        if lora.side == "query":
+            frozen = FrozenPassages(build_encoder(files, device=device, store=store), passages)
+    for key, parameter in network.named_parameters():
+        if "pooler" in key:
+            parameter.requires_grad_(False)
+    return TrainableEncoder(
+        network,
+        profile,
+        load_tokenizer(files.layout.network, profile),
+        dense=[load_dense(path) for path in files.layout.folders("Dense")],
+        batch_tokens=batch_tokens,
+        cache_gradients=cache_gradients,
+        frozen_passages=frozen,
+    )
+
+
+def _with_lora(network: Any, lora: Lora, name: str, seed: int) -> Any:
+    import torch
+
+    try:
+        import peft
+    except ImportError as error:
+        raise MissingPrerequisiteError("LoRA adapters need the package peft: pip install peft") from error
+    config = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        exclude_modules=r".*pooler.*",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        adapted = peft.get_peft_model(network, config)
+    # the name that load_encoder finds, rather than where the files lie on this machine
+    adapted.peft_config["default"].base_model_name_or_path = name
+    return adapted
+
+
+def current_encoder(model: TrainableEncoder, files: ModelFiles) -> Encoder:
+    """Return an `Encoder` of the weights as they are now, on the device where they are."""
+    frozen = model.frozen_passages
+    return Encoder(
+        files.name,
+        model.profile,
+        model.tokenizer,
+        model.backend if frozen is None else frozen.encoder.backend,
+        dense=model.dense,
+        query_backend=model.backend,
+        passage_fingerprint=None if frozen is None else frozen.encoder.fingerprint,
+        store=None if frozen is None or frozen.encoder.store is None else frozen.encoder.store.folder,
+    )
+
+
+def save_trained(model: TrainableEncoder, files: ModelFiles, folder: Path, card: str) -> None:
+    """Write what `rerank --encoder FOLDER` loads: a LoRA adapter, or a folder in the sentence-transformers layout.
+
+    Both have the profile they were trained with (`instrerank.json`) and a model card (`README.md`). The files come
+    into the folder when all of them are complete.
+
+    Raises:
+        InputError: the folder cannot be written, or the layout cannot express the profile.
+        MissingPrerequisiteError: sentence-transformers is not installed (whole models only).
+    """
+    staging = check_writable(folder / ".partial" / PROFILE_FILE).parent
+    network: Any = model.network
+    try:
+        if hasattr(network, "peft_config"):
+            network.save_pretrained(str(staging), save_embedding_layers=False)
+        else:
+            _save_layout(network, files, model.profile, staging)
+        write_profile(replace(model.profile, source=f"trained by instrerank on {files.name}"), staging)
+        (staging / "README.md").write_text(card, "utf-8")
+        for path in staging.iterdir():
+            target = folder / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            path.replace(target)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _save_layout(network: Any, files: ModelFiles, profile: EncoderProfile, folder: Path) -> None:
+    try:
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.sentence_transformer import modules
+    except ImportError as error:
+        raise MissingPrerequisiteError("saving a whole model needs sentence-transformers>=6") from error
+    if profile.bidirectional:
+        raise InputError(
+            f"{profile.family} has no form in the sentence-transformers layout: train an adapter (--lora)"
+        )
+    if files.layout.modules:
+        whole = SentenceTransformer(str(files.folder), device="cpu")
+    else:
+        names = {mode: name for name, mode in POOLING_NAMES.items()}
+        pooling = modules.Pooling(
+            network.config.hidden_size,
+            pooling_mode=[names[mode] for mode in profile.pooling_modes],
+            include_prompt=profile.pool_prefix,
+        )
+        parts = [modules.Transformer(str(files.layout.network)), pooling]
+        whole = SentenceTransformer(modules=parts + [modules.Normalize()] * profile.normalize, device="cpu")
+    whole[0].auto_model.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
+    whole.max_seq_length = profile.max_passage_length
+    # what stands before the text: sentence-transformers has no other templates
+    whole.prompts = {
+        "query": profile.query_template.partition("{")[0],
+        "document": profile.passage_template.partition("{")[0],
+    }
+    whole.save_pretrained(str(folder), create_model_card=False)

@@ -1,0 +1,332 @@
+"""The training loop: transformers' Trainer, with our batches, our loss, and checkpoints of what is trained only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from instrerank.encoders import Encoder
+from instrerank.encoders.loading import ModelFiles
+from instrerank.encoders.locate import read_json
+from instrerank.errors import InputError, InstrerankError
+from instrerank.files import check_writable, whole_file
+from instrerank.training.models import current_encoder
+from instrerank.training.network import TrainableEncoder
+from instrerank.training.rows import Row
+from instrerank.training.sampling import Batch, Sampler
+from instrerank.training.step import batch_loss
+
+CHECKPOINTS = "checkpoints"
+CONFIGURATION = "configuration.json"
+LOG = "log.jsonl"
+STATE = "trainer_state.json"
+"""The file of a checkpoint that is written last."""
+
+
+class Evaluation(Protocol):
+    """Measures an encoder now and then."""
+
+    @property
+    def metric(self) -> str:
+        """The measure, the higher the better, that decides which checkpoint is the best."""
+        ...
+
+    def __call__(self, encoder: Encoder) -> dict[str, float]:
+        """Return the measures by name, `metric` among them."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        rows_per_batch: rows in a batch on each device.
+        epochs: passes over the rows.
+        max_steps: ends earlier or later than `epochs` says; None: `epochs` decides.
+        learning_rate: at its highest; it falls linearly to 0.
+        warmup_steps: in which it rises.
+        weight_decay: of AdamW.
+        seed: of the order of rows, of draws, dropout and new weights.
+        precision: "float32", or "bfloat16" for the network's own computation.
+    """
+
+    rows_per_batch: int = 4
+    epochs: float = 2.0
+    max_steps: int | None = None
+    learning_rate: float = 5e-5
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    seed: int = 42
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        if self.rows_per_batch < 1 or self.epochs <= 0 or (self.max_steps or 1) < 1 or self.learning_rate <= 0:
+            raise InputError(
+                f"{self.rows_per_batch} rows a batch, {self.epochs:g} epochs, {self.max_steps} steps, learning rate "
+                f"{self.learning_rate:g}: all must be above 0"
+            )
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What does not decide the weights.
+
+    Attributes:
+        device: "auto" or "cpu".
+        save_steps: steps between checkpoints, each with an evaluation where one is given; the last two are kept, and
+            the best.
+        log_steps: steps between lines of the log.
+        patience: evaluations without a better one after which training ends; None: never.
+        tensorboard: write its files too.
+        progress: show a progress bar.
+    """
+
+    device: str = "auto"
+    save_steps: int = 500
+    log_steps: int = 10
+    patience: int | None = None
+    tensorboard: bool = False
+    progress: bool = False
+
+
+class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
+    """transformers' Trainer over whole rows."""
+
+    control: Any
+
+    def __init__(
+        self,
+        model: TrainableEncoder,
+        files: ModelFiles,
+        rows: Sequence[Row],
+        sampler: Sampler,
+        arguments: transformers.TrainingArguments,
+        evaluate: Evaluation | None = None,
+        callbacks: Sequence[transformers.TrainerCallback] = (),
+    ):
+        """Take what is to be trained, on what, and how."""
+        super().__init__(
+            model,
+            arguments,
+            data_collator=lambda rows: {"batch": sampler(rows)},
+            train_dataset=list(rows),
+            eval_dataset=[] if evaluate else None,  # asked for by the base class, looked at by nobody
+            callbacks=list(callbacks),
+        )
+        self._objective, self._files, self._measure = sampler.objective, files, evaluate
+        self._query_encodings: list[int] = []
+        self.remove_callback(transformers.PrinterCallback)
+
+    def compute_loss(self, model: torch.nn.Module, inputs: Mapping[str, Batch], *_: Any, **__: Any) -> torch.Tensor:
+        """Return one batch's loss.
+
+        Raises:
+            InstrerankError: it is not finite; the last checkpoint is from before.
+        """
+        batch = inputs["batch"]
+        self._query_encodings.append(len(batch.pairs))
+        loss = batch_loss(self._objective, batch, *model(batch.pairs, batch.passages))
+        if not torch.isfinite(loss):
+            raise InstrerankError(
+                f"the loss is {loss.item()} at step {self.state.global_step + 1}, rows {', '.join(batch.rows)}. The "
+                f"weights of the last checkpoint in {self.args.output_dir} are good: look at these rows, lower "
+                "--learning-rate, or train in float32, and go on from there"
+            )
+        return loss
+
+    def log(self, logs: dict[str, float], *arguments: Any) -> None:
+        """Add how many query-side texts a step encoded."""
+        if "loss" in logs and self._query_encodings:
+            logs["query_encodings"] = sum(self._query_encodings) / len(self._query_encodings)
+            self._query_encodings.clear()
+        super().log(logs, *arguments)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure the encoder as it is now."""
+        assert self._measure is not None
+        self.model.eval()
+        found = self._measure(current_encoder(self.model, self._files))
+        measures = {f"eval_{name}": value for name, value in found.items()}
+        self.log(dict(measures))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, measures)
+        return measures
+
+    def _save(self, output_dir: str | None = None, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Save what is trained: no frozen weights, nothing pickled."""
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {name: value.detach().cpu() for name, value in _trained(self.model)}
+        save_file(trained, folder / "model.safetensors")
+
+    def _load_from_checkpoint(self, checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        weights = load_file(Path(checkpoint) / "model.safetensors")
+        if weights.keys() != {name for name, _ in _trained(self.model)}:
+            raise InputError(f"{checkpoint} is of another model: resume with the one it was made with")
+        self.model.load_state_dict(weights, strict=False)
+
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+    def _save_checkpoint(self, *arguments: Any) -> None:
+        try:
+            super()._save_checkpoint(*arguments)
+        except (OSError, RuntimeError) as error:  # a full disk; torch and safetensors have errors of their own
+            folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            shutil.rmtree(folder, ignore_errors=True)
+            raise InputError(
+                f"cannot write {folder}: {error}. Make room and go on from the checkpoint before it with --resume"
+            ) from error
+
+
+def _trained(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
+    return [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+
+
+class _JsonLog(transformers.TrainerCallback):  # type: ignore[misc]
+    """Appends every log entry to a file, one JSON object a line."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def on_log(self, arguments: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if state.is_world_process_zero:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+def train(
+    model: TrainableEncoder,
+    files: ModelFiles,
+    rows: Sequence[Row],
+    sampler: Sampler,
+    schedule: Schedule,
+    output: Path,
+    *,
+    habits: Habits | None = None,
+    configuration: Mapping[str, Any] | None = None,
+    evaluate: Evaluation | None = None,
+    resume: bool = False,
+) -> InstructionTrainer:
+    """Train; the model holds the last weights, with `evaluate` the best.
+
+    Args:
+        model: from `load_trainable`.
+        files: the base model's.
+        rows: the data.
+        sampler: makes batches of them.
+        schedule: how long and how fast.
+        output: checkpoints go to its folder `checkpoints`, the log to `log.jsonl`.
+        habits: what does not decide the weights.
+        configuration: whatever else decides the weights: kept beside the checkpoints, and compared on resuming.
+        evaluate: measures the encoder now and then.
+        resume: go on from the last checkpoint.
+
+    Raises:
+        InputError: a batch too small, checkpoints that are there without `resume` or of another configuration, a
+            folder that cannot be written.
+        InstrerankError: a loss that is not finite.
+    """
+    habits = habits or Habits()
+    sampler.check(rows, schedule.rows_per_batch)
+    if len(rows) < schedule.rows_per_batch:
+        raise InputError(f"{len(rows)} rows do not fill a batch of {schedule.rows_per_batch}: lower --batch-size")
+    folder = output / CHECKPOINTS
+    settings = {
+        **(configuration or {}),
+        "base": files.name,
+        "profile": asdict(model.profile),
+        "rows": hashlib.sha256(json.dumps(list(rows)).encode()).hexdigest(),
+        "sampler": asdict(sampler),
+        "schedule": asdict(schedule),
+    }
+    checkpoint = _settle(folder, json.loads(json.dumps(settings)), resume)
+    callbacks: list[Any] = [_JsonLog(check_writable(output / LOG))]
+    if evaluate and habits.patience:
+        callbacks.append(transformers.EarlyStoppingCallback(habits.patience))
+    transformers.set_seed(schedule.seed)
+    trainer = InstructionTrainer(
+        model, files, rows, sampler, _arguments(folder, schedule, habits, evaluate), evaluate, callbacks
+    )
+    state = None if checkpoint is None else transformers.TrainerState.load_from_json(checkpoint / STATE)
+    if state is not None and state.global_step >= state.max_steps:
+        # the base class would make one step more
+        trainer.state = state
+        trainer._load_from_checkpoint(state.best_model_checkpoint or str(checkpoint))
+    else:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    model.eval()
+    return trainer
+
+
+def _settle(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None:
+    """Return the checkpoint to go on from, None for the beginning, and record the configuration.
+
+    Raises:
+        InputError: see `train`.
+    """
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    if checkpoints and not resume:
+        raise InputError(f"{folder} holds checkpoints: go on with --resume, delete them, or give another --output")
+    if checkpoints:
+        recorded = read_json(folder / CONFIGURATION)
+        differing = sorted(
+            f"{part}: {recorded.get(part)} before, {settings.get(part)} now"
+            for part in recorded.keys() | settings.keys()
+            if recorded.get(part) != settings.get(part)
+        )
+        if differing:
+            raise InputError(
+                f"{folder} was made under another configuration, so it cannot be resumed under this one. "
+                + "; ".join(differing)
+            )
+    with whole_file(folder / CONFIGURATION) as file:
+        json.dump(settings, file, indent=1)
+    complete = [path for path in checkpoints if (path / STATE).is_file()]
+    return complete[-1] if complete else None
+
+
+def _arguments(
+    folder: Path, schedule: Schedule, habits: Habits, evaluate: Evaluation | None
+) -> transformers.TrainingArguments:
+    every = "no" if evaluate is None else "steps"
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=schedule.rows_per_batch,
+        num_train_epochs=schedule.epochs,
+        max_steps=schedule.max_steps or -1,
+        learning_rate=schedule.learning_rate,
+        warmup_steps=schedule.warmup_steps,
+        weight_decay=schedule.weight_decay,
+        seed=schedule.seed,
+        bf16=schedule.precision == "bfloat16",
+        use_cpu=habits.device == "cpu",
+        logging_steps=habits.log_steps,
+        save_steps=habits.save_steps,
+        save_total_limit=2,
+        eval_strategy=every,
+        eval_steps=habits.save_steps,
+        load_best_model_at_end=evaluate is not None,
+        metric_for_best_model=None if evaluate is None else f"eval_{evaluate.metric}",
+        greater_is_better=None if evaluate is None else True,
+        restore_callback_states_from_checkpoint=habits.patience is not None,
+        report_to="tensorboard" if habits.tensorboard else "none",
+        disable_tqdm=not habits.progress,
+        logging_nan_inf_filter=False,
+        dataloader_drop_last=True,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        ddp_find_unused_parameters=False,
+    )
+    # several GPUs of one process would each get a part of the texts; torchrun starts a process for each
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
