@@ -1,21 +1,26 @@
-"""A study from its plan to its tables."""
+"""A study from its plan to its report."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from instrerank.errors import MissingPrerequisiteError
 from instrerank.study.execution import Failure, execute
 from instrerank.study.folder import Log, open_folder
 from instrerank.study.plan import Plan
+from instrerank.study.report import write_report
 from instrerank.study.results import read_results
 from instrerank.study.tables import all_tables
 from instrerank.study.writing import write_tables
+
+log = logging.getLogger(__name__)
 
 
 def run_study(
     plan: Plan, folder: Path, *, resume: bool = False, store: Path | None = None, progress: bool = False
 ) -> list[Failure]:
-    """Run a study, or what is left of it, and write its tables.
+    """Run a study, or what is left of it, and write its tables and its report.
 
     Killed at any moment and run again with `resume`, it ends with the same bytes in every file but the log and the
     index.
@@ -39,4 +44,9 @@ def run_study(
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
             write_tables(folder / "tables" / mode, all_tables(read_results(plan, folder, mode)))
+    try:
+        with Log(folder).timed(step="report"):
+            write_report(folder)
+    except MissingPrerequisiteError as error:
+        log.warning(f"no report: {error}")
     return failures

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from instrerank.encoders import Encoder
 from instrerank.errors import InputError
-from instrerank.evaluation.instructions import ChangedDocuments, p_mrr_by_topic
+from instrerank.evaluation.instructions import Documents, p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.reranking import Candidates, rerank
 from instrerank.trec import Qrels
@@ -34,7 +34,7 @@ class RerankingEvaluation:
     qrels: Qrels
     original: Sequence[Candidates] = ()
     changed: Sequence[Candidates] = ()
-    documents: ChangedDocuments | None = None
+    documents: Documents | None = None
     metric: str = NDCG
 
     def __post_init__(self) -> None:

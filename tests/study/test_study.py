@@ -1,0 +1,149 @@
+"""A study of the bundled collection: its runs, tables and resumption."""
+
+import csv
+import shutil
+
+import pytest
+
+from instrerank.collections import POCKET
+from instrerank.errors import InputError
+from instrerank.evaluation.measures import evaluate
+from instrerank.study import configure, make_plan, run_study
+from instrerank.trec import Run, ScoredDoc, read_qrels, read_run, read_topics, write_run
+
+MEASURES = ["ndcg_cut.10", "recall.10,100"]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    """A study over six topics, each with the same forty candidates."""
+    docids = [line.split('"')[3] for line in (POCKET / "passages.jsonl").read_text().splitlines()[:40]]
+    ranking = [ScoredDoc(docid, 40.0 - rank) for rank, docid in enumerate(docids)]
+    qids = [topic.qid for topic in read_topics(POCKET / "topics.tsv")]
+    run = tmp_path_factory.mktemp("run") / "run.txt"
+    write_run(run, Run("bm25", dict.fromkeys(qids, ranking)))
+    return make_plan(
+        configure(
+            {
+                "collection": "pocket",
+                "run": str(run),
+                "encoders": ["minilm"],
+                "perturbations": ["typo-mixed", "case-lower"],
+                "seeds": [1, 2],
+                "measures": MEASURES,
+            }
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def study(plan, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    assert run_study(plan, folder) == []
+    return folder
+
+
+def files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def table(folder, name):
+    with (folder / "tables" / "fixed" / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_number_of_a_run_is_what_trec_eval_says_of_its_file(study):
+    qrels = {kind: read_qrels(POCKET / f"qrels.{kind}.txt") for kind in ("original", "changed")}
+    rows = table(study, "cells")
+    assert {row["instructions"] for row in rows} == {"none", "own", "changed"}
+    for row in rows:
+        judged = qrels["changed" if row["instructions"] == "changed" else "original"]
+        means = evaluate(read_run(study / row["run"]), judged, MEASURES, relevance_level=2).means
+        assert float(row["mean"]) == pytest.approx(means[row["measure"]], abs=1e-12)
+
+
+def test_seeds_are_averaged_inside_topics_and_unseeded_perturbations_drawn_once(study):
+    rows = {
+        (row["perturbation"], row["measure"]): row
+        for row in table(study, "robustness")
+        if row["instructions"] == "none"
+    }
+    assert {name: row["seeds"] for (name, measure), row in rows.items()} == {"typo-mixed": "2", "case-lower": "1"}
+    scores = [
+        float(row["score"])
+        for row in table(study, "topics")
+        if (row["instructions"], row["perturbation"], row["measure"]) == ("none", "typo-mixed", "ndcg_cut_10")
+    ]
+    assert float(rows["typo-mixed", "ndcg_cut_10"]["perturbed"]) == pytest.approx(sum(scores) / len(scores))
+
+
+def test_recall_that_cannot_move_is_left_out(study):
+    assert {row["measure"] for row in table(study, "cells")} == {"ndcg_cut_10", "recall_10"}
+
+
+def test_the_hypothesis_is_the_difference_of_drops(study):
+    drops = {
+        (row["instructions"], row["measure"]): -float(row["difference"])
+        for row in table(study, "families")
+        if row["family"] == "invariance"
+    }
+    for row in table(study, "hypotheses"):
+        if row["perturbation"] == "invariance":
+            wanted = drops["none", row["measure"]] - drops["own", row["measure"]]
+            assert float(row["difference"]) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path):
+    folder = tmp_path / "killed"
+    shutil.copytree(study, folder)
+    runs = sorted((folder / "runs" / "fixed").glob("*minilm*.txt"))
+    runs[0].unlink()  # never written
+    (folder / f"runs/fixed/{runs[1].name}.yaml").unlink()  # killed between run and sidecar
+    runs[2].write_text(runs[2].read_text()[:100])  # a disk that lost its end
+    (folder / "runs" / "fixed" / f".{runs[0].name}.1.partial").write_text("half")
+    shutil.rmtree(folder / "tables")
+    with pytest.raises(InputError, match="--resume"):
+        run_study(plan, folder)
+    assert run_study(plan, folder, resume=True) == []
+    after, before = files(folder), files(study)
+    assert {path for path in before if before[path] != after.get(path)} <= {
+        path for path in before if path.name == "log.jsonl"
+    }
+    assert after.keys() == before.keys()
+
+
+def test_another_configuration_is_refused_with_what_changed(plan, study):
+    settings = {"collection": "pocket", "run": plan.configuration.run, "encoders": ["minilm"], "seeds": [1, 2]}
+    with pytest.raises(InputError, match=r"configuration\.perturbations was \['typo-mixed', 'case-lower'\], is \[\]"):
+        run_study(make_plan(configure(settings)), study, resume=True)
+
+
+def test_a_failing_encoder_is_listed_and_the_others_go_on(plan, tmp_path):
+    settings = {
+        "collection": "pocket",
+        "run": plan.configuration.run,
+        "encoders": [str(tmp_path / "absent"), "minilm"],
+        "conditions": ["none"],
+        "measures": MEASURES,
+    }
+    failures = run_study(make_plan(configure(settings)), tmp_path / "study")
+    assert {failure.cell.system[0] for failure in failures} == {"absent"}
+    assert {row["encoder"] for row in table(tmp_path / "study", "cells")} == {"bm25", "minilm"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"collection": "pocket"}, "needs encoders"),
+        ({"collection": "nowhere", "encoders": ["minilm"]}, "no collection 'nowhere'"),
+        ({"collection": "pocket", "encoders": ["minilm"], "seedz": [1]}, "has no seedz"),
+        ({"collection": "pocket", "encoders": "minilm"}, "encoders is a list"),
+        ({"collection": "pocket", "encoders": ["minilm", "minilm"]}, "same name: minilm"),
+        ({"collection": "pocket", "encoders": [{"encoder": "minilm", "poling": "cls"}]}, "no poling"),
+        ({"collection": "pocket", "encoders": ["minilm"], "hits": 0}, "hits: 0 is too small"),
+        ({"collection": "pocket", "encoders": ["minilm"], "candidates": ["all"]}, "neither fixed nor retrieve"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        configure(settings)
