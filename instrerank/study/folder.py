@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,8 +49,10 @@ def open_folder(folder: Path, configuration: Configuration, *, resume: bool) -> 
             f"{folder} holds another study; changed since: {'; '.join(changes)}. Name another --output, or go back"
         )
     # what a killed process left half-written
-    for partial in folder.rglob(".*.partial"):
-        if partial.is_file():
+    for partial in list(folder.rglob(".*.partial")):
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
             partial.unlink()
 
 

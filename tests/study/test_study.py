@@ -101,6 +101,7 @@ def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path):
     (folder / f"runs/fixed/{runs[1].name}.yaml").unlink()  # killed between run and sidecar
     runs[2].write_text(runs[2].read_text()[:100])  # a disk that lost its end
     (folder / "runs" / "fixed" / f".{runs[0].name}.1.partial").write_text("half")
+    (folder / ".index.1.partial" / "collection").mkdir(parents=True)
     shutil.rmtree(folder / "tables")
     with pytest.raises(InputError, match="--resume"):
         run_study(plan, folder)
@@ -110,6 +111,7 @@ def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path):
         path for path in before if path.name == "log.jsonl"
     }
     assert after.keys() == before.keys()
+    assert not list(folder.glob(".*"))
 
 
 def test_another_configuration_is_refused_with_what_changed(plan, study):
