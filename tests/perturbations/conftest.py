@@ -24,6 +24,8 @@ def topics() -> list[Topic]:
 class LetterEncoder:
     """An encoder whose vectors count the letters of a text; it counts the queries that it was asked for."""
 
+    name, dtype, device, profile = "letters", "float32", "cpu", None
+
     def __init__(self):
         self.queries = 0
 
