@@ -84,13 +84,15 @@ def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bo
                 work = _Reranking(plan, folder, choice, runs, store, log, progress)
             except Exception as error:
                 failures += [_failure(cell, error, log) for cell in cells]
+                bar.update(len(cells))
                 continue
-            for cell in cells:
-                try:
-                    work.write(cell)
-                except Exception as error:
-                    failures.append(_failure(cell, error, log))
-                bar.update()
+            with log.timed(step="rerank", encoder=choice.name, runs=len(cells)):
+                for cell in cells:
+                    try:
+                        work.write(cell)
+                    except Exception as error:
+                        failures.append(_failure(cell, error, log))
+                    bar.update()
     return failures
 
 
@@ -135,8 +137,10 @@ class _Reranking:
             # all of the study's topics, complete cells included: other batches would give other last bits
             cells = [cell for cell in plan.cells if cell.encoder is choice]
             topics = [topic for cell in cells for topic in plan.topics_of(cell.condition, cell.variation)]
-            with log.timed(step="encode", encoder=choice.name, passages=len(texts), topics=len(topics)):
-                self._encoded = encode_texts(topics, texts, self._scorer, windows=self._windows, progress=progress)
+            with log.timed(step="encode passages", encoder=choice.name, passages=len(texts)):
+                encoded = encode_texts([], texts, self._scorer, windows=self._windows, progress=progress)
+            with log.timed(step="encode queries", encoder=choice.name, queries=len({topic[1:] for topic in topics})):
+                self._encoded = encoded.with_queries(topics, self._scorer, progress=progress)
 
     def write(self, cell: Cell) -> None:
         """Write the run of a cell, then its sidecar."""
