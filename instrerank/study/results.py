@@ -9,13 +9,10 @@ from pathlib import Path
 
 from instrerank.evaluation.measures import evaluate
 from instrerank.evaluation.robustness import mean_over_seeds
-from instrerank.study.configuration import Mode
+from instrerank.study.configuration import Mode, System
 from instrerank.study.folder import is_complete
 from instrerank.study.plan import CLEAN, Cell, Plan
 from instrerank.trec import Run, read_run
-
-System = tuple[str, str]
-"""An encoder's name and the condition of the instruction."""
 
 Scores = Mapping[str, float]
 """By qid the value of one measure."""
@@ -99,5 +96,5 @@ def _can_move(measure: str, plan: Plan, mode: Mode) -> bool:
     match = re.fullmatch(r"recall_(\d+)", measure)
     if not match:
         return True
-    cutoff, configuration = int(match[1]), plan.configuration
-    return cutoff < configuration.hits if mode == "fixed" else cutoff <= configuration.search_hits
+    cutoff = int(match[1])
+    return cutoff < plan.depth if mode == "fixed" else cutoff <= plan.configuration.search_hits
