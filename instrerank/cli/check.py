@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-EPILOG = """Files given together are held against each other: a run's qids against topics and qrels.
-
-examples:
+DESCRIPTION = """Say what is wrong with runs, qrels and topics: every problem as FILE:LINE: message. Files given
+together are held against each other: a run's qids against topics and qrels. Exit code 2 if there is an
+error; warnings alone leave it at 0.
+"""
+EPILOG = """examples:
   instrerank check run.bm25.txt
   instrerank check run.bm25.txt topics.tsv qrels.txt
   instrerank check run.txt topics.tsv --preset trec-rag
@@ -18,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     from instrerank.trec.submission import PRESETS
 
-    parser.epilog = EPILOG
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="run, qrels, topics or instructions")
     parser.add_argument(
         "--kind",
         choices=("run", "qrels", "topics", "instructions"),

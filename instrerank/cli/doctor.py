@@ -12,6 +12,9 @@ from instrerank.cli.inputs import default_store
 from instrerank.errors import MissingPrerequisiteError
 from instrerank.tables import FORMATS, render
 
+DESCRIPTION = """Say what this machine has, and the one next step. Exit code 3 when index, search or the encoder minilm
+cannot work.
+"""
 EPILOG = """examples:
   instrerank doctor
   instrerank doctor --format json
@@ -20,8 +23,8 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flag of the verb."""
-    parser.epilog = EPILOG
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("--format", choices=FORMATS, default="table", help="default table")
 
 
 def run(arguments: argparse.Namespace) -> int:

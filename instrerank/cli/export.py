@@ -39,10 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EPILOG
     parser.add_argument("run_file", metavar="RUN", type=Path, help="run file, TREC or MS MARCO format")
-    parser.add_argument("--to", required=True, choices=FORMATS, help="see below")
+    parser.add_argument("--to", required=True, choices=FORMATS, help="the form")
     parser.add_argument("--output", required=True, type=Path, help="the file to write, for tira the folder")
     parser.add_argument("--preset", choices=PRESETS, help="the rules that the run must keep")
-    parser.add_argument("--topics", help="every one of these must have a row: a file, irds:ID or pocket")
+    parser.add_argument(
+        "--topics", help="every one of these must have a row: a file, irds:ID, pocket, or a Pyserini name"
+    )
     add_passage_arguments(parser, required=False)
     parser.add_argument("--hits", type=positive, help="keep only so many of each topic (default: all; rank_llm 100)")
     parser.add_argument("--runtag", metavar="TAG", help="tag of the exported run (default: the run's own)")
@@ -51,8 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="lower tied scores by the least step, for programs that order ties otherwise than trec_eval",
     )
-    parser.add_argument("--mteb.subset", dest="mteb_subset", default="default", help="(default default)")
-    parser.add_argument("--mteb.split", dest="mteb_split", default="test", help="(default test)")
+    parser.add_argument(
+        "--mteb.subset", dest="mteb_subset", metavar="NAME", default="default", help="of the task (default default)"
+    )
+    parser.add_argument(
+        "--mteb.split", dest="mteb_split", metavar="NAME", default="test", help="of the task (default test)"
+    )
     parser.add_argument(
         "--metadata", nargs="+", metavar="FIELD=VALUE", default=[], help="fields of ir_metadata for tira"
     )
@@ -60,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Check, then write; every violation is told with its line, and then nothing is written."""
-    from instrerank.collections import load_topics
+    from instrerank.anserini import load_topics
     from instrerank.integrations.results import write_beir_results, write_mteb_predictions
     from instrerank.trec import write_run
 

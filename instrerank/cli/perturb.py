@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", default="tsv,jsonl", help="tsv, jsonl (with the edits) or both (default)")
     parser.add_argument("--instructions", metavar="FILE", help="instructions by qid; topics without one keep none")
     parser.add_argument("--source", help="names the topics in the files (default: from the name of --topics)")
-    parser.add_argument("--table", choices=TABLE_FORMATS, default="table", help="form of the summary")
+    parser.add_argument("--table", choices=TABLE_FORMATS, default="table", help="form of the summary (default table)")
 
 
 def run(arguments: argparse.Namespace) -> None:
