@@ -36,7 +36,9 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
-    parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
+    parser.add_argument(
+        "--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run, or irds:ID"
+    )
     parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
     add_passage_arguments(parser)
     parser.add_argument("--encoder", required=True, help="the victim: minilm, a Hugging Face id or a folder")
@@ -101,11 +103,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _targets(arguments: argparse.Namespace, topics: Sequence[Any]) -> tuple[Encoder, list[Target], Mapping[str, str]]:
     """Encode each candidate passage once."""
+    from instrerank.collections import load_run
     from instrerank.perturbations.attack import Target
-    from instrerank.trec import read_run
     from instrerank.trec.problems import listed
 
-    rankings = read_run(arguments.run_file, keep_first_duplicate=True).rankings
+    rankings = load_run(arguments.run_file, keep_first_duplicate=True).rankings
     without = [topic.qid for topic in topics if not rankings.get(topic.qid)]
     if without:
         raise InputError(f"{arguments.run_file} has no candidates for topics {listed(without)}")

@@ -27,6 +27,7 @@ EPILOG = """examples:
   instrerank rerank --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output run.txt
   instrerank rerank --run run.bm25.txt --topics topics.tsv --index indexes/pool --encoder intfloat/e5-base-v2 \\
       --instructions instructions.tsv --hits 100 --output run.e5.txt
+  instrerank rerank --run irds:ID --topics irds:ID --corpus irds:ID --encoder minilm --hits 1000 --output run.txt
   instrerank rerank --run requests.jsonl --encoder minilm --output run.txt
 """
 
@@ -40,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         required=True,
         type=Path,
-        help="first-stage run; or rank_llm's requests (.jsonl), which bear their topics and passages",
+        help="first-stage run; irds:ID for its candidates (scoreddocs); or rank_llm's requests (.jsonl), which bear "
+        "their topics and passages",
     )
     parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
     add_passage_arguments(parser, required=False)
@@ -206,9 +208,9 @@ def _print_plan(
 def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str, str]]:
     """Read the first stage, its topics and its texts; rank_llm's requests are all three."""
     from instrerank.anserini import load_topics
+    from instrerank.collections import load_run
     from instrerank.integrations.rank_llm import read_requests
     from instrerank.reranking import candidate_docids
-    from instrerank.trec import read_run
 
     passages = arguments.corpus or arguments.index
     topics: list[Topic] = []
@@ -216,7 +218,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str,
     if ".jsonl" in arguments.run_file.suffixes:
         topics, first_stage, texts = read_requests(arguments.run_file)
     elif arguments.topics and passages:
-        first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
+        first_stage = load_run(arguments.run_file, keep_first_duplicate=True)
     else:
         raise InputError(f"{arguments.run_file} is a run: give its --topics, and its passages by --corpus or --index")
     if arguments.topics:

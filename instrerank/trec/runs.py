@@ -12,7 +12,7 @@ import numpy as np
 
 from instrerank.errors import InputError
 from instrerank.files import read_lines, whole_file
-from instrerank.trec.order import trec_eval_order
+from instrerank.trec.order import ranked, trec_eval_order
 from instrerank.trec.problems import Problems
 from instrerank.trec.types import Run, ScoredDoc
 
@@ -52,11 +52,7 @@ def read_run(path: str | Path, *, keep_first_duplicate: bool = False) -> Run:
         scores = best.setdefault(row.qid, {})
         scores[row.docid] = max(row.score, scores.get(row.docid, -math.inf))
     problems.raise_errors()
-    rankings = {
-        qid: trec_eval_order(ScoredDoc(docid, score) for docid, score in scores.items())
-        for qid, scores in best.items()
-    }
-    return Run(tag or "", rankings)
+    return Run(tag or "", ranked(best))
 
 
 def write_run(path: str | Path, run: Run, output_format: RunFormat = "trec") -> None:
