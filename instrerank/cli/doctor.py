@@ -8,20 +8,20 @@ import os
 import platform
 from pathlib import Path
 
-from instrerank.cli.inputs import default_store
+from instrerank.cli.inputs import add_format_argument, default_store
 from instrerank.errors import MissingPrerequisiteError
-from instrerank.tables import FORMATS, render
+from instrerank.tables import render
 
 EPILOG = """examples:
   instrerank doctor
-  instrerank doctor --format json
+  instrerank doctor --json
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flag of the verb."""
+    """Add the flags of the verb."""
     parser.epilog = EPILOG
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    add_format_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instrerank.cli.inputs import add_format_argument, add_qrels_argument, add_relevance_argument
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
-from instrerank.tables import FORMATS, render
+from instrerank.tables import render
 
 if TYPE_CHECKING:
     from instrerank.evaluation.measures import Evaluation
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", type=Path, help="run file, TREC or MS MARCO format, or irds:ID"
     )
-    parser.add_argument("--qrels", required=True, help="qrels file, irds:ID, pocket, or a Pyserini name")
+    add_qrels_argument(parser)
     parser.add_argument(
         "-m",
         dest="measures",
@@ -46,14 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the share of judged documents; or ir_measures' name: nDCG@10, AP(rel=2), RR@10 "
         "(default: ndcg_cut.10, map, recip_rank, recall.100)",
     )
-    parser.add_argument(
-        "-l",
-        dest="relevance_level",
-        metavar="N",
-        type=int,
-        default=1,
-        help="least grade that counts as relevant, except for nDCG (default 1; TREC DL wants 2)",
-    )
+    add_relevance_argument(parser, ", except for nDCG")
     parser.add_argument("-q", dest="per_topic", action="store_true", help="also each topic")
     parser.add_argument("-M", dest="max_docs", metavar="N", type=int, help="cut every ranking to N documents first")
     parser.add_argument(
@@ -92,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run under the reversed instructions, again for each RUN in the same order: adds InfoSearch's SICR and "
         "WISE to the table of --changed-qrels",
     )
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    add_format_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

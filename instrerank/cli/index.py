@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from instrerank.cli.messages import log
+
 EPILOG = """examples:
   instrerank index --corpus passages.jsonl.gz --index indexes/passages
   instrerank index --corpus irds:vaswani --index indexes/vaswani --threads 8
@@ -29,4 +31,4 @@ def run(arguments: argparse.Namespace) -> None:
         open_passages(arguments.corpus), arguments.index, threads=arguments.threads, overwrite=arguments.overwrite
     )
     empty = f"; {statistics.empty} without text left out" if statistics.empty else ""
-    print(f"{arguments.index}: {statistics.documents} passages{empty}")
+    log.info(f"{arguments.index}: {statistics.documents} passages{empty}")

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from instrerank.cli.inputs import (
     add_encoder_arguments,
     add_passage_arguments,
+    add_topics_argument,
     load_scorer_of,
     open_passages_of,
     positive,
+    print_passages_to_encode,
 )
 from instrerank.cli.messages import log, shows_progress
 from instrerank.errors import InputError
@@ -44,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="first-stage run; irds:ID for its candidates (scoreddocs); or rank_llm's requests (.jsonl), which bear "
         "their topics and passages",
     )
-    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
+    add_topics_argument(parser, required=False)
     add_passage_arguments(parser, required=False)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
     parser.add_argument(
@@ -192,15 +194,11 @@ def _print_plan(
     instructed = sum(bool(topic.instruction) for topic in topics)
     pairs = sum(len(each.reranked) for each in candidates)
     print(f"{len(topics)} topics, {instructed} of them with an instruction; {pairs} candidates to rerank")
-    print(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
     if isinstance(scorer, Encoder):
-        distinct = list(dict.fromkeys(part for parts in pieces.values() for part in parts))
-        stored = scorer.count_stored(distinct)
         queries = len({(topic.text, topic.instruction) for topic in topics})
-        where = "stored (--store none)" if scorer.store is None else f"in the store {scorer.store.folder}"
-        print(f"{len(distinct)} distinct texts of passages, {stored} of them {where}")
-        print(f"to encode: {len(distinct) - stored} texts of passages, {queries} queries")
+        print_passages_to_encode(scorer, [part for parts in pieces.values() for part in parts], str(queries))
     else:
+        print(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
         print(f"to score: {sum(len(pieces[hit.docid]) for each in candidates for hit in each.reranked)} pairs")
     print(f"to write: {arguments.output}")
 

@@ -133,4 +133,5 @@ def _compare(run: CheckedFile, other: CheckedFile, *, submission: bool) -> None:
     if missing:
         required = submission and other.kind == "topics"
         names = listed(missing, len(missing)) if required else listed(missing)
-        run.problems.add(0, f"no row for {len(missing)} {other.kind} qids: {names}", warning=not required)
+        where = f"qids of {other.problems.path}"
+        run.problems.add(0, f"no row for {len(missing)} {where}: {names}", warning=not required)
