@@ -8,6 +8,13 @@ import numpy as np
 
 from instrerank.trec.types import ScoredDoc
 
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def fits_float32(score: float) -> bool:
+    """Say whether a score is a finite number as float32, too."""
+    return abs(score) <= _LARGEST
+
 
 def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
     """Sort as trec_eval sorts: score descending, then docid descending; the rank column plays no part.
