@@ -64,4 +64,5 @@ def _print_text(file: CheckedFile) -> None:
     errors = len(file.problems.errors)
     warnings = len(file.problems.found) - errors
     verdict = f"{errors} errors, {warnings} warnings" if errors or warnings else "ok"
-    print(f"{file.problems.path}: {file.kind}, {file.summary}: {verdict}")
+    what = f"{file.kind}, {file.summary}" if file.kind else file.summary
+    print(f"{file.problems.path}: {what}: {verdict}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instrerank.cli.inputs import add_format_argument, add_qrels_argument, add_relevance_argument
+from instrerank.cli.inputs import add_format_argument, add_qrels_argument, add_relevance_argument, positive
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
 from instrerank.tables import render
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_relevance_argument(parser, ", except for nDCG")
     parser.add_argument("-q", dest="per_topic", action="store_true", help="also each topic")
-    parser.add_argument("-M", dest="max_docs", metavar="N", type=int, help="cut every ranking to N documents first")
+    parser.add_argument("-M", dest="max_docs", metavar="N", type=positive, help="cut every ranking to N documents")
     parser.add_argument(
         "-c", action="store_true", help="accepted for trec_eval's sake: every judged topic counts, always"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from instrerank.cli.inputs import add_passage_arguments, add_topics_argument, open_passages_of, positive
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
+from instrerank.files import is_standard_stream
 
 if TYPE_CHECKING:
     from instrerank.trec import Run, Topic
@@ -114,18 +115,18 @@ def _checked(arguments: argparse.Namespace, topics: list[Topic]) -> Run:
 
 
 def _write_tira(arguments: argparse.Namespace, exported: Run) -> None:
-    import yaml
-
     from instrerank.integrations.tira import write_tira_folder
-    from instrerank.trec.sidecar import sidecar_path
+    from instrerank.trec.sidecar import read_sidecar, sidecar_path
 
-    sidecar = sidecar_path(arguments.run_file)
-    if not sidecar.exists():
-        raise InputError(f"TIRA wants metadata, and {sidecar} is not there: search and rerank write it beside a run")
+    if not sidecar_path(arguments.run_file).exists():
+        absent = sidecar_path(arguments.run_file)
+        raise InputError(f"TIRA wants metadata, and {absent} is not there: search and rerank write it beside a run")
+    if is_standard_stream(arguments.output):
+        raise InputError("TIRA wants a folder: name one with --output")
     fields = dict(field.partition("=")[::2] for field in arguments.metadata)
     if not all(fields.values()):
         raise InputError(f"--metadata wants FIELD=VALUE; given {' '.join(arguments.metadata)}")
-    write_tira_folder(arguments.output, exported, yaml.safe_load(sidecar.read_text("utf-8")), fields)
+    write_tira_folder(arguments.output, exported, read_sidecar(arguments.run_file), fields)
 
 
 def _write_requests(arguments: argparse.Namespace, exported: Run, topics: list[Topic]) -> None:

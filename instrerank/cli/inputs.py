@@ -42,7 +42,7 @@ def add_relevance_argument(parser: argparse.ArgumentParser, note: str = "") -> N
         "-l",
         dest="relevance_level",
         metavar="N",
-        type=int,
+        type=positive,
         default=1,
         help=f"least grade that counts as relevant{note} (default 1; TREC DL wants 2)",
     )

@@ -121,9 +121,7 @@ def _evaluator(qrels: Qrels, measures: Sequence[str], relevance_level: int):  # 
     cut = {measure: _WITH_CUTOFFS[_base(measure)] for measure in measures if measure != _base(measure)}
     wrong = [name for name, form in cut.items() if not re.fullmatch(f"{form}(,{form})*", name[len(_base(name)) + 1 :])]
     if wrong:
-        raise InputError(
-            f"{', '.join(wrong)}: cutoffs are whole numbers from 1 on, with commas between: ndcg_cut.10,20"
-        )
+        raise InputError(f"{', '.join(wrong)}: cutoffs are whole numbers from 1 on (say ndcg_cut.10,20)")
     return pytrec_eval.RelevanceEvaluator(qrels, set(measures), relevance_level=relevance_level)
 
 

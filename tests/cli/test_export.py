@@ -93,6 +93,8 @@ def test_tira(folder):
         (None, [], "run.txt.yaml is not there: search and rerank write it"),
         ("tag: t", [], "TIRA wants to know actor.team, implementation.source.repository, data.test collection.name"),
         ("tag: t", ["actor.team"], "--metadata wants FIELD=VALUE; given actor.team"),
+        ("{: [", FIELDS, "run.txt.yaml is no YAML: while parsing a flow node"),
+        ("- a", FIELDS, "run.txt.yaml is no sidecar"),
         ("method: [a]", FIELDS, "--metadata method.name=…: method is no section of the sidecar"),
     ],
 )

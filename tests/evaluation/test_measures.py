@@ -71,10 +71,7 @@ def test_measures_come_in_the_order_asked_for_cutoffs_by_number():
         ("mapp", "unknown measure mapp; trec_eval's are .*map"),
         ("ndcg.10", "take a cutoff"),
         ("relstring", "unknown"),
-        *(
-            (f"{name}", "whole numbers from 1 on")
-            for name in ("ndcg_cut.0", "P.0", "recall.1.5", "recall.10,,5", "ndcg_cut.,")
-        ),
+        *((name, "whole numbers from 1 on") for name in ("ndcg_cut.0", "P.0", "recall.1.5", "P.10,,5", "success.,")),
     ],
 )
 def test_unknown_measures(measure, complaint):
