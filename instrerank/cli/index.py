@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from instrerank.cli.messages import log
+
 DESCRIPTION = """Build a Lucene index of passages with Anserini: positions, document vectors and raw text, so that
 Pyserini can do everything with it and rerank --index finds the passages. The folder appears when the
 index is complete. Passages without text are left out and counted.
@@ -33,4 +35,4 @@ def run(arguments: argparse.Namespace) -> None:
         open_passages(arguments.corpus), arguments.index, threads=arguments.threads, overwrite=arguments.overwrite
     )
     empty = f"; {statistics.empty} without text left out" if statistics.empty else ""
-    print(f"{arguments.index}: {statistics.documents} passages{empty}")
+    log.info(f"{arguments.index}: {statistics.documents} passages{empty}")

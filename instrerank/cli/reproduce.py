@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from instrerank.cli.inputs import add_format_argument
 from instrerank.cli.messages import coloured
 from instrerank.errors import InputError, MissingPrerequisiteError
 
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--condition", metavar="NAME", action="append", help="run one condition; again for each")
     what.add_argument("--all", action="store_true", help="run all; those that this machine cannot run are told")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
+    add_format_argument(parser, what="--list")
     parser.add_argument(
         "--output", metavar="DIR", type=Path, default=Path("reproductions"), help="folder (default reproductions)"
     )
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run conditions, each command once, and compare; 1 if a score fails, 3 if something to run them is missing."""
     conditions = read_conditions()
     if arguments.list:
-        _print_list(conditions)
+        _print_list(conditions, arguments.format)
         return 0
     unknown = [name for name in arguments.condition or () if name not in conditions]
     if unknown:
@@ -151,11 +153,11 @@ def verdict(score: float, expected: float | None) -> str:
     return "OKish" if difference >= -0.0005 else "FAIL"
 
 
-def _print_list(conditions: Mapping[str, Mapping[str, Any]]) -> None:
+def _print_list(conditions: Mapping[str, Mapping[str, Any]], output_format: str) -> None:
     from instrerank.tables import render
 
     rows: list[list[object]] = []
     for name, condition in conditions.items():
         scores = [f"{measure} {'?' if score is None else score}" for measure, score in condition["scores"].items()]
         rows.append([name, condition["display"], ", ".join(scores), condition["needs"] or "nothing more"])
-    print(render(["condition", "collection", "expected", "needs"], rows, "table"))
+    print(render(["condition", "collection", "expected", "needs"], rows, output_format))

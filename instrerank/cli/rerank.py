@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from instrerank.cli.inputs import (
     add_encoder_arguments,
     add_passage_arguments,
+    add_topics_argument,
     load_scorer_of,
     open_passages_of,
     positive,
+    print_passages_to_encode,
 )
 from instrerank.cli.messages import log, shows_progress
 from instrerank.errors import InputError
@@ -32,6 +34,7 @@ EPILOG = """examples:
   instrerank rerank --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output run.txt
   instrerank rerank --run run.bm25.txt --topics topics.tsv --index indexes/pool --encoder intfloat/e5-base-v2 \\
       --instructions instructions.tsv --hits 100 --output run.e5.txt
+  instrerank rerank --run irds:ID --topics irds:ID --corpus irds:ID --encoder minilm --hits 1000 --output run.txt
   instrerank rerank --run requests.jsonl --encoder minilm --output run.txt
 """
 
@@ -45,9 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         required=True,
         type=Path,
-        help="first-stage run; or rank_llm's requests (.jsonl), which bear their topics and passages",
+        help="first-stage run; irds:ID for its candidates (scoreddocs); or rank_llm's requests (.jsonl), which bear "
+        "their topics and passages",
     )
-    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
+    add_topics_argument(parser, required=False)
     add_passage_arguments(parser, required=False)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
     parser.add_argument(
@@ -211,15 +215,11 @@ def _print_plan(
     instructed = sum(bool(topic.instruction) for topic in topics)
     pairs = sum(len(each.reranked) for each in candidates)
     print(f"{len(topics)} topics, {instructed} of them with an instruction; {pairs} candidates to rerank")
-    print(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
     if isinstance(scorer, Encoder):
-        distinct = list(dict.fromkeys(part for parts in pieces.values() for part in parts))
-        stored = scorer.count_stored(distinct)
         queries = len({(topic.text, topic.instruction) for topic in topics})
-        where = "stored (--store none)" if scorer.store is None else f"in the store {scorer.store.folder}"
-        print(f"{len(distinct)} distinct texts of passages, {stored} of them {where}")
-        print(f"to encode: {len(distinct) - stored} texts of passages, {queries} queries")
+        print_passages_to_encode(scorer, [part for parts in pieces.values() for part in parts], str(queries))
     else:
+        print(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
         print(f"to score: {sum(len(pieces[hit.docid]) for each in candidates for hit in each.reranked)} pairs")
     print(f"to write: {arguments.output}")
 
@@ -227,9 +227,9 @@ def _print_plan(
 def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str, str]]:
     """Read the first stage, its topics and its texts; rank_llm's requests are all three."""
     from instrerank.anserini import load_topics
+    from instrerank.collections import load_run
     from instrerank.integrations.rank_llm import read_requests
     from instrerank.reranking import candidate_docids
-    from instrerank.trec import read_run
 
     passages = arguments.corpus or arguments.index
     topics: list[Topic] = []
@@ -237,7 +237,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str,
     if ".jsonl" in arguments.run_file.suffixes:
         topics, first_stage, texts = read_requests(arguments.run_file)
     elif arguments.topics and passages:
-        first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
+        first_stage = load_run(arguments.run_file, keep_first_duplicate=True)
     else:
         raise InputError(f"{arguments.run_file} is a run: give its --topics, and its passages by --corpus or --index")
     if arguments.topics:

@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from instrerank.cli.inputs import add_topics_argument
 from instrerank.cli.messages import log
 
 DESCRIPTION = """BM25: the documents and scores of `python -m pyserini.search.lucene`, in trec_eval's order. k1 and b
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb, those of `python -m pyserini.search.lucene`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("--index", metavar="DIR|NAME", required=True, help="folder or prebuilt index of Pyserini")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
+    add_topics_argument(parser)
     parser.add_argument("--output", metavar="RUN", required=True, type=Path, help="run file to be written")
     parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec", help="default trec")
     parser.add_argument("--hits", metavar="N", type=int, default=1000, help="documents for each topic (default 1000)")
@@ -79,3 +80,4 @@ def run(arguments: argparse.Namespace) -> None:
         },
         seconds={"open index": opened - started, "search": ended - opened},
     )
+    log.info(f"{arguments.output}: {len(topics)} topics, {sum(map(len, rankings.values()))} documents")

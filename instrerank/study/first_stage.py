@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from instrerank.collections import PassageSource, open_passages
+from instrerank.collections import PassageSource, load_run, open_passages
 from instrerank.errors import InputError
 from instrerank.files import sha256
 from instrerank.reranking import candidate_docids
@@ -81,7 +81,7 @@ def _write_given(plan: Plan, folder: Path, cell: Cell) -> None:
 
 def _given(plan: Plan) -> Run:
     """Read the given run of the judged topics."""
-    given = read_run(str(plan.configuration.run), keep_first_duplicate=True)
+    given = load_run(str(plan.configuration.run), keep_first_duplicate=True)
     rankings = {topic.qid: given.rankings[topic.qid] for topic in plan.topics if topic.qid in given.rankings}
     return Run(given.tag, rankings)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instrerank.anserini import load_instructions, load_qrels, load_topics
+from instrerank.collections import load_run
 from instrerank.errors import InputError
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.querysets import QuerySet
 from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode, System
-from instrerank.trec import Qrels, Topic, read_run
+from instrerank.trec import Qrels, Topic
 from instrerank.trec.problems import listed
 from instrerank.trec.sidecar import run_name
 
@@ -164,7 +165,7 @@ def _first_stage_depth(configuration: Configuration, topics: Sequence[Topic]) ->
     """Return the most candidates that the first stage gives a clean topic."""
     if not configuration.run:
         return configuration.search_hits
-    rankings = read_run(configuration.run, keep_first_duplicate=True).rankings
+    rankings = load_run(configuration.run, keep_first_duplicate=True).rankings
     depth = max((len(rankings.get(topic.qid, ())) for topic in topics), default=0)
     if not depth:
         raise InputError(f"{configuration.run} ranks none of the {len(topics)} judged topics: is it of other topics?")
