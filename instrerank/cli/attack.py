@@ -56,7 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="typo-mixed",
         help="makes the candidates (default typo-mixed; typo-mixed:on=instruction attacks the instruction)",
     )
-    parser.add_argument("--strategy", choices=("greedy", "beam", "worst"), default="greedy")
+    parser.add_argument(
+        "--strategy",
+        choices=("greedy", "beam", "worst"),
+        default="greedy",
+        help="greedy: edit the words that matter most, keep the best; beam: go on from the best few; worst: the worst "
+        "of random draws (default greedy)",
+    )
     parser.add_argument(
         "--budget",
         type=parse_budget,

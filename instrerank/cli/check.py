@@ -12,9 +12,11 @@ from instrerank.cli.inputs import add_format_argument
 if TYPE_CHECKING:
     from instrerank.trec.validation import CheckedFile
 
-EPILOG = """Files given together are held against each other: a run's qids against topics and qrels.
-
-examples:
+DESCRIPTION = """Say what is wrong with runs, qrels and topics: every problem as FILE:LINE: message. Files given
+together are held against each other: a run's qids against topics and qrels. Exit code 2 if there is an
+error; warnings alone leave it at 0.
+"""
+EPILOG = """examples:
   instrerank check run.bm25.txt
   instrerank check run.bm25.txt topics.tsv qrels.txt
   instrerank check run.txt topics.tsv --preset trec-rag-2026
@@ -26,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     from instrerank.trec.submission import PRESETS
 
-    parser.epilog = EPILOG
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="run, qrels, topics or instructions")
     parser.add_argument(
         "--kind",
         choices=("run", "qrels", "topics", "instructions"),

@@ -12,6 +12,9 @@ from instrerank.cli.inputs import add_format_argument, default_store
 from instrerank.errors import MissingPrerequisiteError
 from instrerank.tables import render
 
+DESCRIPTION = """Say what this machine has, and the one next step. Exit code 3 when index, search or the encoder minilm
+cannot work.
+"""
 EPILOG = """examples:
   instrerank doctor
   instrerank doctor --json
@@ -20,7 +23,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
-    parser.epilog = EPILOG
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
     add_format_argument(parser)
 
 

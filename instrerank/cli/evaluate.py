@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 Table = tuple[list[str], list[list[object]]]
 """Header and rows."""
 
+DESCRIPTION = """Score runs with trec_eval's measures, or ir_measures'. The mean is over every judged topic, and
+a missing one counts 0 (trec_eval's -c); how many were answered goes to standard error.
+
+With --baseline the runs are compared with it, topic by topic: difference and its 95% bootstrap interval,
+paired t-test and randomisation test, each corrected over the whole table, effect size, wins and losses.
+Where nothing can be tested (one topic, no difference) the cell is a dash.
+
+With --changed-qrels the runs were made under changed instructions and the baseline under the original
+ones: the measures of either stand side by side, and p-MRR × 100 with its interval says whether what
+stopped being relevant moved down (positive) or up.
+"""
 EPILOG = """examples:
   instrerank evaluate --qrels qrels.dl19.txt runs/*.txt
   instrerank evaluate --qrels qrels.dl19.txt -l 2 -m map -m recall.10,100 -q --format csv run.a.txt run.b.txt
@@ -33,7 +44,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
-    parser.epilog = EPILOG
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", type=Path, help="run file, TREC or MS MARCO format, or irds:ID"
     )
@@ -57,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline",
         metavar="RUN",
         type=Path,
-        help="compare the runs with this one, topic by topic: differences, intervals, tests",
+        help="run to compare with",
     )
     parser.add_argument(
         "--stability",
@@ -73,8 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--changed-qrels",
         metavar="Q2",
-        help="qrels under the changed instructions: the runs were made with those, the baseline with the original "
-        "ones, and p-MRR says whether what stopped being relevant moved down",
+        help="qrels under the changed instructions",
     )
     parser.add_argument(
         "--reversed",

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EPILOG
     parser.add_argument("run_file", metavar="RUN", type=Path, help="run file, TREC or MS MARCO format")
-    parser.add_argument("--to", required=True, choices=FORMATS, help="see below")
+    parser.add_argument("--to", required=True, choices=FORMATS, help="the form")
     parser.add_argument("--output", required=True, type=Path, help="the file to write, for tira the folder")
     parser.add_argument("--preset", choices=PRESETS, help="the rules that the run must keep")
     add_topics_argument(parser, required=False, note="every one of these must have a row: ")
@@ -52,8 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="lower tied scores by the least step, for programs that order ties otherwise than trec_eval",
     )
-    parser.add_argument("--mteb.subset", dest="mteb_subset", default="default", help="(default default)")
-    parser.add_argument("--mteb.split", dest="mteb_split", default="test", help="(default test)")
+    parser.add_argument(
+        "--mteb.subset", dest="mteb_subset", metavar="NAME", default="default", help="of the task (default default)"
+    )
+    parser.add_argument(
+        "--mteb.split", dest="mteb_split", metavar="NAME", default="test", help="of the task (default test)"
+    )
     parser.add_argument(
         "--metadata", nargs="+", metavar="FIELD=VALUE", default=[], help="fields of ir_metadata for tira"
     )

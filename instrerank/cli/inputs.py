@@ -116,7 +116,8 @@ def add_store_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--store",
         metavar="DIR|none",
-        help=f"folder that keeps passage vectors (default: {default_store()}); none: keep none",
+        help="folder that keeps passage vectors: none is encoded twice for the same model, template, length and text "
+        "(default: store in $INSTRERANK_CACHE, else in ~/.cache/instrerank); none: keep none",
     )
 
 

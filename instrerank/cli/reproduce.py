@@ -12,9 +12,10 @@ from instrerank.cli.inputs import add_format_argument
 from instrerank.cli.messages import coloured
 from instrerank.errors import InputError, MissingPrerequisiteError
 
-EPILOG = """The verdicts are those of pyserini.2cr: OK for the same four digits; OKish for 0.0005 off, or better; FAIL.
-
-examples:
+DESCRIPTION = """Run conditions with known scores, and compare. The verdicts are those of pyserini.2cr: OK for the
+same four digits; OKish for 0.0005 off, or better; FAIL.
+"""
+EPILOG = """examples:
   instrerank reproduce --list
   instrerank reproduce --condition pocket.bm25 --condition pocket.minilm
   instrerank reproduce --all --dry-run
@@ -25,7 +26,7 @@ _COLOURS = {"OK": "green", "FAIL": "red"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb, those of pyserini.2cr."""
-    parser.epilog = EPILOG
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--list", action="store_true", help="list the conditions, what they need and what is expected")
     what.add_argument("--condition", metavar="NAME", action="append", help="run one condition; again for each")

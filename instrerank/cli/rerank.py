@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from instrerank.reranking import Candidates, Windows
     from instrerank.trec import Run, Topic
 
+DESCRIPTION = """Rerank a run with an instruction-following bi-encoder, and write a sidecar that says how it was made.
+
+A topic's own instruction (third TSV column, field of the JSONL) is used unless --instruction or
+--instructions is given. Duplicate docids of a first stage keep their better rank.
+"""
 EPILOG = """examples:
   instrerank rerank --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output run.txt
   instrerank rerank --run run.bm25.txt --topics topics.tsv --index indexes/pool --encoder intfloat/e5-base-v2 \\
@@ -36,7 +41,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb; those that Pyserini has bear Pyserini's names."""
-    parser.epilog = EPILOG
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
         "--run",
         dest="run_file",
@@ -53,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoder-kind",
         choices=("biencoder", "crossencoder", "pointwise-llm"),
         default="biencoder",
-        help="baselines that read query and passage together: a cross-encoder, FollowIR-7B and the like",
+        help="crossencoder, pointwise-llm: baselines that read query and passage together, such as monoT5 and "
+        "FollowIR-7B (default biencoder)",
     )
     parser.add_argument(
         "--prompt",
@@ -66,22 +72,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
     instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
-    parser.add_argument("--hits", type=positive, default=100, help="depth of reranking (default 100)")
+    parser.add_argument(
+        "--hits",
+        type=positive,
+        default=100,
+        help="depth: the rest of each topic stays below in first-stage order (default 100)",
+    )
     parser.add_argument(
         "--cascade-depth",
         metavar="K",
         type=positive,
         help="--dtype cascade: so many are ranked as by float32 (default 10)",
     )
-    parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
     parser.add_argument(
-        "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
+        "--fusion",
+        choices=("none", "interpolate", "rrf"),
+        default="none",
+        help="interpolate: alpha · first stage's score + (1 − alpha) · reranker's; rrf: reciprocal rank fusion; both "
+        "as in pyserini.fusion (default none)",
     )
-    parser.add_argument("--rrf.k", dest="rrf_k", type=int, default=60, help="k of rrf (default 60)")
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        default=0.5,
+        help="of interpolate, over raw scores: BM25's are tens of times larger than cosines, so give little (default "
+        "0.5)",
+    )
+    parser.add_argument("--rrf.k", dest="rrf_k", metavar="K", type=int, default=60, help="k of rrf (default 60)")
     parser.add_argument(
         "--max-passage",
         choices=("max", "first", "mean"),
-        help="cut long passages into windows and take the best, first or mean score (default: truncate, counted)",
+        help="cut long passages into windows and take the best, first or mean score (default: truncate, and count)",
     )
     parser.add_argument(
         "--max-passage-length", metavar="N", type=positive, help="tokens of a window (default: what the encoder reads)"
@@ -90,12 +111,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-passage-stride", metavar="N", type=positive, help="tokens between windows (default: half the length)"
     )
     parser.add_argument("--runtag", metavar="TAG", help="tag of the run (default: the encoder's name)")
-    parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec")
+    parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec", help="default trec")
     parser.add_argument(
         "--missing",
         choices=("error", "skip"),
         default="error",
-        help="candidates without text, topics without candidates: refuse, or rank last, leave out, and count",
+        help="skip: rank candidates without text last, leave topics without candidates out, and count (default error)",
     )
     parser.add_argument(
         "--resume",

@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the study that is there")
     parser.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
     parser.add_argument("--collection", help="pocket or irds:ID, for topics, qrels and corpus together")
-    parser.add_argument("--topics", help="topics file, irds:ID or pocket")
-    parser.add_argument("--qrels", help="qrels file, irds:ID or pocket")
+    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
+    parser.add_argument("--qrels", help="qrels file, irds:ID, pocket, or a Pyserini name")
     parser.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
     parser.add_argument("--index", help="Lucene index to search; passages come from it where there is no corpus")
     parser.add_argument("--run", dest="run_file", metavar="RUN", help="first-stage run of the clean topics")
@@ -55,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--k1", type=float, help="BM25's k1 (default 0.9)")
     parser.add_argument("--b", type=float, help="BM25's b (default 0.4)")
     parser.add_argument("-m", dest="measures", metavar="MEASURE", action="append", help="as in evaluate")
-    parser.add_argument("-l", dest="relevance_level", metavar="N", type=positive, help="least relevant grade")
+    parser.add_argument(
+        "-l", dest="relevance_level", metavar="N", type=positive, help="least relevant grade (default 1)"
+    )
     add_store_argument(parser)
 
 

@@ -106,8 +106,10 @@ def read_sidecar(run: str | Path) -> dict[str, Any]:
 
     path = sidecar_path(run)
     text = "\n".join(line for _, line in read_lines(path))
+    # the C parser where there is one: a study has some thousand sidecars
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        metadata = yaml.safe_load(text)
+        metadata = yaml.load(text, loader)
     except yaml.YAMLError as error:
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(metadata, dict):
