@@ -52,7 +52,9 @@ def add_format_argument(
     parser: argparse.ArgumentParser, flag: str = "--format", choices: Sequence[str] = FORMATS, what: str = "the output"
 ) -> None:
     """Add --format, of which the first choice is the default, and --json."""
-    chosen = parser.add_argument(flag, choices=choices, default=choices[0], help=f"form of {what}")
+    chosen = parser.add_argument(
+        flag, choices=choices, default=choices[0], help=f"form of {what} (default {choices[0]})"
+    )
     parser.add_argument(
         "--json", dest=chosen.dest, action="store_const", const="json", help=f"the same as {flag} json"
     )
