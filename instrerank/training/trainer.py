@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from instrerank.encoders import Encoder
@@ -131,7 +132,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         """Return one batch's loss.
 
         Raises:
-            InstrerankError: it is not finite; the last checkpoint is from before.
+            InstrerankError: it is not finite.
         """
         batch = inputs["batch"]
         self._query_encodings.append(len(batch.pairs))
@@ -139,8 +140,8 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         if not torch.isfinite(loss):
             raise InstrerankError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}, rows {', '.join(batch.rows)}. The "
-                f"weights of the last checkpoint in {self.args.output_dir} are good: look at these rows, lower "
-                "--learning-rate, or train in float32, and go on from there"
+                f"checkpoints in {self.args.output_dir} are from before: look at these rows, lower --learning-rate, "
+                "or train in float32"
             )
         return loss
 
@@ -180,7 +181,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
     def _save_checkpoint(self, *arguments: Any) -> None:
         try:
             super()._save_checkpoint(*arguments)
-        except (OSError, RuntimeError) as error:  # a full disk; torch and safetensors have errors of their own
+        except (OSError, RuntimeError, SafetensorError) as error:  # a full disk, in the words of three libraries
             folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             shutil.rmtree(folder, ignore_errors=True)
             raise InputError(

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.loading import find_model
@@ -108,15 +109,18 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_rows(files, rows, tmp_pat
     assert (tmp_path / "checkpoints" / "checkpoint-3" / "trainer_state.json").is_file()
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(files, rows, tmp_path, monkeypatch):
-    real = torch.save
+@pytest.mark.parametrize(
+    ("module", "name", "error"), [(torch, "save", OSError), (trainer_module, "save_file", SafetensorError)]
+)
+def test_a_full_disk_leaves_the_checkpoint_before(files, rows, tmp_path, monkeypatch, module, name, error):
+    real = getattr(module, name)
 
     def save(value, path, *arguments):
         if "checkpoint-6" in str(path):
-            raise OSError(28, "No space left on device")
+            raise error("No space left on device")
         real(value, path, *arguments)
 
-    monkeypatch.setattr(torch, "save", save)
+    monkeypatch.setattr(module, name, save)
     with pytest.raises(InputError, match="No space left on device.*--resume"):
         run(files, rows, tmp_path)
     assert [path.name for path in (tmp_path / "checkpoints").glob("checkpoint-*")] == ["checkpoint-3"]
