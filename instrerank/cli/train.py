@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--inspect", metavar="N", type=positive, help="show N batches as the model sees them, and stop"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this configuration")
-    parser.add_argument("--note", default="", help="text for the model card, such as the terms of the data")
+    parser.add_argument("--note", default="", metavar="TEXT", help="for the model card, such as the terms of the data")
 
     objective = parser.add_argument_group("objective")
     objective.add_argument("--objective", choices=("uni", "multi"), default="multi", help="default multi")
@@ -69,13 +69,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         help="marginal negative sampling, its own included (default: half the triples of a batch)",
     )
-    objective.add_argument("--typos", metavar="P", type=float, default=0.0, help="probability of a typo in a query")
+    objective.add_argument(
+        "--typos", metavar="P", type=float, default=0.0, help="probability of a typo in a query (default 0)"
+    )
     objective.add_argument(
         "--self-teaching",
         metavar="WEIGHT",
         type=float,
         default=0.0,
-        help="keep the query and teach its misspelling the same scores (KL), instead of training on the misspelling",
+        help="keep the query and teach its misspelling the same scores (KL), instead of training on the misspelling "
+        "(default 0)",
     )
 
     schedule = parser.add_argument_group("schedule")
@@ -83,15 +86,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", dest="rows_per_batch", metavar="ROWS", type=positive, default=4, help="per device (default 4)"
     )
     schedule.add_argument("--epochs", type=float, default=2.0, help="default 2")
-    schedule.add_argument("--max-steps", metavar="N", type=positive)
+    schedule.add_argument("--max-steps", metavar="N", type=positive, help="stop there")
     schedule.add_argument("--learning-rate", type=float, default=5e-5, help="falls linearly to 0 (default 5e-5)")
-    schedule.add_argument("--warmup-steps", metavar="N", type=int, default=0)
-    schedule.add_argument("--weight-decay", type=float, default=0.0)
-    schedule.add_argument("--seed", type=int, default=42)
+    schedule.add_argument("--warmup-steps", metavar="N", type=int, default=0, help="default 0")
+    schedule.add_argument("--weight-decay", type=float, default=0.0, help="default 0")
+    schedule.add_argument("--seed", type=int, default=42, help="default 42")
     schedule.add_argument(
         "--dtype", dest="precision", choices=("float32", "bfloat16"), help="of the network's computation"
     )
-    schedule.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    schedule.add_argument("--device", choices=("auto", "cpu"), default="auto", help="default auto")
     schedule.add_argument("--save-steps", metavar="N", type=positive, default=500, help="default 500")
     schedule.add_argument("--log-steps", metavar="N", type=positive, default=10, help="default 10")
     schedule.add_argument("--tensorboard", action="store_true", help="write TensorBoard's files too")
@@ -104,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--side",
         choices=("both", "query"),
         default="both",
-        help="query: passages stay with the base model, so its stored vectors stay valid (with --lora)",
+        help="query: passages stay with the base model, so its stored vectors stay valid (with --lora; default both)",
     )
     model.add_argument("--cache-gradients", action="store_true", help="large batches in little memory (GradCache)")
     model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens computed at once")
@@ -113,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--passage-template", metavar="T", help="literal, with {d}")
     model.add_argument("--max-query-length", metavar="N", type=positive, help="tokens, special ones included")
     model.add_argument("--max-passage-length", metavar="N", type=positive, help="tokens, special ones included")
-    model.add_argument("--query-encoding", choices=("concatenation", "attention"))
+    model.add_argument("--query-encoding", choices=("concatenation", "attention"), help="as in rerank")
     model.add_argument(
         "--too-long",
         choices=("error", "skip", "truncate"),

@@ -58,7 +58,7 @@ def parse_qrels(path: str | Path, problems: Problems) -> Iterator[QrelsRow]:
         try:
             grade = int(grade_text)
         except ValueError:
-            problems.add(number, f"grade {grade_text!r} is not a whole number")
+            problems.add(number, f"grade {grade_text!r:.40} is not a whole number")
             continue
         first = lines.setdefault((qid, docid), number)
         if first != number:
