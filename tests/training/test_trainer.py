@@ -16,7 +16,8 @@ from instrerank.training import trainer as trainer_module
 from instrerank.training.models import Lora, load_trainable, save_trained
 from instrerank.training.objectives import Objective
 from instrerank.training.sampling import Sampler
-from instrerank.training.trainer import Habits, Schedule, train
+from instrerank.training.schedule import Habits, Schedule
+from instrerank.training.trainer import train
 
 HABITS = Habits(device="cpu", save_steps=3, log_steps=1)
 SAMPLER = Sampler(Objective(), 3)
