@@ -109,15 +109,15 @@ def write_requests(path: str | Path, candidates: Sequence[Candidates], texts: Ma
         texts: passage text by docid, for every candidate.
     """
     with whole_file(path) as file:
-        for topic, ranking, _ in ((each.topic, each.reranked, each.below) for each in candidates):
-            query = {"text": topic.text, "qid": topic.qid}
-            if topic.instruction:
-                query["instruction"] = topic.instruction
+        for each in candidates:
+            query = {"text": each.topic.text, "qid": each.topic.qid}
+            if each.topic.instruction:
+                query["instruction"] = each.topic.instruction
             request = {
                 "query": query,
                 "candidates": [
                     {"docid": docid, "score": float(f"{score:.9g}"), "doc": {"contents": texts[docid]}}
-                    for docid, score in ranking
+                    for docid, score in each.reranked
                 ],
             }
             file.write(json.dumps(request, ensure_ascii=False) + "\n")

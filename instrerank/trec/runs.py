@@ -96,11 +96,7 @@ def parse_run(path: str | Path, problems: Problems, *, report_duplicates: bool =
     width = 0
     tags: dict[str, int] = {}
     lines: dict[tuple[str, str], int] = {}
-    for number, line in read_lines(path):
-        columns = split_columns(line)
-        if not columns:
-            problems.add(number, "blank line", warning=True)
-            continue
+    for number, columns in read_columns(path, problems):
         width = width or (3 if len(columns) == 3 else 6)
         row = _parse_row(number, columns, width, problems)
         if row is None:
@@ -141,6 +137,16 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
         problems.add(number, f"score {score_text} is not a finite number as float32")
         return None
     return RunRow(number, qid, docid, rank, score, tag, q0)
+
+
+def read_columns(path: str | Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
+    """Yield the columns of each line with its number, and note the blank ones."""
+    for number, line in read_lines(path):
+        columns = split_columns(line)
+        if columns:
+            yield number, columns
+        else:
+            problems.add(number, "blank line", warning=True)
 
 
 def split_columns(line: str) -> list[str]:

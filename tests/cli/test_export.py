@@ -87,6 +87,13 @@ def test_tira(folder):
     assert read_run(folder / "out" / "run.txt").tag == "words"
 
 
+def test_tira_wants_a_folder(folder, capsys):
+    (folder / "run.txt.yaml").write_text("tag: bm25\n")
+    assert export("tira", "--metadata", *FIELDS, output="-") == 2
+    assert "TIRA wants a folder" in capsys.readouterr().err
+    assert not (folder / "-").exists()
+
+
 @pytest.mark.parametrize(
     ("sidecar", "fields", "complaint"),
     [

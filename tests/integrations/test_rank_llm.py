@@ -101,21 +101,6 @@ def test_bad_requests_are_told_with_their_lines(tmp_path, lines, complaint):
     assert complaint in str(error.value)
 
 
-@pytest.fixture
-def words(monkeypatch, bag_of_words):
-    """A small encoder behind the name `words`."""
-    from instrerank import encoders
-
-    bag_of_words.name, bag_of_words.fingerprint = "words", "0"
-    bag_of_words.dtype, bag_of_words.device = "float32", "cpu"
-    bag_of_words.profile = encoders.EncoderProfile(
-        family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
-        max_query_length=32, max_passage_length=32, normalize=False, source="a test",
-    )  # fmt: skip
-    monkeypatch.setattr(encoders, "load_encoder", lambda name, **given: bag_of_words)
-    return bag_of_words
-
-
 def test_rerank_takes_topics_instructions_and_texts_from_requests(requests, tmp_path, words):
     output = tmp_path / "run.txt"
     assert main(["rerank", "--run", str(requests), "--encoder", "words", "--output", str(output)]) == 0
