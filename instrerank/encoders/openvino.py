@@ -6,9 +6,11 @@ Scales of activations are fixed by the passages read beforehand, so that a text'
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import logging
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -44,10 +46,11 @@ class OpenVinoBackend:
 
         Raises:
             InputError: the file is damaged.
+            MissingPrerequisiteError: OpenVINO is missing.
         """
-        import openvino
         import torch
 
+        [openvino] = _packages("openvino")
         self.hidden_size, self.workers, self._padding = hidden_size, torch.get_num_threads(), padding
         core = openvino.Core()
         low = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -94,30 +97,35 @@ def quantised(
         InputError: the cache cannot be written.
         MissingPrerequisiteError: a package is missing.
     """
-    try:
-        import nncf
-        import openvino
-    except ImportError as error:
-        raise MissingPrerequisiteError(
-            f"--dtype {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
-        ) from error
+    openvino, nncf = _packages("openvino", "nncf")
     folder = cache_folder() / "openvino" / f"{name}-{openvino.__version__.partition('-')[0]}-{nncf.__version__}"
     if not folder.is_dir():
         check_writable(folder)
+        data, loaded = nncf.Dataset([_inputs(ids) for ids in passages()]), network()
+        with _silence():
+            model = nncf.quantize(_converted(loaded), data, model_type=nncf.ModelType.TRANSFORMER)
         beside = Path(tempfile.mkdtemp(dir=folder.parent))
         try:
-            data = nncf.Dataset([_inputs(ids) for ids in passages()])
-            loaded = network()
-            with _silence():
-                model = nncf.quantize(_converted(loaded), data, model_type=nncf.ModelType.TRANSFORMER)
             openvino.save_model(model, beside / "network.xml")
             beside.rename(folder)
         except (OSError, RuntimeError) as error:
             if not folder.is_dir():  # otherwise another process was faster
-                raise InputError(f"cannot keep a quantised network in {folder.parent}: {error}") from error
+                reason = " ".join(str(error).split())
+                raise InputError(f"cannot keep a quantised network in {folder.parent}: {reason}") from error
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     return folder / "network.xml"
+
+
+def _packages(*names: str) -> list[Any]:
+    # importing OpenVINO tells its makers over the network, unless this package is not there
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        return [importlib.import_module(name) for name in names]
+    except ImportError as error:
+        raise MissingPrerequisiteError(
+            f"--dtype {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
+        ) from error
 
 
 def _inputs(ids: Sequence[int]) -> list[Any]:
@@ -139,8 +147,9 @@ def _silence() -> Iterator[None]:
 
 
 def _converted(network: torch.nn.Module) -> Any:
-    import openvino
     import torch
+
+    [openvino] = _packages("openvino")
 
     class States(torch.nn.Module):
         def __init__(self) -> None:
