@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 
-.PHONY: demo test test-real lint bench clean
+.PHONY: demo test test-real lint docs bench clean
 
 demo: .venv/demo.installed
 	$(BIN)/instrerank demo
@@ -20,6 +20,11 @@ lint: .venv/dev.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# the pages of the verbs from their parsers, then the site, into site/
+docs: .venv/dev.installed
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict
+
 # side by side with the peers, as ratios; benchmarks/README.md has the figures
 DATA ?= ../shared/data
 bench: .venv/dev.installed
@@ -34,4 +39,4 @@ bench: .venv/dev.installed
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build site *.egg-info

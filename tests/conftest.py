@@ -22,6 +22,7 @@ class BagOfWords:
 
     def __init__(self, *words: str) -> None:
         self.words = words
+        self.dimension = len(words)
         self.profile = SimpleNamespace(name="bag of words")
         self.passages: list[str] = []
         self.queries: list[tuple[str, str]] = []
@@ -53,6 +54,26 @@ class BagOfWords:
 @pytest.fixture
 def bag_of_words():
     return BagOfWords("moon", "sun", "tide", "bread")
+
+
+@pytest.fixture
+def words(monkeypatch, bag_of_words):
+    """The bag of words behind the name `words`, with what verbs ask of a loaded encoder."""
+    from instrerank import encoders
+
+    bag_of_words.name, bag_of_words.fingerprint = "words", "0"
+    bag_of_words.dtype, bag_of_words.device = "float32", "cpu"
+    bag_of_words.profile = encoders.EncoderProfile(
+        family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
+        max_query_length=32, max_passage_length=32, normalize=False, source="a test",
+    )  # fmt: skip
+    load_encoder = encoders.load_encoder
+    monkeypatch.setattr(
+        encoders,
+        "load_encoder",
+        lambda name, **given: bag_of_words if name == "words" else load_encoder(name, **given),
+    )
+    return bag_of_words
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from instrerank.anserini.jvm import java_class, start_jvm
+from instrerank.anserini.jvm import java_class, reason, start_jvm
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 
@@ -67,4 +67,4 @@ def open_index(path: Path) -> Any:
     try:
         return searcher(str(path))
     except JavaException as error:
-        raise InputError(f"Lucene cannot open the index {path}: {error}") from error
+        raise InputError(f"Lucene cannot open the index {path}: {reason(error)}") from error

@@ -47,7 +47,8 @@ def build_index(
         overwrite: replace an index that is there.
 
     Raises:
-        InputError: `index` is there or cannot be written, there is no passage with text, or two have one docid.
+        InputError: `index` is there or cannot be written, there is no passage with text, two have one docid, or a
+            docid is empty or holds a blank.
         InstrerankError: Anserini failed, or indexed another number of passages than it was given.
         MissingPrerequisiteError: no Java that is new enough, or no pyserini.
     """
@@ -96,6 +97,10 @@ def _write_collection(passages: Iterable[Passage], folder: Path, files: int) -> 
             stack.enter_context((folder / f"{number}.jsonl").open("w", encoding="utf-8")) for number in range(files)
         ]
         for number, passage in enumerate(passages):
+            if not passage.docid or re.search(r"\s", passage.docid):
+                raise InputError(
+                    f"docid {passage.docid!r}: it must be there and hold no blank, or runs cannot name it"
+                )
             if passage.docid in docids:
                 raise InputError(f"docid {passage.docid} stands twice in the collection: make docids distinct")
             docids.add(passage.docid)

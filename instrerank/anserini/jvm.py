@@ -115,6 +115,11 @@ def versions() -> dict[str, str]:
     }
 
 
+def reason(error: Exception) -> str:
+    """Return what went wrong in Java in one line, without the stack."""
+    return str(error).partition("\n")[0].removeprefix("JVM exception occurred: ")
+
+
 @contextmanager
 def _java_home(home: Path) -> Iterator[None]:
     """Point jnius to `home`, and leave the environment as it was: child processes inherit it."""

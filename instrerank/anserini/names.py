@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from instrerank import collections
-from instrerank.anserini.jvm import java_class, start_jvm
+from instrerank.anserini.jvm import java_class, reason, start_jvm
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.trec import Qrels, Topic, read_qrels
 
@@ -99,9 +99,8 @@ def _ask_pyserini(name: str, what: str, ask: Callable[[], _Found]) -> _Found:
     except (JavaException, OSError, ValueError) as error:
         if re.search("not found$|^no qrels file", str(error), re.IGNORECASE):
             raise InputError(f"cannot read {name}: there is no such file, and no such {what} in Pyserini") from error
-        reason = str(error).partition("\n")[0].removeprefix("JVM exception occurred: ")
         raise MissingPrerequisiteError(
-            f"there is no file {name}, and {what} of that name cannot be had from Pyserini ({reason}): "
+            f"there is no file {name}, and {what} of that name cannot be had from Pyserini ({reason(error)}): "
             f"give a file, or run this once where there is a network; Pyserini's cache keeps them"
         ) from error
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from instrerank.anserini.indexes import locate_index, open_index
-from instrerank.anserini.jvm import java_class, start_jvm
+from instrerank.anserini.jvm import java_class, reason, start_jvm
 from instrerank.errors import InputError, InstrerankError
 from instrerank.trec import ScoredDoc, Topic, trec_eval_order
+from instrerank.trec.problems import listed
 
 _BATCH = 64
 """Topics that one Java call searches: it holds the stored texts of all their hits, and Ctrl-C waits for it."""
+
+
+_TERMS = 2**16
+"""Distinct terms that a query may have; Lucene's own limit of 1024 would refuse a long one."""
 
 
 class BM25Searcher:
@@ -32,13 +38,14 @@ class BM25Searcher:
             InputError: no such index, or k1 or b out of range.
             MissingPrerequisiteError: no Java that is new enough, no pyserini, or a prebuilt index out of reach.
         """
-        if not k1 >= 0 or not 0 <= b <= 1:
+        if not 0 <= k1 < math.inf or not 0 <= b <= 1:
             raise InputError(f"BM25 wants k1 >= 0 and 0 <= b <= 1; given k1={k1}, b={b}")
         self.path = locate_index(index)
         self.k1 = float(k1)
         self.b = float(b)
         self._java = open_index(self.path)
         self._java.set_bm25(self.k1, self.b)
+        java_class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(_TERMS)
         self.documents: int = self._java.get_total_num_docs()
         self.analyzer: str = self._java.get_analyzer().getClass().getName()
 
@@ -65,12 +72,17 @@ class BM25Searcher:
         if hits < 1 or threads < 1:
             raise InputError(f"hits and threads start from 1; given hits={hits}, threads={threads}")
         start_jvm()  # a forked process fails here instead of hanging
+        from jnius import JavaException
+
         rankings = {}
         for start in range(0, len(topics), _BATCH):
             batch = topics[start : start + _BATCH]
-            results = self._java.batch_search(
-                _java_list([topic.text for topic in batch]), _java_list([topic.qid for topic in batch]), hits, threads
-            )
+            texts, qids = (_java_list([getattr(topic, field) for topic in batch]) for field in ("text", "qid"))
+            try:
+                results = self._java.batch_search(texts, qids, hits, threads)
+            except JavaException as error:
+                names = listed([topic.qid for topic in batch])
+                raise InstrerankError(f"Anserini failed on one of the topics {names}: {reason(error)}") from error
             for topic in batch:
                 found = results.get(topic.qid)
                 if found is None:

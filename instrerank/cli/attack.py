@@ -12,17 +12,23 @@ from typing import TYPE_CHECKING, Any
 from instrerank.cli.inputs import (
     add_encoder_arguments,
     add_passage_arguments,
+    add_qrels_argument,
+    add_relevance_argument,
+    add_topics_argument,
     load_encoder_of,
+    load_topics_of,
     open_passages_of,
     positive,
+    print_passages_to_encode,
 )
 from instrerank.cli.messages import log, shows_progress
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     from instrerank.encoders import Encoder
+    from instrerank.perturbations import Perturbation
     from instrerank.perturbations.attack import Budget, Objective, Target
-    from instrerank.trec import Qrels
+    from instrerank.trec import Qrels, Topic
 
 EPILOG = """examples:
   instrerank attack --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output attacks
@@ -36,8 +42,10 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
-    parser.add_argument("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
+    parser.add_argument(
+        "--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run, or irds:ID"
+    )
+    add_topics_argument(parser)
     add_passage_arguments(parser)
     parser.add_argument("--encoder", required=True, help="the victim: minilm, a Hugging Face id or a folder")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the query set")
@@ -48,7 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="typo-mixed",
         help="makes the candidates (default typo-mixed; typo-mixed:on=instruction attacks the instruction)",
     )
-    parser.add_argument("--strategy", choices=("greedy", "beam", "worst"), default="greedy")
+    parser.add_argument(
+        "--strategy",
+        choices=("greedy", "beam", "worst"),
+        default="greedy",
+        help="greedy: edit the words that matter most, keep the best; beam: go on from the best few; worst: the worst "
+        "of random draws (default greedy)",
+    )
     parser.add_argument(
         "--budget",
         type=parse_budget,
@@ -67,45 +81,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="inject into one grade-0 candidate of each topic instead: query, keywords, task, criterion or role; "
         "start (default), middle, end or random; needs --qrels",
     )
-    parser.add_argument("--qrels", help="qrels file, irds:ID, pocket, or a Pyserini name")
-    parser.add_argument(
-        "-l", dest="relevance_level", metavar="N", type=int, default=1, help="least relevant grade (default 1)"
-    )
+    add_qrels_argument(parser, required=False)
+    add_relevance_argument(parser)
     parser.add_argument("--seed", type=int, default=1, help="draws the candidates (default 1)")
     parser.add_argument("--source", help="names the topics in the files (default: from the name of --topics)")
+    parser.add_argument("--dry-run", action="store_true", help="read everything, say what would be done, and stop")
     add_encoder_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Attack queries (or instructions), or passages."""
-    from instrerank.anserini import load_instructions, load_qrels, load_topics
+    from instrerank.anserini import load_qrels
     from instrerank.files import check_writable
+    from instrerank.perturbations import resolve
     from instrerank.perturbations.querysets import check_topics, source_name
 
+    perturbation = resolve(arguments.perturbation)
     if (arguments.objective != "overlap" or arguments.passages) and not arguments.qrels:
         raise InputError("an oracle objective and --passages need --qrels; --objective overlap does not")
-    check_writable(arguments.output / "any")
-    topics = load_topics(arguments.topics)
+    if not arguments.dry_run:
+        check_writable(arguments.output / "any")
+    topics = load_topics_of(arguments)
     check_topics(topics)
-    if arguments.instructions:
-        instructions = load_instructions(arguments.instructions)
-        topics = [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
+    attacks_instructions = perturbation.changes == "instruction" and not arguments.passages
+    if attacks_instructions and not any(topic.instruction for topic in topics):
+        raise InputError("no topic has an instruction to attack; give --instructions FILE")
     qrels = load_qrels(arguments.qrels) if arguments.qrels else {}
     arguments.source = arguments.source or source_name(arguments.topics)
-    encoder, targets, texts = _targets(arguments, topics)
+    docids, texts = _candidates(arguments, topics)
+    encoder = load_encoder_of(arguments)
+    if arguments.dry_run:
+        tried = "" if arguments.passages else f" clean and up to {len(topics) * arguments.budget.candidates} perturbed"
+        print(f"{len(topics)} topics, {sum(map(len, docids.values()))} candidates")
+        print_passages_to_encode(encoder, list(texts.values()), f"{len(topics)}{tried}")
+        print(f"to write: a query set in {arguments.output}")
+        return
+    targets = _targets(encoder, topics, docids, texts)
     if arguments.passages:
         _attack_passages(arguments, encoder, targets, texts, qrels)
     else:
-        _attack_queries(arguments, encoder, targets, qrels)
+        _attack_queries(arguments, encoder, perturbation, targets, qrels)
 
 
-def _targets(arguments: argparse.Namespace, topics: Sequence[Any]) -> tuple[Encoder, list[Target], Mapping[str, str]]:
-    """Encode each candidate passage once."""
-    from instrerank.perturbations.attack import Target
-    from instrerank.trec import read_run
+def _candidates(
+    arguments: argparse.Namespace, topics: Sequence[Topic]
+) -> tuple[dict[str, list[str]], Mapping[str, str]]:
+    """Return the candidates of each topic, and the texts of all of them."""
+    from instrerank.collections import load_run
     from instrerank.trec.problems import listed
 
-    rankings = read_run(arguments.run_file, keep_first_duplicate=True).rankings
+    rankings = load_run(arguments.run_file, keep_first_duplicate=True).rankings
     without = [topic.qid for topic in topics if not rankings.get(topic.qid)]
     if without:
         raise InputError(f"{arguments.run_file} has no candidates for topics {listed(without)}")
@@ -115,25 +140,33 @@ def _targets(arguments: argparse.Namespace, topics: Sequence[Any]) -> tuple[Enco
     textless = [docid for docid in every if not texts.get(docid, "").strip()]
     if textless:
         raise InputError(f"{len(textless)} candidates have no text in the passages: {listed(textless)}")
-    encoder = load_encoder_of(arguments)
-    vectors = encoder.encode_passages([texts[docid] for docid in every], progress=shows_progress()).vectors
-    row = {docid: number for number, docid in enumerate(every)}
-    targets = [
-        Target(topic, docids[topic.qid], vectors[[row[docid] for docid in docids[topic.qid]]]) for topic in topics
-    ]
-    return encoder, targets, texts
+    return docids, texts
 
 
-def _attack_queries(arguments: argparse.Namespace, encoder: Encoder, targets: Sequence[Target], qrels: Qrels) -> None:
+def _targets(
+    encoder: Encoder, topics: Sequence[Topic], docids: Mapping[str, list[str]], texts: Mapping[str, str]
+) -> list[Target]:
+    """Encode each candidate passage once."""
+    from instrerank.perturbations.attack import Target
+
+    vectors = encoder.encode_passages(list(texts.values()), progress=shows_progress()).vectors
+    row = {docid: number for number, docid in enumerate(texts)}
+    return [Target(topic, docids[topic.qid], vectors[[row[docid] for docid in docids[topic.qid]]]) for topic in topics]
+
+
+def _attack_queries(
+    arguments: argparse.Namespace,
+    encoder: Encoder,
+    perturbation: Perturbation,
+    targets: Sequence[Target],
+    qrels: Qrels,
+) -> None:
     from tqdm import tqdm
 
     import instrerank
-    from instrerank.perturbations import QuerySet, resolve, write_query_set
+    from instrerank.perturbations import QuerySet, write_query_set
     from instrerank.perturbations.attack import Attack
 
-    perturbation = resolve(arguments.perturbation)
-    if perturbation.changes == "instruction" and not any(target.topic.instruction for target in targets):
-        raise InputError("no topic has an instruction to attack; give --instructions FILE")
     objective = _objective(arguments, encoder, targets, qrels)
     attack = Attack(
         encoder,

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-EPILOG = """Files given together are held against each other: a run's qids against topics and qrels.
+from instrerank.cli.inputs import add_format_argument
 
-examples:
+if TYPE_CHECKING:
+    from instrerank.trec.validation import CheckedFile
+
+DESCRIPTION = """Say what is wrong with runs, qrels and topics: every problem as FILE:LINE: message. Files given
+together are held against each other: a run's qids against topics and qrels. Exit code 2 if there is an
+error; warnings alone leave it at 0.
+"""
+EPILOG = """examples:
   instrerank check run.bm25.txt
   instrerank check run.bm25.txt topics.tsv qrels.txt
-  instrerank check run.txt topics.tsv --preset trec-rag
+  instrerank check run.txt topics.tsv --preset trec-rag-2026
+  instrerank check run.txt --json
 """
 
 
@@ -18,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     from instrerank.trec.submission import PRESETS
 
-    parser.epilog = EPILOG
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="run, qrels, topics or instructions")
     parser.add_argument(
         "--kind",
         choices=("run", "qrels", "topics", "instructions"),
@@ -28,19 +38,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", choices=PRESETS, help="what the runs are to be submitted to (docs/leaderboards.md has the rules)"
     )
+    add_format_argument(parser, choices=("text", "json"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every problem as `FILE:LINE: message`, and what is in each file; 2 if anything is wrong."""
+    """Print every problem, as text in the form `FILE:LINE: message`, and what is in each file; 2 if any is wrong."""
     from instrerank.trec.submission import PRESETS
     from instrerank.trec.validation import check_files
 
     checked = check_files(arguments.files, arguments.kind, PRESETS.get(arguments.preset))
-    for file in checked:
-        for problem in sorted(file.problems.found):
-            print(file.problems.describe(problem))
-        errors = len(file.problems.errors)
-        warnings = len(file.problems.found) - errors
-        verdict = f"{errors} errors, {warnings} warnings" if errors or warnings else "ok"
-        print(f"{file.problems.path}: {file.kind}, {file.summary}: {verdict}")
+    if arguments.format == "json":
+        print(json.dumps([_as_data(file) for file in checked], indent=1, ensure_ascii=False))
+    else:
+        for file in checked:
+            _print_text(file)
     return 2 if any(file.problems.errors for file in checked) else 0
+
+
+def _as_data(file: CheckedFile) -> dict[str, Any]:
+    problems = [problem._asdict() for problem in sorted(file.problems.found)]
+    return {"file": str(file.problems.path), "kind": file.kind, "summary": file.summary, "problems": problems}
+
+
+def _print_text(file: CheckedFile) -> None:
+    for problem in sorted(file.problems.found):
+        print(file.problems.describe(problem))
+    errors = len(file.problems.errors)
+    warnings = len(file.problems.found) - errors
+    verdict = f"{errors} errors, {warnings} warnings" if errors or warnings else "ok"
+    what = f"{file.kind}, {file.summary}" if file.kind else file.summary
+    print(f"{file.problems.path}: {what}: {verdict}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from instrerank.errors import MissingPrerequisiteError
 
+DESCRIPTION = """Print a script that makes a shell complete verbs, flags and file names (extra `completion`)."""
 EPILOG = """examples:
   instrerank completion bash > ~/.local/share/bash-completion/completions/instrerank
   instrerank completion zsh > ~/.zfunc/_instrerank
@@ -16,8 +17,8 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the argument of the verb."""
-    parser.epilog = EPILOG
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
 
 
 def run(arguments: argparse.Namespace) -> None:

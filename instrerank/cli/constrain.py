@@ -7,34 +7,33 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from instrerank.cli.inputs import add_passage_arguments, open_passages_of
+from instrerank.cli.inputs import (
+    add_passage_arguments,
+    add_qrels_argument,
+    add_relevance_argument,
+    add_topics_argument,
+    load_topics_of,
+    open_passages_of,
+)
 from instrerank.cli.messages import log
 from instrerank.errors import InputError, InstrerankError
 
 EPILOG = """examples:
   instrerank constrain --topics topics.tsv --qrels qrels.txt -l 2 --corpus passages.jsonl --output constraints
-  instrerank rerank --topics constraints/topics.tsv --instructions constraints/instructions.changed.tsv …
-  instrerank evaluate --qrels constraints/qrels.original.txt --changed-qrels constraints/qrels.changed.txt …
+  instrerank constrain --topics pocket --qrels pocket --instructions pocket --corpus pocket --output pocket2
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
-    parser.add_argument("--qrels", required=True, help="qrels file, irds:ID, pocket, or a Pyserini name")
+    add_topics_argument(parser)
+    add_qrels_argument(parser)
     add_passage_arguments(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the files")
     parser.add_argument("--seed", type=int, default=1, help="draws the rules and their wording (default 1)")
     parser.add_argument("--instructions", metavar="FILE", help="instructions to narrow; other topics get a plain one")
-    parser.add_argument(
-        "-l",
-        dest="relevance_level",
-        metavar="N",
-        type=int,
-        default=1,
-        help="least grade that counts as relevant (default 1; TREC DL wants 2)",
-    )
+    add_relevance_argument(parser)
     parser.add_argument(
         "--least-share",
         metavar="S",
@@ -46,17 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the files, read them back and check every label again."""
-    from instrerank.anserini import load_instructions, load_qrels, load_topics
+    from instrerank.anserini import load_qrels
     from instrerank.files import read_lines, whole_file
     from instrerank.perturbations.constraints import changed_qrels, constrain, verify
     from instrerank.perturbations.querysets import check_topics
     from instrerank.trec import read_qrels, write_qrels, write_topics
 
-    topics = load_topics(arguments.topics)
+    topics = load_topics_of(arguments)
     check_topics(topics)
-    if arguments.instructions:
-        instructions = load_instructions(arguments.instructions)
-        topics = [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
     qrels = load_qrels(arguments.qrels)
     judged = dict.fromkeys(docid for topic in topics for docid, grade in qrels.get(topic.qid, {}).items() if grade > 0)
     texts = {docid: text for docid, text in open_passages_of(arguments).lookup(judged).items() if text.strip()}

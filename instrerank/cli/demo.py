@@ -8,9 +8,10 @@ import shutil
 import sys
 from pathlib import Path
 
-EPILOG = """Writes DIR/runs, DIR/qrels and DIR/indexes/pocket. No network, no set-up; less than a minute.
-
-examples:
+DESCRIPTION = """Index, search, rerank and evaluate the bundled collection `pocket`, showing each command.
+Writes DIR/runs, DIR/qrels and DIR/indexes/pocket. No network, no set-up; less than a minute.
+"""
+EPILOG = """examples:
   instrerank demo
   instrerank demo --output /tmp/demo --encoder intfloat/e5-base-v2
 """
@@ -19,7 +20,7 @@ DEPTH = "100"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
-    parser.epilog = EPILOG
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
         "--output", metavar="DIR", type=Path, default=Path("demo"), help="folder to write (default demo)"
     )

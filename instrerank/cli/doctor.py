@@ -8,20 +8,23 @@ import os
 import platform
 from pathlib import Path
 
-from instrerank.cli.inputs import default_store
+from instrerank.cli.inputs import add_format_argument, default_store
 from instrerank.errors import MissingPrerequisiteError
-from instrerank.tables import FORMATS, render
+from instrerank.tables import render
 
+DESCRIPTION = """Say what this machine has, and the one next step. Exit code 3 when index, search or the encoder minilm
+cannot work.
+"""
 EPILOG = """examples:
   instrerank doctor
-  instrerank doctor --format json
+  instrerank doctor --json
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flag of the verb."""
-    parser.epilog = EPILOG
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    """Add the flags of the verb."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    add_format_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

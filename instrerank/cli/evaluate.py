@@ -9,17 +9,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instrerank.cli.inputs import add_format_argument, add_qrels_argument, add_relevance_argument, positive
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
-from instrerank.tables import FORMATS, render
+from instrerank.tables import render
 
 if TYPE_CHECKING:
     from instrerank.evaluation.measures import Evaluation
-    from instrerank.trec import Qrels
+    from instrerank.trec import Qrels, Run
 
 Table = tuple[list[str], list[list[object]]]
 """Header and rows."""
 
+DESCRIPTION = """Score runs with trec_eval's measures, or ir_measures'. The mean is over every judged topic, and
+a missing one counts 0 (trec_eval's -c); how many were answered goes to standard error.
+
+With --baseline the runs are compared with it, topic by topic: difference and its 95% bootstrap interval,
+paired t-test and randomisation test, each corrected over the whole table, effect size, wins and losses.
+Where nothing can be tested (one topic, no difference) the cell is a dash.
+
+With --changed-qrels the runs were made under changed instructions and the baseline under the original
+ones: the measures of either stand side by side, and p-MRR × 100 with its interval says whether what
+stopped being relevant moved down (positive) or up.
+"""
 EPILOG = """examples:
   instrerank evaluate --qrels qrels.dl19.txt runs/*.txt
   instrerank evaluate --qrels qrels.dl19.txt -l 2 -m map -m recall.10,100 -q --format csv run.a.txt run.b.txt
@@ -32,9 +44,11 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
-    parser.epilog = EPILOG
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run file, TREC or MS MARCO format")
-    parser.add_argument("--qrels", required=True, help="qrels file, irds:ID, pocket, or a Pyserini name")
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", type=Path, help="run file, TREC or MS MARCO format, or irds:ID"
+    )
+    add_qrels_argument(parser)
     parser.add_argument(
         "-m",
         dest="measures",
@@ -44,16 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the share of judged documents; or ir_measures' name: nDCG@10, AP(rel=2), RR@10 "
         "(default: ndcg_cut.10, map, recip_rank, recall.100)",
     )
-    parser.add_argument(
-        "-l",
-        dest="relevance_level",
-        metavar="N",
-        type=int,
-        default=1,
-        help="least grade that counts as relevant, except for nDCG (default 1; TREC DL wants 2)",
-    )
+    add_relevance_argument(parser, ", except for nDCG")
     parser.add_argument("-q", dest="per_topic", action="store_true", help="also each topic")
-    parser.add_argument("-M", dest="max_docs", metavar="N", type=int, help="cut every ranking to N documents first")
+    parser.add_argument("-M", dest="max_docs", metavar="N", type=positive, help="cut every ranking to N documents")
     parser.add_argument(
         "-c", action="store_true", help="accepted for trec_eval's sake: every judged topic counts, always"
     )
@@ -61,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline",
         metavar="RUN",
         type=Path,
-        help="compare the runs with this one, topic by topic: differences, intervals, tests",
+        help="run to compare with",
     )
     parser.add_argument(
         "--stability",
@@ -77,8 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--changed-qrels",
         metavar="Q2",
-        help="qrels under the changed instructions: the runs were made with those, the baseline with the original "
-        "ones, and p-MRR says whether what stopped being relevant moved down",
+        help="qrels under the changed instructions",
     )
     parser.add_argument(
         "--reversed",
@@ -90,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run under the reversed instructions, again for each RUN in the same order: adds InfoSearch's SICR and "
         "WISE to the table of --changed-qrels",
     )
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    add_format_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -111,14 +117,13 @@ def run(arguments: argparse.Namespace) -> None:
     print(render(header, rows, arguments.format))
 
 
-def _evaluate(arguments: argparse.Namespace, path: Path, qrels: Qrels) -> Evaluation:
+def _evaluate(arguments: argparse.Namespace, path: Path, run: Run, qrels: Qrels) -> Evaluation:
     """Evaluate one run, and say on standard error which topics took part."""
     from instrerank.evaluation.measures import DEFAULT_MEASURES, evaluate
-    from instrerank.trec import read_run
     from instrerank.trec.problems import listed
 
     evaluation = evaluate(
-        read_run(path),
+        run,
         qrels,
         arguments.measures or DEFAULT_MEASURES,
         relevance_level=arguments.relevance_level,
@@ -139,7 +144,9 @@ def _names(paths: list[Path], tags: list[str]) -> list[str]:
 
 
 def _score_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
-    evaluations = [_evaluate(arguments, path, qrels) for path in arguments.runs]
+    from instrerank.collections import load_run
+
+    evaluations = [_evaluate(arguments, path, load_run(path), qrels) for path in arguments.runs]
     rows: list[list[object]] = []
     for name in evaluations[0].means:
         for qid in sorted(qrels) if arguments.per_topic else ():
@@ -149,9 +156,12 @@ def _score_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
 
 
 def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
+    from instrerank.collections import load_run
     from instrerank.evaluation.significance import compare, corrected
 
-    baseline, *evaluations = (_evaluate(arguments, path, qrels) for path in (arguments.baseline, *arguments.runs))
+    paths = [arguments.baseline, *arguments.runs]
+    runs = [load_run(path) for path in paths]
+    baseline, *evaluations = (_evaluate(arguments, path, run, qrels) for path, run in zip(paths, runs, strict=True))
     counts = [name for name in baseline.means if name.startswith(("num_", "gm_"))]
     if counts:
         raise InputError(f"{', '.join(counts)}: no mean over topics, so nothing to test; leave it out of -m")
@@ -174,7 +184,7 @@ def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     ]
     log.info(f"baseline {arguments.baseline}; {len(rows)} tests, {arguments.correction} over all of them")
     if arguments.stability:
-        rows += _stability_rows(arguments, names, qrels)
+        rows += _stability_rows(arguments, runs, names, qrels)
     header = [
         *("measure", "run", "baseline", "mean", "difference", "relative", "95% from", "to", "p (t)"),
         *(
@@ -190,15 +200,16 @@ def _comparison_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     return header, rows
 
 
-def _stability_rows(arguments: argparse.Namespace, names: list[str], qrels: Qrels) -> list[list[object]]:
+def _stability_rows(
+    arguments: argparse.Namespace, runs: list[Run], names: list[str], qrels: Qrels
+) -> list[list[object]]:
     """Return rows of the comparison table with a mean and its interval; nothing is tested."""
     from instrerank.evaluation.stability import stability_by_topic
-    from instrerank.trec import read_run
 
-    baseline = read_run(arguments.baseline)
+    baseline, *others = runs
     rows: list[list[object]] = []
-    for path, name in zip(arguments.runs, names, strict=True):
-        for measure, values in stability_by_topic(read_run(path), baseline, qrels, arguments.max_docs).items():
+    for run, name in zip(others, names, strict=True):
+        for measure, values in stability_by_topic(run, baseline, qrels, arguments.max_docs).items():
             mean, *interval = _mean_and_interval(values)
             rows.append([measure, name, None, mean, None, None, *interval, *[None] * 8])
     return rows
@@ -206,9 +217,9 @@ def _stability_rows(arguments: argparse.Namespace, names: list[str], qrels: Qrel
 
 def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     from instrerank.anserini import load_qrels
+    from instrerank.collections import load_run
     from instrerank.evaluation.infosearch import gold_documents, sicr_by_topic, wise_by_topic
     from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
-    from instrerank.trec import read_run
 
     if not arguments.baseline:
         raise InputError("--changed-qrels needs --baseline, the run under the original instructions")
@@ -218,17 +229,19 @@ def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     changed_qrels = load_qrels(arguments.changed_qrels)
     documents = changed_documents(qrels, changed_qrels, arguments.relevance_level)
     gold = gold_documents(qrels, changed_qrels, arguments.relevance_level)
-    original = read_run(arguments.baseline)
-    baseline = _evaluate(arguments, arguments.baseline, qrels)
-    evaluations = [_evaluate(arguments, path, changed_qrels) for path in arguments.runs]
+    original = load_run(arguments.baseline)
+    baseline = _evaluate(arguments, arguments.baseline, original, qrels)
+    runs = [load_run(path) for path in arguments.runs]
+    evaluations = [
+        _evaluate(arguments, path, run, changed_qrels) for path, run in zip(arguments.runs, runs, strict=True)
+    ]
     rows: list[list[object]] = []
     names = _names(arguments.runs, [each.run_tag for each in evaluations])
-    for place, (path, name, evaluation) in enumerate(zip(arguments.runs, names, evaluations, strict=True)):
-        changed = read_run(path)
+    for place, (changed, name, evaluation) in enumerate(zip(runs, names, evaluations, strict=True)):
         followed = [p_mrr_by_topic(original, changed, documents)]
         if arguments.reverse:
-            runs = original, changed, read_run(arguments.reverse[place])
-            followed += [sicr_by_topic(*runs, gold), wise_by_topic(*runs, gold, documents)]
+            three = original, changed, load_run(arguments.reverse[place])
+            followed += [sicr_by_topic(*three, gold), wise_by_topic(*three, gold, documents)]
         scores = [means[measure] for measure in baseline.means for means in (baseline.means, evaluation.means)]
         percentages = [
             each

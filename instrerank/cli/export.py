@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instrerank.cli.inputs import add_passage_arguments, open_passages_of, positive
+from instrerank.cli.inputs import add_passage_arguments, add_topics_argument, open_passages_of, positive
+from instrerank.cli.messages import log
 from instrerank.errors import InputError
+from instrerank.files import is_standard_stream
 
 if TYPE_CHECKING:
     from instrerank.trec import Run, Topic
@@ -39,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EPILOG
     parser.add_argument("run_file", metavar="RUN", type=Path, help="run file, TREC or MS MARCO format")
-    parser.add_argument("--to", required=True, choices=FORMATS, help="see below")
+    parser.add_argument("--to", required=True, choices=FORMATS, help="the form")
     parser.add_argument("--output", required=True, type=Path, help="the file to write, for tira the folder")
     parser.add_argument("--preset", choices=PRESETS, help="the rules that the run must keep")
-    parser.add_argument("--topics", help="every one of these must have a row: a file, irds:ID or pocket")
+    add_topics_argument(parser, required=False, note="every one of these must have a row: ")
     add_passage_arguments(parser, required=False)
     parser.add_argument("--hits", type=positive, help="keep only so many of each topic (default: all; rank_llm 100)")
     parser.add_argument("--runtag", metavar="TAG", help="tag of the exported run (default: the run's own)")
@@ -51,8 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="lower tied scores by the least step, for programs that order ties otherwise than trec_eval",
     )
-    parser.add_argument("--mteb.subset", dest="mteb_subset", default="default", help="(default default)")
-    parser.add_argument("--mteb.split", dest="mteb_split", default="test", help="(default test)")
+    parser.add_argument(
+        "--mteb.subset", dest="mteb_subset", metavar="NAME", default="default", help="of the task (default default)"
+    )
+    parser.add_argument(
+        "--mteb.split", dest="mteb_split", metavar="NAME", default="test", help="of the task (default test)"
+    )
     parser.add_argument(
         "--metadata", nargs="+", metavar="FIELD=VALUE", default=[], help="fields of ir_metadata for tira"
     )
@@ -60,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Check, then write; every violation is told with its line, and then nothing is written."""
-    from instrerank.collections import load_topics
+    from instrerank.anserini import load_topics
     from instrerank.integrations.results import write_beir_results, write_mteb_predictions
     from instrerank.trec import write_run
 
@@ -78,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         _write_requests(arguments, exported, topics)
     rows = sum(map(len, exported.rankings.values()))
-    print(f"{output}: {len(exported.rankings)} topics, {rows} rows for {arguments.to}", file=sys.stderr)
+    log.info(f"{output}: {len(exported.rankings)} topics, {rows} rows for {arguments.to}")
 
 
 def _checked(arguments: argparse.Namespace, topics: list[Topic]) -> Run:
@@ -91,22 +96,22 @@ def _checked(arguments: argparse.Namespace, topics: list[Topic]) -> Run:
 
     problems = Problems(arguments.run_file)
     rows = list(parse_run(arguments.run_file, problems))
-    by_qid: dict[str, list[ScoredDoc]] = {}
-    for row in rows:
-        by_qid.setdefault(row.qid, []).append(ScoredDoc(row.docid, row.score))
-    order = without_ties if arguments.break_ties else trec_eval_order
-    rankings = {qid: order(ranking)[: arguments.hits] for qid, ranking in by_qid.items()}
-
     default = {"trec": "trec", "msmarco": "msmarco-passage"}.get(arguments.to, "")
     # without a preset only the topics count
     preset = PRESETS.get(arguments.preset or default, Preset(documents=len(rows)))
     if arguments.to in ("trec", "msmarco") and (preset.tag is None) != (arguments.to == "msmarco"):
         raise InputError(f"--preset {arguments.preset} is not for --to {arguments.to}: it asks for other columns")
-    kept = {(qid, document.docid) for qid, ranking in rankings.items() for document in ranking}
+    second_column = "Q0" if preset.tag else ""
+    row_of = {(row.qid, row.docid): row._replace(q0=second_column, tag=arguments.runtag or row.tag) for row in rows}
+    by_qid: dict[str, list[ScoredDoc]] = {}
+    for qid, docid in row_of:
+        by_qid.setdefault(qid, []).append(ScoredDoc(docid, row_of[qid, docid].score))
+    order = without_ties if arguments.break_ties else trec_eval_order
+    rankings = {qid: order(ranking)[: arguments.hits] for qid, ranking in by_qid.items()}
     written = [
-        row._replace(q0="Q0" if preset.tag else "", tag=arguments.runtag or row.tag)
-        for row in rows
-        if (row.qid, row.docid) in kept
+        row_of[qid, docid]._replace(rank=rank, score=score)
+        for qid, ranking in rankings.items()
+        for rank, (docid, score) in enumerate(ranking, start=1)
     ]
     check_submission(written, preset, problems, [topic.qid for topic in topics] or None)
     problems.raise_errors(shown=len(problems.errors))
@@ -114,18 +119,18 @@ def _checked(arguments: argparse.Namespace, topics: list[Topic]) -> Run:
 
 
 def _write_tira(arguments: argparse.Namespace, exported: Run) -> None:
-    import yaml
-
     from instrerank.integrations.tira import write_tira_folder
-    from instrerank.trec.sidecar import sidecar_path
+    from instrerank.trec.sidecar import read_sidecar, sidecar_path
 
-    sidecar = sidecar_path(arguments.run_file)
-    if not sidecar.exists():
-        raise InputError(f"TIRA wants metadata, and {sidecar} is not there: search and rerank write it beside a run")
+    if not sidecar_path(arguments.run_file).exists():
+        absent = sidecar_path(arguments.run_file)
+        raise InputError(f"TIRA wants metadata, and {absent} is not there: search and rerank write it beside a run")
+    if is_standard_stream(arguments.output):
+        raise InputError("TIRA wants a folder: name one with --output")
     fields = dict(field.partition("=")[::2] for field in arguments.metadata)
     if not all(fields.values()):
         raise InputError(f"--metadata wants FIELD=VALUE; given {' '.join(arguments.metadata)}")
-    write_tira_folder(arguments.output, exported, yaml.safe_load(sidecar.read_text("utf-8")), fields)
+    write_tira_folder(arguments.output, exported, read_sidecar(arguments.run_file), fields)
 
 
 def _write_requests(arguments: argparse.Namespace, exported: Run, topics: list[Topic]) -> None:

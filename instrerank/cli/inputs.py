@@ -1,18 +1,21 @@
-"""Flags that several verbs share, and what they name: passages, encoders."""
+"""Flags that several verbs share, and what they name: topics, passages, encoders."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
 from instrerank.files import cache_folder, check_writable
+from instrerank.tables import FORMATS
 
 if TYPE_CHECKING:
     from instrerank.collections import PassageSource
     from instrerank.encoders import Cascade, Encoder, PairScorer
+    from instrerank.trec import Topic
 
 _FOR_ANY_MODEL = (
     *("adapter", "max_length", "device", "dtype", "batch_tokens"),
@@ -20,6 +23,51 @@ _FOR_ANY_MODEL = (
 )
 _FOR_BIENCODERS = ("pooling", "query_template", "passage_template", "query_encoding")
 _FOR_LANGUAGE_MODELS = ("prompt", "true_token", "false_token")
+
+
+def add_topics_argument(parser: argparse.ArgumentParser, *, required: bool = True, note: str = "") -> None:
+    """Add --topics."""
+    parser.add_argument("--topics", required=required, help=f"{note}topics file, irds:ID, pocket, or a Pyserini name")
+
+
+def add_qrels_argument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add --qrels."""
+    parser.add_argument("--qrels", required=required, help="qrels file, irds:ID, pocket, or a Pyserini name")
+
+
+def add_relevance_argument(parser: argparse.ArgumentParser, note: str = "") -> None:
+    """Add -l."""
+    parser.add_argument(
+        "-l",
+        dest="relevance_level",
+        metavar="N",
+        type=positive,
+        default=1,
+        help=f"least grade that counts as relevant{note} (default 1; TREC DL wants 2)",
+    )
+
+
+def add_format_argument(
+    parser: argparse.ArgumentParser, flag: str = "--format", choices: Sequence[str] = FORMATS, what: str = "the output"
+) -> None:
+    """Add --format, of which the first choice is the default, and --json."""
+    chosen = parser.add_argument(
+        flag, choices=choices, default=choices[0], help=f"form of {what} (default {choices[0]})"
+    )
+    parser.add_argument(
+        "--json", dest=chosen.dest, action="store_const", const="json", help=f"the same as {flag} json"
+    )
+
+
+def load_topics_of(arguments: argparse.Namespace) -> list[Topic]:
+    """Load what --topics names, with the instructions of --instructions; a topic that has none there gets none."""
+    from instrerank.anserini import load_instructions, load_topics
+
+    topics = load_topics(arguments.topics)
+    if not arguments.instructions:
+        return topics
+    instructions = load_instructions(arguments.instructions)
+    return [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
 
 
 def add_passage_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -71,7 +119,8 @@ def add_store_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--store",
         metavar="DIR|none",
-        help=f"folder that keeps passage vectors (default: {default_store()}); none: keep none",
+        help="folder that keeps passage vectors: none is encoded twice for the same model, template, length and text "
+        "(default: store in $INSTRERANK_CACHE, else in ~/.cache/instrerank); none: keep none",
     )
 
 
@@ -82,6 +131,16 @@ def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
     encoder = load_encoder(arguments.encoder, **_biencoder_options(arguments))
     log.debug(f"{encoder.name}, {encoder.dtype} on {encoder.device}: {encoder.profile}")
     return encoder
+
+
+def print_passages_to_encode(encoder: Encoder, texts: Sequence[str], queries: str) -> None:
+    """Say for --dry-run what the store spares of encoding these passages, and how many queries there are."""
+    distinct = list(dict.fromkeys(texts))
+    stored = encoder.count_stored(distinct)
+    where = "stored (--store none)" if encoder.store is None else f"in the store {encoder.store.folder}"
+    print(f"{encoder.name} in {encoder.dtype} on {encoder.device}")
+    print(f"{len(distinct)} distinct texts of passages, {stored} of them {where}")
+    print(f"to encode: {len(distinct) - stored} texts of passages, {queries} queries")
 
 
 def _biencoder_options(arguments: argparse.Namespace) -> dict[str, Any]:

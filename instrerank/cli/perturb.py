@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from instrerank.cli.inputs import add_format_argument, add_topics_argument, load_topics_of
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
-from instrerank.tables import FORMATS as TABLE_FORMATS
 from instrerank.tables import render
 
 EPILOG = """examples:
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
     parser.add_argument("--list", action=_List, nargs=0, help="list all perturbations and stop")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
+    add_topics_argument(parser)
     parser.add_argument(
         "--perturbations",
         metavar="NAME[,NAME…]",
@@ -47,21 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", default="tsv,jsonl", help="tsv, jsonl (with the edits) or both (default)")
     parser.add_argument("--instructions", metavar="FILE", help="instructions by qid; topics without one keep none")
     parser.add_argument("--source", help="names the topics in the files (default: from the name of --topics)")
-    parser.add_argument("--table", choices=TABLE_FORMATS, default="table", help="form of the summary")
+    add_format_argument(parser, "--table", what="the summary")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write one query set for each perturbation and seed, then say what was changed."""
-    from instrerank.anserini import load_instructions, load_topics
     from instrerank.files import whole_file
     from instrerank.perturbations import query_set, resolve_all, write_query_set
     from instrerank.perturbations.querysets import source_name
 
     perturbations = resolve_all(arguments.perturbations.split(","))
-    topics = load_topics(arguments.topics)
-    if arguments.instructions:
-        instructions = load_instructions(arguments.instructions)
-        topics = [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
+    topics = load_topics_of(arguments)
     source = arguments.source or source_name(arguments.topics)
     without = sum(not topic.instruction for topic in topics)
     rows: list[list[object]] = []

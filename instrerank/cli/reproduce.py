@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from instrerank.cli.inputs import add_format_argument
 from instrerank.cli.messages import coloured
 from instrerank.errors import InputError, MissingPrerequisiteError
 
-EPILOG = """The verdicts are those of pyserini.2cr: OK for the same four digits; OKish for 0.0005 off, or better; FAIL.
-
-examples:
+DESCRIPTION = """Run conditions with known scores, and compare. The verdicts are those of pyserini.2cr: OK for the
+same four digits; OKish for 0.0005 off, or better; FAIL.
+"""
+EPILOG = """examples:
   instrerank reproduce --list
   instrerank reproduce --condition pocket.bm25 --condition pocket.minilm
   instrerank reproduce --all --dry-run
@@ -24,12 +26,13 @@ _COLOURS = {"OK": "green", "FAIL": "red"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb, those of pyserini.2cr."""
-    parser.epilog = EPILOG
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--list", action="store_true", help="list the conditions, what they need and what is expected")
     what.add_argument("--condition", metavar="NAME", action="append", help="run one condition; again for each")
     what.add_argument("--all", action="store_true", help="run all; those that this machine cannot run are told")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
+    add_format_argument(parser, what="--list")
     parser.add_argument(
         "--output", metavar="DIR", type=Path, default=Path("reproductions"), help="folder (default reproductions)"
     )
@@ -39,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run conditions, each command once, and compare; 1 if a score fails, 3 if something to run them is missing."""
     conditions = read_conditions()
     if arguments.list:
-        _print_list(conditions)
+        _print_list(conditions, arguments.format)
         return 0
     unknown = [name for name in arguments.condition or () if name not in conditions]
     if unknown:
@@ -150,11 +153,11 @@ def verdict(score: float, expected: float | None) -> str:
     return "OKish" if difference >= -0.0005 else "FAIL"
 
 
-def _print_list(conditions: Mapping[str, Mapping[str, Any]]) -> None:
+def _print_list(conditions: Mapping[str, Mapping[str, Any]], output_format: str) -> None:
     from instrerank.tables import render
 
     rows: list[list[object]] = []
     for name, condition in conditions.items():
         scores = [f"{measure} {'?' if score is None else score}" for measure, score in condition["scores"].items()]
         rows.append([name, condition["display"], ", ".join(scores), condition["needs"] or "nothing more"])
-    print(render(["condition", "collection", "expected", "needs"], rows, "table"))
+    print(render(["condition", "collection", "expected", "needs"], rows, output_format))

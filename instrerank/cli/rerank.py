@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from instrerank.cli.inputs import (
     add_encoder_arguments,
     add_passage_arguments,
+    add_topics_argument,
     load_scorer_of,
     open_passages_of,
     positive,
+    print_passages_to_encode,
 )
 from instrerank.cli.messages import log, shows_progress
 from instrerank.errors import InputError
@@ -23,33 +25,41 @@ if TYPE_CHECKING:
     from instrerank.reranking import Candidates, Windows
     from instrerank.trec import Run, Topic
 
+DESCRIPTION = """Rerank a run with an instruction-following bi-encoder, and write a sidecar that says how it was made.
+
+A topic's own instruction (third TSV column, field of the JSONL) is used unless --instruction or
+--instructions is given. Duplicate docids of a first stage keep their better rank.
+"""
 EPILOG = """examples:
   instrerank rerank --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output run.txt
   instrerank rerank --run run.bm25.txt --topics topics.tsv --index indexes/pool --encoder intfloat/e5-base-v2 \\
       --instructions instructions.tsv --hits 100 --output run.e5.txt
+  instrerank rerank --run irds:ID --topics irds:ID --corpus irds:ID --encoder minilm --hits 1000 --output run.txt
   instrerank rerank --run requests.jsonl --encoder minilm --output run.txt
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb; those that Pyserini has bear Pyserini's names."""
-    parser.epilog = EPILOG
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
         "--run",
         dest="run_file",
         metavar="RUN",
         required=True,
         type=Path,
-        help="first-stage run; or rank_llm's requests (.jsonl), which bear their topics and passages",
+        help="first-stage run; irds:ID for its candidates (scoreddocs); or rank_llm's requests (.jsonl), which bear "
+        "their topics and passages",
     )
-    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
+    add_topics_argument(parser, required=False)
     add_passage_arguments(parser, required=False)
     parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
     parser.add_argument(
         "--encoder-kind",
         choices=("biencoder", "crossencoder", "pointwise-llm"),
         default="biencoder",
-        help="baselines that read query and passage together: a cross-encoder, FollowIR-7B and the like",
+        help="crossencoder, pointwise-llm: baselines that read query and passage together, such as monoT5 and "
+        "FollowIR-7B (default biencoder)",
     )
     parser.add_argument(
         "--prompt",
@@ -62,22 +72,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     instruction = parser.add_mutually_exclusive_group()
     instruction.add_argument("--instruction", metavar="TEXT", help="one instruction for every topic")
     instruction.add_argument("--instructions", metavar="FILE", help="instructions by qid: TSV, JSONL, TREC narratives")
-    parser.add_argument("--hits", type=positive, default=100, help="depth of reranking (default 100)")
+    parser.add_argument(
+        "--hits",
+        type=positive,
+        default=100,
+        help="depth: the rest of each topic stays below in first-stage order (default 100)",
+    )
     parser.add_argument(
         "--cascade-depth",
         metavar="K",
         type=positive,
         help="--dtype cascade: so many are ranked as by float32 (default 10)",
     )
-    parser.add_argument("--fusion", choices=("none", "interpolate", "rrf"), default="none")
     parser.add_argument(
-        "--alpha", type=float, default=0.5, help="weight of the first stage's raw score in interpolate (default 0.5)"
+        "--fusion",
+        choices=("none", "interpolate", "rrf"),
+        default="none",
+        help="interpolate: alpha · first stage's score + (1 − alpha) · reranker's; rrf: reciprocal rank fusion; both "
+        "as in pyserini.fusion (default none)",
     )
-    parser.add_argument("--rrf.k", dest="rrf_k", type=int, default=60, help="k of rrf (default 60)")
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        default=0.5,
+        help="of interpolate, over raw scores: BM25's are tens of times larger than cosines, so give little (default "
+        "0.5)",
+    )
+    parser.add_argument("--rrf.k", dest="rrf_k", metavar="K", type=int, default=60, help="k of rrf (default 60)")
     parser.add_argument(
         "--max-passage",
         choices=("max", "first", "mean"),
-        help="cut long passages into windows and take the best, first or mean score (default: truncate, counted)",
+        help="cut long passages into windows and take the best, first or mean score (default: truncate, and count)",
     )
     parser.add_argument(
         "--max-passage-length", metavar="N", type=positive, help="tokens of a window (default: what the encoder reads)"
@@ -86,12 +111,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-passage-stride", metavar="N", type=positive, help="tokens between windows (default: half the length)"
     )
     parser.add_argument("--runtag", metavar="TAG", help="tag of the run (default: the encoder's name)")
-    parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec")
+    parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec", help="default trec")
     parser.add_argument(
         "--missing",
         choices=("error", "skip"),
         default="error",
-        help="candidates without text, topics without candidates: refuse, or rank last, leave out, and count",
+        help="skip: rank candidates without text last, leave topics without candidates out, and count (default error)",
     )
     parser.add_argument(
         "--resume",
@@ -190,15 +215,11 @@ def _print_plan(
     instructed = sum(bool(topic.instruction) for topic in topics)
     pairs = sum(len(each.reranked) for each in candidates)
     print(f"{len(topics)} topics, {instructed} of them with an instruction; {pairs} candidates to rerank")
-    print(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
     if isinstance(scorer, Encoder):
-        distinct = list(dict.fromkeys(part for parts in pieces.values() for part in parts))
-        stored = scorer.count_stored(distinct)
         queries = len({(topic.text, topic.instruction) for topic in topics})
-        where = "stored (--store none)" if scorer.store is None else f"in the store {scorer.store.folder}"
-        print(f"{len(distinct)} distinct texts of passages, {stored} of them {where}")
-        print(f"to encode: {len(distinct) - stored} texts of passages, {queries} queries")
+        print_passages_to_encode(scorer, [part for parts in pieces.values() for part in parts], str(queries))
     else:
+        print(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
         print(f"to score: {sum(len(pieces[hit.docid]) for each in candidates for hit in each.reranked)} pairs")
     print(f"to write: {arguments.output}")
 
@@ -206,9 +227,9 @@ def _print_plan(
 def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str, str]]:
     """Read the first stage, its topics and its texts; rank_llm's requests are all three."""
     from instrerank.anserini import load_topics
+    from instrerank.collections import load_run
     from instrerank.integrations.rank_llm import read_requests
     from instrerank.reranking import candidate_docids
-    from instrerank.trec import read_run
 
     passages = arguments.corpus or arguments.index
     topics: list[Topic] = []
@@ -216,7 +237,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str,
     if ".jsonl" in arguments.run_file.suffixes:
         topics, first_stage, texts = read_requests(arguments.run_file)
     elif arguments.topics and passages:
-        first_stage = read_run(arguments.run_file, keep_first_duplicate=True)
+        first_stage = load_run(arguments.run_file, keep_first_duplicate=True)
     else:
         raise InputError(f"{arguments.run_file} is a run: give its --topics, and its passages by --corpus or --index")
     if arguments.topics:

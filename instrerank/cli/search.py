@@ -6,8 +6,13 @@ import argparse
 import time
 from pathlib import Path
 
+from instrerank.cli.inputs import add_topics_argument
 from instrerank.cli.messages import log
 
+DESCRIPTION = """BM25: the documents and scores of `python -m pyserini.search.lucene`, in trec_eval's order. k1 and b
+are what the flags say, whatever the index is called (Pyserini's command changes them for some names),
+and stand in the sidecar.
+"""
 EPILOG = """examples:
   instrerank search --index indexes/passages --topics topics.tsv --output runs/run.passages.bm25.txt
   instrerank search --index msmarco-v1-passage --k1 0.82 --b 0.68 --topics irds:msmarco-passage/trec-dl-2019/judged \\
@@ -17,16 +22,18 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb, those of `python -m pyserini.search.lucene`."""
-    parser.epilog = EPILOG
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument("--index", metavar="DIR|NAME", required=True, help="folder or prebuilt index of Pyserini")
-    parser.add_argument("--topics", required=True, help="topics file, irds:ID, pocket, or a Pyserini name")
+    add_topics_argument(parser)
     parser.add_argument("--output", metavar="RUN", required=True, type=Path, help="run file to be written")
-    parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec")
+    parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec", help="default trec")
     parser.add_argument("--hits", metavar="N", type=int, default=1000, help="documents for each topic (default 1000)")
     parser.add_argument("--k1", type=float, default=0.9, help="BM25's k1 (default 0.9, for prebuilt indexes too)")
     parser.add_argument("--b", type=float, default=0.4, help="BM25's b (default 0.4, for prebuilt indexes too)")
     parser.add_argument("--threads", metavar="N", type=int, default=1, help="Java threads (default 1)")
-    parser.add_argument("--runtag", metavar="TAG", default="Anserini", help="the run's sixth column")
+    parser.add_argument(
+        "--runtag", metavar="TAG", default="Anserini", help="the run's sixth column (default Anserini)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -73,3 +80,4 @@ def run(arguments: argparse.Namespace) -> None:
         },
         seconds={"open index": opened - started, "search": ended - opened},
     )
+    log.info(f"{arguments.output}: {len(topics)} topics, {sum(map(len, rankings.values()))} documents")

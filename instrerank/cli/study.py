@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.cli.inputs import add_store_argument, positive, store_of
+from instrerank.cli.messages import log, shows_progress
 from instrerank.cli.perturb import parse_seeds
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the study that is there")
     parser.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
     parser.add_argument("--collection", help="pocket or irds:ID, for topics, qrels and corpus together")
-    parser.add_argument("--topics", help="topics file, irds:ID or pocket")
-    parser.add_argument("--qrels", help="qrels file, irds:ID or pocket")
+    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
+    parser.add_argument("--qrels", help="qrels file, irds:ID, pocket, or a Pyserini name")
     parser.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
     parser.add_argument("--index", help="Lucene index to search; passages come from it where there is no corpus")
     parser.add_argument("--run", dest="run_file", metavar="RUN", help="first-stage run of the clean topics")
@@ -54,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--k1", type=float, help="BM25's k1 (default 0.9)")
     parser.add_argument("--b", type=float, help="BM25's b (default 0.4)")
     parser.add_argument("-m", dest="measures", metavar="MEASURE", action="append", help="as in evaluate")
-    parser.add_argument("-l", dest="relevance_level", metavar="N", type=positive, help="least relevant grade")
+    parser.add_argument(
+        "-l", dest="relevance_level", metavar="N", type=positive, help="least relevant grade (default 1)"
+    )
     add_store_argument(parser)
 
 
@@ -64,24 +67,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = read_configuration(arguments.configuration) if arguments.configuration else {}
     plan = make_plan(configure({**settings, **_given(arguments)}))
-    print(_described(plan, arguments.output), file=sys.stderr)
+    folder, store = arguments.output, store_of(arguments.store)
     if arguments.dry_run:
+        print("\n".join([*_described(plan, folder), *_to_encode(plan, folder, store)]))
         return 0
-    failures = run_study(
-        plan,
-        arguments.output,
-        resume=arguments.resume,
-        store=store_of(arguments.store),
-        progress=sys.stderr.isatty(),
-    )
+    log.info("\n".join(_described(plan, folder)))
+    failures = run_study(plan, folder, resume=arguments.resume, store=store, progress=shows_progress())
     for failure in failures:
         cell = failure.cell
-        print(f"failed: {cell.mode} {'/'.join(cell.system)} {cell.variation.label}: {failure.reason}", file=sys.stderr)
-    done = len(plan.cells) - len(failures)
-    print(
-        f"{arguments.output}: {done} of {len(plan.cells)} runs, tables in {arguments.output / 'tables'}",
-        file=sys.stderr,
-    )
+        log.error(f"failed: {cell.mode} {'/'.join(cell.system)} {cell.variation.label}: {failure.reason}")
+    log.info(f"{folder}: {len(plan.cells) - len(failures)} of {len(plan.cells)} runs, tables in {folder / 'tables'}")
     return 1 if failures else 0
 
 
@@ -94,17 +89,35 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _described(plan: Plan, folder: Path) -> str:
+def _described(plan: Plan, folder: Path) -> list[str]:
     from instrerank.study.folder import is_complete
 
     configuration = plan.configuration
     done = sum(is_complete(folder / cell.path(configuration)) for cell in plan.cells)
     queries = {topic[1:] for cell in plan.cells for topic in plan.topics_of(cell.condition, cell.variation)}
-    lines = [
+    return [
         f"{len(plan.topics)} topics, {len(plan.variations)} query sets, {len(plan.instructions)} conditions "
         f"({', '.join(plan.instructions)}), candidates {' and '.join(configuration.candidates)}",
         f"{len(plan.cells)} runs, {done} of them there; "
         f"{len(queries)} distinct queries to encode for each of {len(configuration.encoders)} encoders",
         *plan.notes,
     ]
-    return "\n".join(lines)
+
+
+def _to_encode(plan: Plan, folder: Path, store: Path | None) -> Iterator[str]:
+    """Say how many passages each encoder has to read; loads the encoders, so that what is wrong shows now."""
+    from instrerank.encoders import Encoder
+    from instrerank.reranking.scoring import cut_passages
+    from instrerank.study.execution import load_scorer, windows_of
+    from instrerank.study.first_stage import candidate_texts, first_stage_run
+
+    runs = [first_stage_run(plan, folder, cell) for cell in plan.cells if cell.encoder is None]
+    known = [run for run in runs if run is not None]
+    texts = candidate_texts(plan, known) if known else {}
+    if len(known) < len(runs):
+        yield f"{len(runs) - len(known)} first-stage runs are still to be searched: what they find comes on top"
+    for choice in plan.configuration.encoders:
+        scorer = load_scorer(choice, store)
+        pieces = {part for parts in cut_passages(texts, scorer, windows_of(choice, scorer)).values() for part in parts}
+        stored = f", {scorer.count_stored(list(pieces))} of them in the store" if isinstance(scorer, Encoder) else ""
+        yield f"{choice.name}: {len(pieces)} distinct texts of passages{stored}"

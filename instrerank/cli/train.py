@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import sys
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instrerank.cli.inputs import add_passage_arguments, default_store, open_passages_of, positive
+from instrerank.cli.inputs import add_passage_arguments, open_passages_of, positive, store_of
+from instrerank.cli.messages import log, shows_progress
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from instrerank.training.evaluation import RerankingEvaluation
     from instrerank.training.rows import Row
     from instrerank.training.sampling import Sampler
+    from instrerank.training.schedule import Habits, Schedule
 
 EPILOG = """examples:
   instrerank train --data rows.jsonl --encoder minilm --lora --output adapters/mine
@@ -33,14 +33,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "passage_template": "{d}",
         "max_query_length": 256,
         "max_passage_length": 512,
-        "dtype": "bfloat16",
+        "precision": "bfloat16",
     }
 }
 """What differs from the defaults, which are those of InF-Embed's code elsewhere (docs/train.md)."""
-
-
-_DEPTH = 100
-"""Candidates of a topic that an evaluation reranks."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--inspect", metavar="N", type=positive, help="show N batches as the model sees them, and stop"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this configuration")
-    parser.add_argument("--note", default="", help="text for the model card, such as the terms of the data")
+    parser.add_argument("--note", default="", metavar="TEXT", help="for the model card, such as the terms of the data")
 
     objective = parser.add_argument_group("objective")
     objective.add_argument("--objective", choices=("uni", "multi"), default="multi", help="default multi")
@@ -73,25 +69,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         help="marginal negative sampling, its own included (default: half the triples of a batch)",
     )
-    objective.add_argument("--typos", metavar="P", type=float, default=0.0, help="probability of a typo in a query")
+    objective.add_argument(
+        "--typos", metavar="P", type=float, default=0.0, help="probability of a typo in a query (default 0)"
+    )
     objective.add_argument(
         "--self-teaching",
         metavar="WEIGHT",
         type=float,
         default=0.0,
-        help="keep the query and teach its misspelling the same scores (KL), instead of training on the misspelling",
+        help="keep the query and teach its misspelling the same scores (KL), instead of training on the misspelling "
+        "(default 0)",
     )
 
     schedule = parser.add_argument_group("schedule")
-    schedule.add_argument("--batch-size", metavar="ROWS", type=positive, default=4, help="per device (default 4)")
+    schedule.add_argument(
+        "--batch-size", dest="rows_per_batch", metavar="ROWS", type=positive, default=4, help="per device (default 4)"
+    )
     schedule.add_argument("--epochs", type=float, default=2.0, help="default 2")
-    schedule.add_argument("--max-steps", metavar="N", type=positive)
+    schedule.add_argument("--max-steps", metavar="N", type=positive, help="stop there")
     schedule.add_argument("--learning-rate", type=float, default=5e-5, help="falls linearly to 0 (default 5e-5)")
-    schedule.add_argument("--warmup-steps", metavar="N", type=int, default=0)
-    schedule.add_argument("--weight-decay", type=float, default=0.0)
-    schedule.add_argument("--seed", type=int, default=42)
-    schedule.add_argument("--dtype", choices=("float32", "bfloat16"), help="of the network's computation")
-    schedule.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    schedule.add_argument("--warmup-steps", metavar="N", type=int, default=0, help="default 0")
+    schedule.add_argument("--weight-decay", type=float, default=0.0, help="default 0")
+    schedule.add_argument("--seed", type=int, default=42, help="default 42")
+    schedule.add_argument(
+        "--dtype", dest="precision", choices=("float32", "bfloat16"), help="of the network's computation"
+    )
+    schedule.add_argument("--device", choices=("auto", "cpu"), default="auto", help="default auto")
     schedule.add_argument("--save-steps", metavar="N", type=positive, default=500, help="default 500")
     schedule.add_argument("--log-steps", metavar="N", type=positive, default=10, help="default 10")
     schedule.add_argument("--tensorboard", action="store_true", help="write TensorBoard's files too")
@@ -104,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--side",
         choices=("both", "query"),
         default="both",
-        help="query: passages stay with the base model, so its stored vectors stay valid (with --lora)",
+        help="query: passages stay with the base model, so its stored vectors stay valid (with --lora; default both)",
     )
     model.add_argument("--cache-gradients", action="store_true", help="large batches in little memory (GradCache)")
     model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens computed at once")
@@ -113,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--passage-template", metavar="T", help="literal, with {d}")
     model.add_argument("--max-query-length", metavar="N", type=positive, help="tokens, special ones included")
     model.add_argument("--max-passage-length", metavar="N", type=positive, help="tokens, special ones included")
-    model.add_argument("--query-encoding", choices=("concatenation", "attention"))
+    model.add_argument("--query-encoding", choices=("concatenation", "attention"), help="as in rerank")
     model.add_argument(
         "--too-long",
         choices=("error", "skip", "truncate"),
@@ -161,7 +164,7 @@ def run(arguments: argparse.Namespace) -> None:
     tokenizer = load_tokenizer(files.layout.network, files.profile)
     rows = _of_good_length(rows, files, tokenizer, arguments.too_long)
     triples = sum(len(row.triples) for row in rows)
-    print(f"{len(rows)} rows, {triples} triples", file=sys.stderr)
+    log.info(f"{len(rows)} rows, {triples} triples")
     if arguments.inspect:
         _inspect(rows, sampler, files, tokenizer, arguments)
         return
@@ -171,14 +174,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _rows(source: str, arguments: argparse.Namespace) -> list[Row]:
-    from instrerank.training.rows import constrained_docids, constraint_rows, read_rows
+    from instrerank.training.rows import constraint_rows, read_rows
 
     folder = Path(source)
     if not folder.is_dir():
         return read_rows(source)
     if not (arguments.corpus or arguments.index):
         raise InputError(f"{source} names passages by docid: give their texts with --corpus or --index")
-    return constraint_rows(folder, open_passages_of(arguments).lookup(constrained_docids(folder)))
+    return constraint_rows(folder, open_passages_of(arguments).lookup)
 
 
 def _with_lengths(files: ModelFiles, arguments: argparse.Namespace) -> ModelFiles:
@@ -198,15 +201,18 @@ def _of_good_length(rows: list[Row], files: ModelFiles, tokenizer: TextTokenizer
 
     long, passages = too_long(rows, files.profile, tokenizer)
     if passages:
-        print(f"{passages} passages are cut to {files.profile.max_passage_length} tokens", file=sys.stderr)
+        log.warning(f"{passages} passages are cut to {files.profile.max_passage_length} tokens")
     if not long:
         return rows
     names = listed([row.name for row in long])
     what = f"{len(long)} rows have a query and instruction of over {files.profile.max_query_length} tokens: {names}"
     if policy == "error":
         raise InputError(f"{what}; raise --max-query-length, or choose --too-long skip or truncate")
-    print(f"{what}; {'left out' if policy == 'skip' else 'cut'}", file=sys.stderr)
-    kept = [row for row in rows if policy == "truncate" or row not in long]
+    log.warning(f"{what}; {'left out' if policy == 'skip' else 'cut'}")
+    if policy == "truncate":
+        return rows
+    left_out = set(long)
+    kept = [row for row in rows if row not in left_out]
     if not kept:
         raise InputError("no row is left")
     return kept
@@ -217,7 +223,7 @@ def _inspect(
 ) -> None:
     from instrerank.training.inspection import describe_batch
 
-    size = arguments.batch_size
+    size = arguments.rows_per_batch
     sampler.check(rows, size)
     for start in range(0, min(len(rows), arguments.inspect * size), size):
         print("\n".join(describe_batch(sampler(rows[start : start + size]), files.profile, tokenizer)))
@@ -237,30 +243,15 @@ def _train(
     if importlib.util.find_spec("accelerate") is None:
         raise MissingPrerequisiteError("training needs the package accelerate: pip install 'instrerank[train]'")
     from instrerank.training.card import model_card
-    from instrerank.training.trainer import Habits, Schedule, train
+    from instrerank.training.schedule import Habits, Schedule
+    from instrerank.training.trainer import train
     from instrerank.trec.sidecar import described_source
 
     if arguments.side == "query" and not arguments.lora:
         raise InputError("--side query trains an adapter: give --lora as well")
     lora = Lora(arguments.rank, arguments.alpha, side=arguments.side) if arguments.lora else None
-    schedule = Schedule(
-        rows_per_batch=arguments.batch_size,
-        epochs=arguments.epochs,
-        max_steps=arguments.max_steps,
-        learning_rate=arguments.learning_rate,
-        warmup_steps=arguments.warmup_steps,
-        weight_decay=arguments.weight_decay,
-        seed=arguments.seed,
-        precision=arguments.dtype or "float32",
-    )
-    habits = Habits(
-        device=arguments.device,
-        save_steps=arguments.save_steps,
-        log_steps=arguments.log_steps,
-        patience=arguments.patience,
-        tensorboard=arguments.tensorboard,
-        progress=sys.stderr.isatty(),
-    )
+    arguments.precision, arguments.progress = arguments.precision or "float32", shows_progress()
+    schedule, habits = Schedule(**_flags(arguments, Schedule)), Habits(**_flags(arguments, Habits))
     evaluation = _evaluation(arguments)
     model = load_trainable(
         files,
@@ -270,7 +261,7 @@ def _train(
         batch_tokens=arguments.batch_tokens,
         cache_gradients=arguments.cache_gradients,
         device=arguments.device,
-        store=default_store(),
+        store=store_of(None),
     )
     trainer = train(
         model,
@@ -280,7 +271,7 @@ def _train(
         schedule,
         arguments.output,
         habits=habits,
-        configuration={"lora": lora and dataclasses.asdict(lora)},
+        configuration={"lora": lora and asdict(lora)},
         evaluate=evaluation,
         resume=arguments.resume,
     )
@@ -304,15 +295,15 @@ def _train(
         note=arguments.note,
     )
     save_trained(model, files, arguments.output, card)
-    print(f"{arguments.output}: {trainer.state.global_step} steps", file=sys.stderr)
+    log.info(f"{arguments.output}: {trainer.state.global_step} steps")
+
+
+def _flags(arguments: argparse.Namespace, of: type[Schedule] | type[Habits]) -> dict[str, Any]:
+    return {field.name: getattr(arguments, field.name) for field in fields(of)}
 
 
 def _evaluation(arguments: argparse.Namespace) -> RerankingEvaluation | None:
-    from instrerank.anserini import load_instructions, load_qrels, load_topics
-    from instrerank.evaluation.instructions import changed_documents
-    from instrerank.reranking import candidate_docids, select_candidates
-    from instrerank.training.evaluation import RerankingEvaluation
-    from instrerank.trec import Run, read_run
+    from instrerank.training.evaluation import load_evaluation
 
     given = [arguments.evaluate_run, arguments.evaluate_topics, arguments.evaluate_qrels]
     if not any(given) and not arguments.evaluate_constraints:
@@ -323,19 +314,6 @@ def _evaluation(arguments: argparse.Namespace) -> RerankingEvaluation | None:
         raise InputError(
             "an evaluation needs --evaluate-run, --evaluate-topics, --evaluate-qrels and --corpus or --index"
         )
-    first_stage = read_run(arguments.evaluate_run, keep_first_duplicate=True)
-    texts = open_passages_of(arguments).lookup(candidate_docids(first_stage, _DEPTH))
-    topics = load_topics(arguments.evaluate_topics)
-    candidates, _ = select_candidates(first_stage, topics, texts, hits=_DEPTH)
-    fields: dict[str, Any] = {"metric": arguments.metric}
-    folder = arguments.evaluate_constraints
-    if folder:
-        constrained = load_topics(folder / "topics.tsv")
-        run = Run(first_stage.tag, {topic.qid: first_stage.rankings.get(topic.qid, []) for topic in constrained})
-        for name in ("original", "changed"):
-            instructions = load_instructions(folder / f"instructions.{name}.tsv")
-            instructed = [topic._replace(instruction=instructions[topic.qid]) for topic in constrained]
-            fields[name], _ = select_candidates(run, instructed, texts, hits=_DEPTH)
-        original, changed = (load_qrels(folder / f"qrels.{name}.txt") for name in ("original", "changed"))
-        fields["documents"] = changed_documents(original, changed)
-    return RerankingEvaluation(texts, candidates, load_qrels(arguments.evaluate_qrels), **fields)
+    run, topics, qrels = given
+    passages, constraints = open_passages_of(arguments), arguments.evaluate_constraints
+    return load_evaluation(run, topics, qrels, passages, constraints=constraints, metric=arguments.metric)

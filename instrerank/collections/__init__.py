@@ -2,7 +2,7 @@
 
 from instrerank.collections.passages import PassageFile, PassageSource
 from instrerank.collections.pocket import POCKET
-from instrerank.collections.sources import load_instructions, load_qrels, load_topics, open_passages
+from instrerank.collections.sources import load_instructions, load_qrels, load_run, load_topics, open_passages
 
 __all__ = [
     "POCKET",
@@ -10,6 +10,7 @@ __all__ = [
     "PassageSource",
     "load_instructions",
     "load_qrels",
+    "load_run",
     "load_topics",
     "open_passages",
 ]

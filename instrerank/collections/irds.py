@@ -1,15 +1,19 @@
-"""Topics, qrels and passages of ir_datasets, by id."""
+"""Topics, qrels, passages and candidates of ir_datasets, by id."""
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from instrerank.errors import InputError, MissingPrerequisiteError
-from instrerank.trec.types import Passage, Qrels, Topic
+from instrerank.trec import Passage, Qrels, Run, Topic, ranked
 
 PREFIX = "irds:"
+
+log = logging.getLogger(__name__)
 
 
 class IrdsPassages:
@@ -56,6 +60,21 @@ def irds_qrels(name: str) -> Qrels:
         for judgement in _load(name, "qrels").qrels_iter():
             qrels.setdefault(judgement.query_id, {})[judgement.doc_id] = judgement.relevance
     return qrels
+
+
+def irds_run(name: str) -> Run:
+    """Return the candidates (scoreddocs) of `irds:ID` as a run with the id as its tag.
+
+    Some datasets (MS MARCO's top1000) have candidates without scores: all are 0 then, which is told.
+    """
+    best: dict[str, dict[str, float]] = {}
+    with _reachable(name):
+        for candidate in _load(name, "scoreddocs").scoreddocs_iter():
+            scores = best.setdefault(candidate.query_id, {})
+            scores[candidate.doc_id] = max(candidate.score, scores.get(candidate.doc_id, -math.inf))
+    if not any(score for scores in best.values() for score in scores.values()):
+        log.warning(f"{name}: its candidates have no scores, so none is before another: rerank all of them (--hits)")
+    return Run(name.removeprefix(PREFIX), ranked(best))
 
 
 def _queries(name: str) -> list[Any]:

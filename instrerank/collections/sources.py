@@ -1,13 +1,13 @@
-"""Topics, qrels and passages by whatever the user names: a file, `irds:ID`, or the bundled `pocket`."""
+"""Topics, qrels, passages and runs by whatever the user names: a file, `irds:ID`, or the bundled `pocket`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from instrerank.collections.irds import PREFIX, IrdsPassages, irds_instructions, irds_qrels, irds_topics
+from instrerank.collections.irds import PREFIX, IrdsPassages, irds_instructions, irds_qrels, irds_run, irds_topics
 from instrerank.collections.passages import PassageFile, PassageSource
 from instrerank.collections.pocket import POCKET
-from instrerank.trec import Qrels, Topic, read_instructions, read_qrels, read_topics
+from instrerank.trec import Qrels, Run, Topic, read_instructions, read_qrels, read_run, read_topics
 
 
 def load_topics(source: str | Path) -> list[Topic]:
@@ -44,6 +44,18 @@ def load_qrels(source: str | Path) -> Qrels:
     if str(source).startswith(PREFIX):
         return irds_qrels(str(source))
     return read_qrels(_bundled(source, _variants("qrels.{}.txt")))
+
+
+def load_run(source: str | Path, *, keep_first_duplicate: bool = False) -> Run:
+    """Load a run from a file, as `read_run` does, or the candidates of `irds:ID`.
+
+    Raises:
+        InputError: the file is not to be read, or holds something else; no such id, or one without candidates.
+        MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach.
+    """
+    if str(source).startswith(PREFIX):
+        return irds_run(str(source))
+    return read_run(source, keep_first_duplicate=keep_first_duplicate)
 
 
 def open_passages(source: str | Path) -> PassageSource:

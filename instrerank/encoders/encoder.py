@@ -188,7 +188,7 @@ class Encoder:
 
         distinct = list(dict.fromkeys(texts))
         encoded = self._empty(len(distinct))
-        with tqdm(total=len(distinct), desc=unit, unit="text", disable=not progress) as bar:
+        with tqdm(total=len(distinct), desc=unit, unit="text", leave=None, disable=not progress) as bar:
             for start in range(0, len(distinct), _TEXTS_AT_ONCE):
                 part = distinct[start : start + _TEXTS_AT_ONCE]
                 tokens = self.tokenizer.encode(part, max_length)
@@ -240,7 +240,7 @@ class Encoder:
 
         distinct = sorted({pair for pair in pairs if pair[1].strip()})
         parts = [self._empty(0)]
-        with tqdm(total=len(distinct), desc="queries", unit="text", disable=not progress) as bar:
+        with tqdm(total=len(distinct), desc="queries", unit="text", leave=None, disable=not progress) as bar:
             for start in range(0, len(distinct), _PAIRS_AT_ONCE):
                 parts.append(self._attend_part(distinct[start : start + _PAIRS_AT_ONCE]))
                 bar.update(len(parts[-1].truncated))

@@ -21,7 +21,11 @@ DEFAULT_MEASURES = ("ndcg_cut.10", "map", "recip_rank", "recall.100")
 
 # geometric means take log(max(value, 0.00001)) (trec_eval's MIN_GEO_MEAN)
 _LOG_OF_ZERO = math.log(0.00001)
-_WITH_CUTOFFS = ("P", "recall", "ndcg_cut", "map_cut", "success", "relative_P", "Rprec_mult", "iprec_at_recall")
+_RANK, _SHARE = r"0*[1-9]\d*", r"\d+(\.\d+)?"
+_WITH_CUTOFFS = {
+    **dict.fromkeys(("P", "recall", "ndcg_cut", "map_cut", "success", "relative_P"), _RANK),
+    **dict.fromkeys(("Rprec_mult", "iprec_at_recall"), _SHARE),
+}
 # strings, not numbers: trec_eval prints them, nothing can average them
 _NOT_NUMBERS = ("runid", "relstring")
 
@@ -113,6 +117,11 @@ def _evaluator(qrels: Qrels, measures: Sequence[str], relevance_level: int):  # 
     uncut = [measure for measure in measures if measure != _base(measure) and _base(measure) not in _WITH_CUTOFFS]
     if uncut:
         raise InputError(f"{', '.join(uncut)}: only {', '.join(_WITH_CUTOFFS)} take a cutoff (say ndcg_cut.10)")
+    # trec_eval ends the process at a cutoff of 0, and reads 1.5 as 1 and 10,,5 as 10
+    cut = {measure: _WITH_CUTOFFS[_base(measure)] for measure in measures if measure != _base(measure)}
+    wrong = [name for name, form in cut.items() if not re.fullmatch(f"{form}(,{form})*", name[len(_base(name)) + 1 :])]
+    if wrong:
+        raise InputError(f"{', '.join(wrong)}: cutoffs are whole numbers from 1 on (say ndcg_cut.10,20)")
     return pytrec_eval.RelevanceEvaluator(qrels, set(measures), relevance_level=relevance_level)
 
 

@@ -7,7 +7,6 @@ Fields as in `rank_llm.data` (castorini/rank_llm): `{"query": {"text", "qid"}, "
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from instrerank.errors import InputError
 from instrerank.files import read_lines, whole_file
 from instrerank.reranking import Candidates
 from instrerank.trec import Run, ScoredDoc, Topic, trec_eval_order
+from instrerank.trec.order import fits_float32
 from instrerank.trec.problems import Problems
 
 
@@ -92,9 +92,9 @@ def _parse_candidate(candidate: Any, place: str) -> tuple[ScoredDoc, str]:
             pass
         case _:
             raise InputError(f'candidate {candidate!r:.80}: wanted {{"docid": …, "score": number, "doc": {{…}}}}')
-    if not math.isfinite(score):
-        raise InputError(f"docid {docid}: score {score} is not a finite number")
-    return ScoredDoc(str(docid), score), passage_of_fields({**doc, "docid": docid}, place).text
+    if not fits_float32(score):
+        raise InputError(f"docid {docid}: score {score!r:.40} is not a finite number as float32")
+    return ScoredDoc(str(docid), float(score)), passage_of_fields({**doc, "docid": docid}, place).text
 
 
 def write_requests(path: str | Path, candidates: Sequence[Candidates], texts: Mapping[str, str]) -> None:
@@ -109,15 +109,15 @@ def write_requests(path: str | Path, candidates: Sequence[Candidates], texts: Ma
         texts: passage text by docid, for every candidate.
     """
     with whole_file(path) as file:
-        for topic, ranking, _ in ((each.topic, each.reranked, each.below) for each in candidates):
-            query = {"text": topic.text, "qid": topic.qid}
-            if topic.instruction:
-                query["instruction"] = topic.instruction
+        for each in candidates:
+            query = {"text": each.topic.text, "qid": each.topic.qid}
+            if each.topic.instruction:
+                query["instruction"] = each.topic.instruction
             request = {
                 "query": query,
                 "candidates": [
                     {"docid": docid, "score": float(f"{score:.9g}"), "doc": {"contents": texts[docid]}}
-                    for docid, score in ranking
+                    for docid, score in each.reranked
                 ],
             }
             file.write(json.dumps(request, ensure_ascii=False) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -74,6 +74,13 @@ class EncodedTexts:
     queries: Encoded
     query_rows: dict[tuple[str, str], int]
 
+    def with_queries(self, topics: Sequence[Topic], encoder: Encoder, *, progress: bool = False) -> EncodedTexts:
+        """Return the same passages with other queries: each distinct pair of query and instruction once."""
+        pairs = list(dict.fromkeys((topic.text, topic.instruction) for topic in topics))
+        texts, instructions = [text for text, _ in pairs], [instruction for _, instruction in pairs]
+        queries = encoder.encode_queries(texts, instructions, progress=progress)
+        return replace(self, queries=queries, query_rows={pair: row for row, pair in enumerate(pairs)})
+
 
 def encode_texts(
     topics: Sequence[Topic],
@@ -101,9 +108,8 @@ def encode_texts(
         rows[docid] = range(len(pieces), len(pieces) + len(parts))
         pieces += parts
     passages = encoder.encode_passages(pieces, progress=progress)
-    pairs = list(dict.fromkeys((topic.text, topic.instruction) for topic in topics))
-    queries = encoder.encode_queries([query for query, _ in pairs], [instruction for _, instruction in pairs])
-    return EncodedTexts(windows, passages, rows, queries, {pair: row for row, pair in enumerate(pairs)})
+    encoded = EncodedTexts(windows, passages, rows, encoder.encode_queries([]), {})
+    return encoded.with_queries(topics, encoder, progress=progress)
 
 
 def score_candidates(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -20,6 +21,9 @@ EncoderKind = Literal["biencoder", "crossencoder", "pointwise-llm"]
 
 FIRST_STAGE = "bm25"
 """The first stage as a system of its own."""
+
+System = tuple[str, str]
+"""An encoder's name and the condition of the instruction: what tables compare."""
 
 _BUNDLED = {
     "topics": "pocket",
@@ -112,6 +116,11 @@ class Configuration:
     relevance_level: int = 1
     pairs: tuple[tuple[str, str], ...] | None = None
 
+    @property
+    def system_pairs(self) -> list[tuple[System, System]] | None:
+        """Return `pairs` as systems; a name without condition is under `none`."""
+        return None if self.pairs is None else [(_system(first), _system(second)) for first, second in self.pairs]
+
     def as_data(self) -> dict[str, Any]:
         """Return the configuration as plain data, to be written as YAML and compared."""
         return cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
@@ -140,16 +149,14 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     `collection: pocket` or `collection: irds:ID` stands for topics, qrels and corpus together.
 
     Raises:
-        InputError: an unknown or missing key, a value of the wrong kind, an encoder named twice.
+        InputError: an unknown or missing key, a value of the wrong kind, something named twice.
     """
     settings = dict(settings)
     collection = settings.pop("collection", None)
     if collection is not None:
         settings = {**_of_collection(str(collection)), **settings}
     known = {each.name: each for each in dataclasses.fields(Configuration)}
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise InputError(f"a study has no {', '.join(unknown)}; it has collection, {', '.join(known)}")
+    _check_keys("a study", settings, ["collection", *known])
     missing = [key for key in ("topics", "qrels", "encoders") if not settings.get(key)]
     if missing:
         raise InputError(f"a study needs {', '.join(missing)} (or collection: pocket, collection: irds:ID)")
@@ -169,6 +176,11 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
         if mode not in get_args(Mode):
             raise InputError(f"candidates: {mode} is neither fixed nor retrieve")
     return Configuration(**values)
+
+
+def _system(name: str) -> System:
+    encoder, _, condition = name.partition("/")
+    return encoder, condition or "none"
 
 
 def _of_collection(collection: str) -> dict[str, Any]:
@@ -205,16 +217,19 @@ def _encoder(entry: Any) -> EncoderChoice:
     # a study sets the store for all its encoders
     options = set(inspect.signature(loader).parameters) - {"name_or_path", "kind", "store", "store_precision"}
     own = {each.name for each in dataclasses.fields(EncoderChoice)} - {"options"}
-    unknown = sorted(set(entry) - own - options)
-    if unknown:
-        raise InputError(
-            f"encoder {entry['name']}: no {', '.join(unknown)}; there is {', '.join(sorted(own))} and, "
-            f"for loading, {', '.join(sorted(options))}"
-        )
+    _check_keys(f"encoder {entry['name']}", entry, sorted(own | options))
     return EncoderChoice(
         **{key: value for key, value in entry.items() if key in own},
         options={key: value for key, value in entry.items() if key in options},
     )
+
+
+def _check_keys(what: str, given: Iterable[str], known: Sequence[str]) -> None:
+    unknown = [str(key) for key in given if key not in known]
+    if unknown:
+        # no cutoff: something is always nearest
+        near = [difflib.get_close_matches(key, known, n=1, cutoff=0)[0] for key in unknown]
+        raise InputError(f"{what} has no {', '.join(unknown)} (nearest: {', '.join(near)}); it has {', '.join(known)}")
 
 
 def _checked(key: str, value: Any, annotation: str) -> Any:
@@ -223,6 +238,9 @@ def _checked(key: str, value: Any, annotation: str) -> Any:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise InputError(f"{key} is a list, not {value!r}")
         value = tuple(tuple(each) if isinstance(each, list) else each for each in value)
+        twice = [each for at, each in enumerate(value) if each in value[:at]]
+        if twice:
+            raise InputError(f"{key}: {', '.join(map(str, twice))} twice; each would be the same runs again")
         if key == "seeds" and not all(isinstance(seed, int) for seed in value):
             raise InputError(f"seeds are whole numbers, not {list(value)}")
         if key == "pairs" and not all(len(pair) == 2 for pair in value):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from instrerank.encoders import Encoder, PairScorer, load_encoder, load_pair_scorer
-from instrerank.errors import InputError
 from instrerank.files import sha256
 from instrerank.reranking import (
     EncodedTexts,
     Fusion,
     Windows,
-    candidate_docids,
     encode_texts,
     rerank,
     select_candidates,
@@ -21,12 +20,11 @@ from instrerank.reranking import (
 from instrerank.reranking.provenance import reranking_counts, reranking_stage
 from instrerank.study.commands import rerank_command
 from instrerank.study.configuration import EncoderChoice
-from instrerank.study.first_stage import open_study_passages, write_first_stage
+from instrerank.study.first_stage import candidate_texts, write_first_stage
 from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files, write_query_files
-from instrerank.trec import Run, read_run, write_run
-from instrerank.trec.problems import listed
+from instrerank.trec import read_run, write_run
 from instrerank.trec.sidecar import described_texts, write_sidecar
 
 
@@ -36,6 +34,18 @@ class Failure:
 
     cell: Cell
     reason: str
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the row of the table `failed`."""
+        encoder, instructions = self.cell.system
+        variation = self.cell.variation
+        return {
+            "encoder": encoder,
+            "instructions": instructions,
+            "perturbation": variation.name,
+            "seed": variation.seed,
+            "reason": self.reason,
+        }
 
 
 def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bool = False) -> list[Failure]:
@@ -64,23 +74,25 @@ def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bo
         first_stage = [cell for cell in pending if cell.encoder is None]
         write_first_stage(plan, folder, first_stage, log)
         bar.update(len(first_stage))
-        texts = _Texts(plan, folder) if len(pending) > len(first_stage) else None
+        runs = _FirstStage(plan, folder) if len(pending) > len(first_stage) else None
         for choice in plan.configuration.encoders:
             cells = [cell for cell in pending if cell.encoder is choice]
-            if not cells or texts is None:
+            if not cells or runs is None:
                 continue
             bar.set_postfix_str(choice.name)
             try:
-                work = _Reranking(plan, folder, choice, texts, store, log)
+                work = _Reranking(plan, folder, choice, runs, store, log, progress)
             except Exception as error:
                 failures += [_failure(cell, error, log) for cell in cells]
+                bar.update(len(cells))
                 continue
-            for cell in cells:
-                try:
-                    work.write(cell)
-                except Exception as error:
-                    failures.append(_failure(cell, error, log))
-                bar.update()
+            with log.timed(step="rerank", encoder=choice.name, runs=len(cells)):
+                for cell in cells:
+                    try:
+                        work.write(cell)
+                    except Exception as error:
+                        failures.append(_failure(cell, error, log))
+                    bar.update()
     return failures
 
 
@@ -90,56 +102,56 @@ def _failure(cell: Cell, error: Exception, log: Log) -> Failure:
     return Failure(cell, str(error) or type(error).__name__)
 
 
-class _Texts:
-    """First-stage runs by mode and query set, and the texts of all that is to be reranked in any of them."""
+class _FirstStage:
+    """First-stage runs by their path, and the texts of all that is to be reranked in any of them."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
-        self._plan, self._folder = plan, folder
-        self._runs: dict[Path, Run] = {}
-        hits = plan.configuration.hits
-        rankings = [self.first_stage(cell) for cell in plan.cells if cell.encoder is None]
-        docids = list(dict.fromkeys(docid for run in rankings for docid in candidate_docids(run, hits)))
-        passages = open_study_passages(plan.configuration)
-        found = passages.lookup(docids)
-        absent = [docid for docid in docids if not found.get(docid, "").strip()]
-        if absent:
-            raise InputError(f"{len(absent)} candidate docids have no text in {passages.name}: {listed(absent)}")
-        self.by_docid = {docid: found[docid] for docid in docids}
-
-    def first_stage(self, cell: Cell) -> Run:
-        """Return the first-stage run that a cell reranks."""
-        path = self._plan.first_stage_path(cell)
-        if path not in self._runs:
-            self._runs[path] = read_run(self._folder / path)
-        return self._runs[path]
+        cells = [cell for cell in plan.cells if cell.encoder is None]
+        self.runs = {path: read_run(folder / path) for path in (cell.path(plan.configuration) for cell in cells)}
+        self.texts = candidate_texts(plan, self.runs.values())
 
 
 class _Reranking:
     """The cells of one encoder."""
 
     def __init__(
-        self, plan: Plan, folder: Path, choice: EncoderChoice, texts: _Texts, store: Path | None, log: Log
+        self,
+        plan: Plan,
+        folder: Path,
+        choice: EncoderChoice,
+        first_stage: _FirstStage,
+        store: Path | None,
+        log: Log,
+        progress: bool,
     ) -> None:
-        self._plan, self._folder, self._choice, self._texts = plan, folder, choice, texts
+        self._plan, self._folder, self._choice, self._first_stage = plan, folder, choice, first_stage
+        self._progress = progress
+        texts = first_stage.texts
         with log.timed(step="load", encoder=choice.name):
-            self._scorer = _load(choice, store)
+            self._scorer = load_scorer(choice, store)
         self._fusion = Fusion(choice.fusion, choice.alpha, choice.rrf_k)
-        self._windows = _windows(choice, self._scorer)
-        self._passages = described_texts(str(plan.configuration.corpus or plan.configuration.index), texts.by_docid)
+        self._windows = windows_of(choice, self._scorer)
+        self._passages = described_texts(str(plan.configuration.corpus or plan.configuration.index), texts)
         self._encoded: EncodedTexts | None = None
         if isinstance(self._scorer, Encoder):
             # all of the study's topics, complete cells included: other batches would give other last bits
             cells = [cell for cell in plan.cells if cell.encoder is choice]
             topics = [topic for cell in cells for topic in plan.topics_of(cell.condition, cell.variation)]
-            with log.timed(step="encode", encoder=choice.name, passages=len(texts.by_docid), topics=len(topics)):
-                self._encoded = encode_texts(topics, texts.by_docid, self._scorer, windows=self._windows)
+            with log.timed(step="encode passages", encoder=choice.name, passages=len(texts)):
+                encoded = encode_texts([], texts, self._scorer, windows=self._windows, progress=progress)
+            with log.timed(step="encode queries", encoder=choice.name, queries=len({topic[1:] for topic in topics})):
+                self._encoded = encoded.with_queries(topics, self._scorer, progress=progress)
 
     def write(self, cell: Cell) -> None:
         """Write the run of a cell, then its sidecar."""
-        configuration, texts = self._plan.configuration, self._texts.by_docid
+        configuration, texts = self._plan.configuration, self._first_stage.texts
         topics = self._plan.topics_of(cell.condition, cell.variation)
         candidates, counts = select_candidates(
-            self._texts.first_stage(cell), topics, texts, hits=configuration.hits, missing="skip"
+            self._first_stage.runs[self._plan.first_stage_path(cell)],
+            topics,
+            texts,
+            hits=configuration.hits,
+            missing="skip",
         )
         tag = "-".join(cell.system)
         reranked, scores = rerank(
@@ -150,6 +162,7 @@ class _Reranking:
             fusion=self._fusion,
             windows=self._windows,
             encoded=self._encoded,
+            progress=self._progress,
         )
         path, (queries, instructions) = cell.path(configuration), query_files(self._plan, cell)
         write_run(self._folder / path, reranked)
@@ -179,13 +192,20 @@ class _Reranking:
         return {"source": path, "sha256": sha256(self._folder / path)}
 
 
-def _load(choice: EncoderChoice, store: Path | None) -> Encoder | PairScorer:
+def load_scorer(choice: EncoderChoice, store: Path | None) -> Encoder | PairScorer:
+    """Load an encoder of a study, or a baseline.
+
+    Raises:
+        InputError: there is no such model, or it is not to be loaded so.
+        MissingPrerequisiteError: the model cannot be reached.
+    """
     if choice.kind == "biencoder":
         return load_encoder(choice.encoder, store=store, **choice.options)
     return load_pair_scorer(choice.encoder, choice.kind, **choice.options)
 
 
-def _windows(choice: EncoderChoice, scorer: Encoder | PairScorer) -> Windows | None:
+def windows_of(choice: EncoderChoice, scorer: Encoder | PairScorer) -> Windows | None:
+    """Return how an encoder of a study cuts long passages."""
     if choice.max_passage is None:
         return None
     length = choice.max_passage_length or scorer.window_length

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from instrerank.collections import PassageSource, open_passages
+from instrerank.collections import PassageSource, load_run, open_passages
+from instrerank.errors import InputError
 from instrerank.files import sha256
+from instrerank.reranking import candidate_docids
 from instrerank.study.commands import search_command
 from instrerank.study.configuration import Configuration
-from instrerank.study.folder import Log
+from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files
 from instrerank.trec import Run, count_tied, read_run, write_run
+from instrerank.trec.problems import listed
 from instrerank.trec.sidecar import described_source, write_sidecar
 
 INDEX = "index"
@@ -37,6 +40,29 @@ def write_first_stage(plan: Plan, folder: Path, cells: Sequence[Cell], log: Log)
             _search(plan, folder, searched)
 
 
+def first_stage_run(plan: Plan, folder: Path, cell: Cell) -> Run | None:
+    """Return a first-stage run that is there or was given; None: BM25 has yet to search."""
+    path = folder / cell.path(plan.configuration)
+    if is_complete(path):
+        return read_run(path)
+    return _given(plan) if cell.mode == "fixed" and plan.configuration.run else None
+
+
+def candidate_texts(plan: Plan, runs: Iterable[Run]) -> dict[str, str]:
+    """Return by docid the text of all that is to be reranked in any of the runs.
+
+    Raises:
+        InputError: a candidate without text.
+    """
+    docids = list(dict.fromkeys(docid for run in runs for docid in candidate_docids(run, plan.configuration.hits)))
+    passages = open_study_passages(plan.configuration)
+    found = passages.lookup(docids)
+    absent = [docid for docid in docids if not found.get(docid, "").strip()]
+    if absent:
+        raise InputError(f"{len(absent)} candidate docids have no text in {passages.name}: {listed(absent)}")
+    return {docid: found[docid] for docid in docids}
+
+
 def open_study_passages(configuration: Configuration) -> PassageSource:
     """Open the passages of a study."""
     if configuration.corpus:
@@ -47,12 +73,17 @@ def open_study_passages(configuration: Configuration) -> PassageSource:
 
 
 def _write_given(plan: Plan, folder: Path, cell: Cell) -> None:
-    """Write the given run of the judged topics, in trec_eval's order, so that each study stands by itself."""
-    source = str(plan.configuration.run)
-    given = read_run(source, keep_first_duplicate=True)
+    """Write the given run in trec_eval's order, so that each study stands by itself."""
+    given = _given(plan)
+    stage = {"name": "first stage", "tag": given.tag, **described_source(str(plan.configuration.run))}
+    _write(plan, folder, cell, given, stage)
+
+
+def _given(plan: Plan) -> Run:
+    """Read the given run of the judged topics."""
+    given = load_run(str(plan.configuration.run), keep_first_duplicate=True)
     rankings = {topic.qid: given.rankings[topic.qid] for topic in plan.topics if topic.qid in given.rankings}
-    stage = {"name": "first stage", "tag": given.tag, **described_source(source)}
-    _write(plan, folder, cell, Run(given.tag, rankings), stage)
+    return Run(given.tag, rankings)
 
 
 def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from instrerank.errors import InputError
 from instrerank.files import check_writable, sha256, whole_file
 from instrerank.study.configuration import Configuration
-from instrerank.trec.sidecar import described_source, sidecar_path, versions
+from instrerank.trec.sidecar import described_source, read_sidecar, versions
 
 RECORD = "study.yaml"
 LOG = "log.jsonl"
@@ -66,13 +66,10 @@ def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
 
 def is_complete(run: Path) -> bool:
     """Tell whether a run is there as its sidecar, which is written after it, says."""
-    import yaml
-
     try:
-        sidecar = yaml.safe_load(sidecar_path(run).read_text(encoding="utf-8"))
-        recorded: str = sidecar["run"]["sha256"]
+        recorded: str = read_sidecar(run)["run"]["sha256"]
         return recorded == sha256(run)
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+    except (InputError, OSError, KeyError, TypeError):
         return False
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instrerank.anserini import load_instructions, load_qrels, load_topics
+from instrerank.collections import load_run
 from instrerank.errors import InputError
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.querysets import QuerySet
-from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode
+from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode, System
 from instrerank.trec import Qrels, Topic
 from instrerank.trec.problems import listed
 from instrerank.trec.sidecar import run_name
@@ -71,8 +72,8 @@ class Cell:
     variation: Variation
 
     @property
-    def system(self) -> tuple[str, str]:
-        """The encoder's name and the condition: what tables compare."""
+    def system(self) -> System:
+        """The encoder's name and the condition."""
         return (self.encoder.name if self.encoder else FIRST_STAGE), self.condition
 
     def path(self, configuration: Configuration) -> Path:
@@ -94,6 +95,7 @@ class Plan:
         instructions: by condition and qid, the instructions.
         variations: the query sets, the clean one first.
         cells: the runs, in the order in which they are made: those of the first stage, then encoder by encoder.
+        depth: the most candidates of a clean topic that are reranked; recall from there on cannot move.
         notes: what a user should know of the topics.
     """
 
@@ -104,6 +106,7 @@ class Plan:
     instructions: dict[str, dict[str, str]]
     variations: list[Variation]
     cells: list[Cell]
+    depth: int
     notes: list[str]
 
     def topics_of(self, condition: str, variation: Variation) -> list[Topic]:
@@ -125,8 +128,8 @@ def make_plan(configuration: Configuration) -> Plan:
     """Load the topics, make the query sets and list the cells.
 
     Raises:
-        InputError: bad topics, qrels or instructions; an unknown perturbation; a condition that needs instructions
-            which are not there.
+        InputError: bad topics, qrels or instructions; a run of other topics; an unknown perturbation; a condition
+            that needs instructions which are not there.
     """
     qrels = load_qrels(configuration.qrels)
     loaded = load_topics(configuration.topics)
@@ -141,12 +144,32 @@ def make_plan(configuration: Configuration) -> Plan:
         notes.append(f"{len(absent)} judged topics are not in the topics and count 0: {listed(absent)}")
     if configuration.relevance_level == 1 and any(max(grades.values()) > 1 for grades in qrels.values()):
         notes.append("grade 1 counts as relevant except for nDCG: TREC DL wants relevance_level 2")
+    depth = min(configuration.hits, _first_stage_depth(configuration, judged))
+    if depth < configuration.hits:
+        notes.append(
+            f"the first stage gives at most {depth} candidates a topic, fewer than hits ({configuration.hits})"
+        )
     topics = [topic._replace(instruction="") for topic in judged]
     instructions = _instructions(configuration, judged)
     variations = [Variation(), *_variations(configuration, topics, instructions.get("own", {}))]
     changed_qrels = load_qrels(configuration.changed_qrels) if configuration.changed_qrels else None
     cells = _cells(configuration, list(instructions), variations)
-    return Plan(configuration, topics, qrels, changed_qrels, instructions, variations, cells, notes)
+    systems = dict.fromkeys(cell.system for cell in cells)
+    for system in [system for pair in configuration.system_pairs or () for system in pair]:
+        if system not in systems:
+            raise InputError(f"pairs: no system {'/'.join(system)}; there is {', '.join(map('/'.join, systems))}")
+    return Plan(configuration, topics, qrels, changed_qrels, instructions, variations, cells, depth, notes)
+
+
+def _first_stage_depth(configuration: Configuration, topics: Sequence[Topic]) -> int:
+    """Return the most candidates that the first stage gives a clean topic."""
+    if not configuration.run:
+        return configuration.search_hits
+    rankings = load_run(configuration.run, keep_first_duplicate=True).rankings
+    depth = max((len(rankings.get(topic.qid, ())) for topic in topics), default=0)
+    if not depth:
+        raise InputError(f"{configuration.run} ranks none of the {len(topics)} judged topics: is it of other topics?")
+    return depth
 
 
 def _instructions(configuration: Configuration, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:

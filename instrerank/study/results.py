@@ -9,13 +9,10 @@ from pathlib import Path
 
 from instrerank.evaluation.measures import evaluate
 from instrerank.evaluation.robustness import mean_over_seeds
-from instrerank.study.configuration import Mode
+from instrerank.study.configuration import Mode, System
 from instrerank.study.folder import is_complete
 from instrerank.study.plan import CLEAN, Cell, Plan
 from instrerank.trec import Run, read_run
-
-System = tuple[str, str]
-"""An encoder's name and the condition of the instruction."""
 
 Scores = Mapping[str, float]
 """By qid the value of one measure."""
@@ -28,7 +25,7 @@ class Results:
     Attributes:
         plan: the study.
         mode: where the candidates came from.
-        runs: the runs that are there, by cell.
+        runs: the runs that are there, by cell; those of perturbed queries down to the depth of reranking.
         scores: by cell and measure (trec_eval's printed name) the scores by qid; those of the condition `changed`
             are under the changed qrels.
         changed_none: by encoder and measure the clean scores of the condition `none` under the changed qrels.
@@ -75,12 +72,18 @@ def read_results(plan: Plan, folder: Path, mode: Mode) -> Results:
         path = folder / cell.path(configuration)
         if cell.mode != mode or not is_complete(path):
             continue
-        runs[cell] = read_run(path)
+        run = read_run(path)
+        # below it nothing is compared, and a study has thousands of runs
+        runs[cell] = run if cell.variation.name == CLEAN else _cut(run, configuration.hits)
         changed = cell.condition == "changed" and plan.changed_qrels is not None
-        scores[cell] = _by_measure(plan, mode, runs[cell], changed=changed)
+        scores[cell] = _by_measure(plan, mode, run, changed=changed)
         if plan.changed_qrels is not None and cell.system[1] == "none" and cell.variation.name == CLEAN:
-            changed_none[cell.system[0]] = _by_measure(plan, mode, runs[cell], changed=True)
+            changed_none[cell.system[0]] = _by_measure(plan, mode, run, changed=True)
     return Results(plan, mode, runs, scores, changed_none)
+
+
+def _cut(run: Run, depth: int) -> Run:
+    return Run(run.tag, {qid: ranking[:depth] for qid, ranking in run.rankings.items()})
 
 
 def _by_measure(plan: Plan, mode: Mode, run: Run, *, changed: bool) -> dict[str, Scores]:
@@ -99,5 +102,5 @@ def _can_move(measure: str, plan: Plan, mode: Mode) -> bool:
     match = re.fullmatch(r"recall_(\d+)", measure)
     if not match:
         return True
-    cutoff, configuration = int(match[1]), plan.configuration
-    return cutoff < configuration.hits if mode == "fixed" else cutoff <= configuration.search_hits
+    cutoff = int(match[1])
+    return cutoff < plan.depth if mode == "fixed" else cutoff <= plan.configuration.search_hits

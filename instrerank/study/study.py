@@ -11,7 +11,7 @@ from instrerank.study.folder import Log, open_folder
 from instrerank.study.plan import Plan
 from instrerank.study.report import write_report
 from instrerank.study.results import read_results
-from instrerank.study.tables import all_tables
+from instrerank.study.tables import Table, all_tables
 from instrerank.study.writing import write_tables
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def run_study(
         progress: show a progress bar.
 
     Returns:
-        The cells that failed; the tables are of the others.
+        The cells that failed, which the table `failed` lists; the other tables are of the other cells.
 
     Raises:
         InputError: bad input, or the folder holds another study.
@@ -43,7 +43,8 @@ def run_study(
     failures = execute(plan, folder, store=store, progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
-            write_tables(folder / "tables" / mode, all_tables(read_results(plan, folder, mode)))
+            failed = Table("failed", [failure.as_row() for failure in failures if failure.cell.mode == mode])
+            write_tables(folder / "tables" / mode, [*all_tables(read_results(plan, folder, mode)), failed])
     try:
         with Log(folder).timed(step="report"):
             write_report(folder)

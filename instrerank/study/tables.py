@@ -11,9 +11,9 @@ from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
 from instrerank.evaluation.robustness import mean_over_seeds, prompt_sensitivity, success_rate, worst_case
 from instrerank.evaluation.significance import LEAST_DIFFERENCE, compare, corrected
 from instrerank.evaluation.stability import kendall_tau, overlap, rank_biased_overlap
-from instrerank.study.configuration import FIRST_STAGE
+from instrerank.study.configuration import FIRST_STAGE, System
 from instrerank.study.plan import Cell
-from instrerank.study.results import Results, Scores, System
+from instrerank.study.results import Results, Scores
 
 INVARIANCE = "invariance"
 """All perturbations of the query that should change nothing and need no review: what the headline is about."""
@@ -94,6 +94,7 @@ def robustness(results: Results) -> list[Row]:
                 rows.append(
                     {
                         **described,
+                        "in_invariance": _is_invariance(draws[0]),
                         "seeds": len(draws),
                         "changed_share": changed / len(results.plan.topics),
                         "measure": measure,
@@ -297,11 +298,10 @@ def _drop(results: Results, clean: Cell, perturbations: Sequence[list[Cell]], me
 
 def _pairs(results: Results) -> list[tuple[System, System]]:
     """Return the pairs of systems to compare: those asked for, or encoders by condition and conditions by encoder."""
-    asked = results.plan.configuration.pairs
+    asked = results.plan.configuration.system_pairs
     tested = [system for system in results.systems if results.draws(system)]
     if asked is not None:
-        wanted = [tuple(_system(name) for name in pair) for pair in asked]
-        return [(first, second) for first, second in wanted if first in tested and second in tested]
+        return [(first, second) for first, second in asked if first in tested and second in tested]
     leader = next((encoder for encoder, _ in tested if encoder != FIRST_STAGE), None)
     pairs = []
     for first, second in combinations(tested, 2):
@@ -309,11 +309,6 @@ def _pairs(results: Results) -> list[tuple[System, System]]:
         if same_condition or (first[0] == second[0] and first[1] == "none"):
             pairs.append((first, second))
     return pairs
-
-
-def _system(name: str) -> System:
-    encoder, _, condition = name.partition("/")
-    return encoder, condition or "none"
 
 
 def _described(cell: Cell) -> Row:

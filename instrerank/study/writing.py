@@ -18,7 +18,7 @@ _LONG = ("cells", "topics")
 def write_tables(folder: Path, tables: Sequence[Table]) -> list[Path]:
     """Write `<table>.csv` and `.json` with all digits and, of those to be read, `.md` and `.tex`.
 
-    A table without rows is not written.
+    A table without rows is not written, and what an earlier one left is removed.
 
     Raises:
         InputError: the folder cannot be written.
@@ -26,6 +26,8 @@ def write_tables(folder: Path, tables: Sequence[Table]) -> list[Path]:
     written = []
     for name, rows in tables:
         if not rows:
+            for path in folder.glob(f"{name}.*"):
+                path.unlink()
             continue
         header = list(rows[0])
         with whole_file(folder / f"{name}.csv") as file:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from instrerank.anserini import load_instructions, load_qrels, load_topics
+from instrerank.collections import PassageSource
 from instrerank.encoders import Encoder
 from instrerank.errors import InputError
-from instrerank.evaluation.instructions import Documents, p_mrr_by_topic
+from instrerank.evaluation.instructions import Documents, changed_documents, p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
-from instrerank.reranking import Candidates, rerank
-from instrerank.trec import Qrels
+from instrerank.reranking import Candidates, candidate_docids, rerank, select_candidates
+from instrerank.trec import Qrels, Run, read_run
 
 NDCG, P_MRR = "ndcg_cut_10", "p_mrr"
+DEPTH = 100
+"""Candidates of a topic that are reranked."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +59,45 @@ class RerankingEvaluation:
             values = p_mrr_by_topic(before, after, self.documents)
             measures[P_MRR] = sum(values.values()) / len(values)
         return measures
+
+
+def load_evaluation(
+    run: Path,
+    topics: str | Path,
+    qrels: str | Path,
+    passages: PassageSource,
+    *,
+    constraints: Path | None = None,
+    metric: str = NDCG,
+) -> RerankingEvaluation:
+    """Read what is to be measured.
+
+    Args:
+        run: the first stage.
+        topics: its topics; a file or a name, as `qrels`.
+        qrels: for nDCG@10.
+        passages: of the run.
+        constraints: a folder of `constrain`, for p-MRR.
+        metric: "ndcg_cut_10" or "p_mrr".
+
+    Raises:
+        InputError: a file that is missing or damaged, candidates without text, topics without candidates or
+            instruction, or a metric that is not measured.
+    """
+    first_stage = read_run(run, keep_first_duplicate=True)
+    texts = passages.lookup(candidate_docids(first_stage, DEPTH))
+    candidates, _ = select_candidates(first_stage, load_topics(topics), texts, hits=DEPTH)
+    fields: dict[str, Any] = {}
+    if constraints:
+        constrained = load_topics(constraints / "topics.tsv")
+        part = Run(first_stage.tag, {topic.qid: first_stage.rankings.get(topic.qid, []) for topic in constrained})
+        for name in ("original", "changed"):
+            source = constraints / f"instructions.{name}.tsv"
+            instructions = load_instructions(source)
+            if {topic.qid for topic in constrained} - instructions.keys():
+                raise InputError(f"{source} lacks the instructions of some topics of {constraints / 'topics.tsv'}")
+            instructed = [topic._replace(instruction=instructions[topic.qid]) for topic in constrained]
+            fields[name], _ = select_candidates(part, instructed, texts, hits=DEPTH)
+        before, after = (load_qrels(constraints / f"qrels.{name}.txt") for name in ("original", "changed"))
+        fields["documents"] = changed_documents(before, after)
+    return RerankingEvaluation(texts, candidates, load_qrels(qrels), metric=metric, **fields)

@@ -94,7 +94,7 @@ class _RowError(ValueError):
 
 
 def _row_of_line(name: str, line: str) -> Row:
-    if line[0] not in "{[":
+    if line.lstrip()[0] not in "{[":
         columns = line.split("\t")
         if len(columns) != 3 or not all(column.strip() for column in columns):
             raise _RowError(f"wanted JSON or query<TAB>positive<TAB>negative; found {len(columns)} columns")
@@ -132,14 +132,14 @@ def _tevatron(record: Mapping[str, Any]) -> tuple[Triple, ...]:
     negatives = _passages(record, "negative_passages") + _passages(record, "new_negatives")
     if not positives or not negatives:
         raise _RowError("no passage in positive_passages, or none in negative_passages and new_negatives")
-    return (Triple(query, record.get("only_instruction") or "", positives[0], tuple(negatives)),)
+    return (Triple(query, _text_if_any(record, "only_instruction"), positives[0], tuple(negatives)),)
 
 
 def _passages(record: Mapping[str, Any], field: str) -> list[str]:
     passages = record.get(field) or []
     if not isinstance(passages, list) or not all(isinstance(each, dict) for each in passages):
         raise _RowError(f"{field} is no list of passages")
-    return [join_title(each.get("title") or "", text=_text(each, "text")) for each in passages]
+    return [join_title(_text_if_any(each, "title"), text=_text(each, "text")) for each in passages]
 
 
 def _triple(record: Any) -> Triple:
@@ -148,9 +148,7 @@ def _triple(record: Any) -> Triple:
     negatives = record.get("negatives", [])
     if not isinstance(negatives, list) or not all(isinstance(text, str) and text.strip() for text in negatives):
         raise _RowError("negatives is no list of texts")
-    instruction = record.get("instruction", "")
-    if not isinstance(instruction, str):
-        raise _RowError("instruction is no text")
+    instruction = _text_if_any(record, "instruction")
     return Triple(_text(record, "query"), instruction, _text(record, "positive"), tuple(negatives))
 
 
@@ -158,6 +156,15 @@ def _text(record: Mapping[str, Any], field: str) -> str:
     value = record.get(field)
     if not isinstance(value, str) or not value.strip():
         raise _RowError(f"{field} is {'empty' if isinstance(value, str) else 'missing or no text'}")
+    return value
+
+
+def _text_if_any(record: Mapping[str, Any], field: str) -> str:
+    value = record.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _RowError(f"{field} is no text")
     return value
 
 
@@ -208,13 +215,7 @@ def _read_constraints(folder: Path) -> list[_Record]:
     return records
 
 
-def constrained_docids(folder: str | Path) -> list[str]:
-    """Return the docids that `constraint_rows` needs the texts of."""
-    records = _read_constraints(Path(folder))
-    return list(dict.fromkeys(docid for record in records for docid in (*record.kept, *record.dropped)))
-
-
-def constraint_rows(folder: str | Path, texts: Mapping[str, str], most: int = 4) -> list[Row]:
+def constraint_rows(folder: str | Path, lookup: Callable[[list[str]], Mapping[str, str]], most: int = 4) -> list[Row]:
     """Turn what `constrain` wrote into rows: a rule and its opposite, with the passages that each wants.
 
     For the i-th passage kept and the i-th dropped, a row of two triples: (instruction with the rule, query) → kept
@@ -222,17 +223,20 @@ def constraint_rows(folder: str | Path, texts: Mapping[str, str], most: int = 4)
 
     Args:
         folder: with `topics.tsv` and `constraints.jsonl`.
-        texts: passage text by docid.
+        lookup: returns the texts of docids, of a `PassageSource`.
         most: rows of one topic at most.
 
     Raises:
         InputError: a file that is missing or damaged, or docids without a text.
     """
-    missing = [docid for docid in constrained_docids(folder) if not texts.get(docid, "").strip()]
+    records = _read_constraints(Path(folder))
+    docids = list(dict.fromkeys(docid for record in records for docid in (*record.kept, *record.dropped)))
+    texts = lookup(docids)
+    missing = [docid for docid in docids if not texts.get(docid, "").strip()]
     if missing:
         raise InputError(f"{folder}: {len(missing)} docids have no text: {listed(missing)}; give their --corpus")
     rows = []
-    for record in _read_constraints(Path(folder)):
+    for record in records:
         for at, (good, bad) in enumerate(list(zip(record.kept, record.dropped, strict=False))[:most]):
             wanted, opposite = (phrasings[at % len(phrasings)] for phrasings in (record.wanted, record.opposite))
             first = Triple(record.query, wanted, texts[good], (texts[bad],))

@@ -1,6 +1,6 @@
 """Text formats of TREC in and out: topics, instructions, runs and qrels, their order and their validation."""
 
-from instrerank.trec.order import count_tied, trec_eval_order
+from instrerank.trec.order import count_tied, ranked, trec_eval_order
 from instrerank.trec.qrels import read_qrels, write_qrels
 from instrerank.trec.runs import read_run, write_run
 from instrerank.trec.topics import read_instructions, read_topics, write_topics
@@ -13,6 +13,7 @@ __all__ = [
     "ScoredDoc",
     "Topic",
     "count_tied",
+    "ranked",
     "read_instructions",
     "read_qrels",
     "read_run",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from instrerank.trec.types import ScoredDoc
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def fits_float32(score: float) -> bool:
+    """Say whether a score is a finite number as float32, too."""
+    return abs(score) <= _LARGEST
 
 
 def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
@@ -19,6 +26,14 @@ def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
     scores = np.array([document.score for document in ranking], np.float64).astype(np.float32).tolist()
     documents = [ScoredDoc(document.docid, score) for document, score in zip(ranking, scores, strict=True)]
     return sorted(documents, key=lambda document: (document.score, document.docid), reverse=True)
+
+
+def ranked(scores: Mapping[str, Mapping[str, float]]) -> dict[str, list[ScoredDoc]]:
+    """Return the ranking of each qid, in trec_eval's order, from scores by qid and docid."""
+    return {
+        qid: trec_eval_order(ScoredDoc(docid, score) for docid, score in of_topic.items())
+        for qid, of_topic in scores.items()
+    }
 
 
 def count_tied(ranking: Iterable[ScoredDoc]) -> int:

@@ -43,7 +43,7 @@ class Problems:
         Raises:
             InputError: names the first `shown` errors and counts the rest.
         """
-        errors = self.errors
+        errors = sorted(self.errors)
         if errors:
             lines = [self.describe(problem) for problem in errors[:shown]]
             if len(errors) > shown:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from instrerank.files import read_lines, whole_file
+from instrerank.files import whole_file
 from instrerank.trec.problems import Problems
-from instrerank.trec.runs import split_columns
+from instrerank.trec.runs import read_columns
 from instrerank.trec.types import Qrels
 
 
@@ -46,11 +46,7 @@ def write_qrels(path: str | Path, qrels: Qrels) -> None:
 def parse_qrels(path: str | Path, problems: Problems) -> Iterator[QrelsRow]:
     """Yield the sound rows of a qrels file and note what is wrong with the others."""
     lines: dict[tuple[str, str], int] = {}
-    for number, line in read_lines(path):
-        columns = split_columns(line)
-        if not columns:
-            problems.add(number, "blank line", warning=True)
-            continue
+    for number, columns in read_columns(path, problems):
         if len(columns) != 4:
             problems.add(number, f"{len(columns)} columns; wanted 4: qid 0 docid grade")
             continue
@@ -58,7 +54,7 @@ def parse_qrels(path: str | Path, problems: Problems) -> Iterator[QrelsRow]:
         try:
             grade = int(grade_text)
         except ValueError:
-            problems.add(number, f"grade {grade_text!r} is not a whole number")
+            problems.add(number, f"grade {grade_text!r:.40} is not a whole number")
             continue
         first = lines.setdefault((qid, docid), number)
         if first != number:

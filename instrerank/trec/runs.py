@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from instrerank.errors import InputError
 from instrerank.files import read_lines, whole_file
-from instrerank.trec.order import trec_eval_order
+from instrerank.trec.order import fits_float32, ranked, trec_eval_order
 from instrerank.trec.problems import Problems
 from instrerank.trec.types import Run, ScoredDoc
 
@@ -52,11 +50,7 @@ def read_run(path: str | Path, *, keep_first_duplicate: bool = False) -> Run:
         scores = best.setdefault(row.qid, {})
         scores[row.docid] = max(row.score, scores.get(row.docid, -math.inf))
     problems.raise_errors()
-    rankings = {
-        qid: trec_eval_order(ScoredDoc(docid, score) for docid, score in scores.items())
-        for qid, scores in best.items()
-    }
-    return Run(tag or "", rankings)
+    return Run(tag or "", ranked(best))
 
 
 def write_run(path: str | Path, run: Run, output_format: RunFormat = "trec") -> None:
@@ -93,7 +87,7 @@ def _check_ranking(qid: str, ranking: list[ScoredDoc]) -> None:
         raise InputError(f"topic {qid}: docid {twice} stands twice in the ranking; trec_eval would refuse the run")
     if any(re.search(r"\s", name) or not name for name in [qid, *docids]):
         raise InputError(f"topic {qid}: an id is empty or holds a blank, which a run file cannot bear")
-    if not np.isfinite(np.array([document.score for document in ranking], np.float32)).all():
+    if not all(fits_float32(document.score) for document in ranking):
         raise InputError(f"topic {qid}: a score is NaN or infinite as float32")
 
 
@@ -102,11 +96,7 @@ def parse_run(path: str | Path, problems: Problems, *, report_duplicates: bool =
     width = 0
     tags: dict[str, int] = {}
     lines: dict[tuple[str, str], int] = {}
-    for number, line in read_lines(path):
-        columns = split_columns(line)
-        if not columns:
-            problems.add(number, "blank line", warning=True)
-            continue
+    for number, columns in read_columns(path, problems):
         width = width or (3 if len(columns) == 3 else 6)
         row = _parse_row(number, columns, width, problems)
         if row is None:
@@ -136,17 +126,27 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
     try:
         rank = int(rank_text)
     except ValueError:
-        problems.add(number, f"rank {rank_text!r} is not a whole number")
+        problems.add(number, f"rank {rank_text!r:.40} is not a whole number")
         return None
     try:
         score = float(score_text) if width == 6 else 1 / rank
     except (ValueError, ZeroDivisionError):
-        problems.add(number, f"score {score_text!r} is not a number" if width == 6 else "rank 0; ranks begin at 1")
+        problems.add(number, f"score {score_text!r:.40} is not a number" if width == 6 else "rank 0; ranks begin at 1")
         return None
-    if not math.isfinite(score):
-        problems.add(number, f"score {score_text} is not a finite number")
+    if not fits_float32(score):
+        problems.add(number, f"score {score_text} is not a finite number as float32")
         return None
     return RunRow(number, qid, docid, rank, score, tag, q0)
+
+
+def read_columns(path: str | Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
+    """Yield the columns of each line with its number, and note the blank ones."""
+    for number, line in read_lines(path):
+        columns = split_columns(line)
+        if columns:
+            yield number, columns
+        else:
+            problems.add(number, "blank line", warning=True)
 
 
 def split_columns(line: str) -> list[str]:

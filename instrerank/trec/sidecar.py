@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.errors import InputError
-from instrerank.files import is_standard_stream, sha256, whole_file
+from instrerank.files import is_standard_stream, read_lines, sha256, whole_file
 
 _LIBRARIES = (
     "instrerank",
@@ -78,7 +78,7 @@ def write_sidecar(
         },
         "research goal": {"evaluation": {"score ties": "score, then docid, descending (trec_eval)"}},
         "implementation": {
-            "executable": {"cmd": shlex.join(command or [Path(sys.argv[0]).name, *sys.argv[1:]])},
+            "executable": {"cmd": shlex.join(command or _own_command())},
             "source": {"lang": "python"},
         },
         "method": {"automatic": True, "retrieval": retrieval},
@@ -96,6 +96,27 @@ def write_sidecar(
         yaml.safe_dump(metadata, file, sort_keys=False, allow_unicode=True, width=100)
 
 
+def read_sidecar(run: str | Path) -> dict[str, Any]:
+    """Read the sidecar of a run.
+
+    Raises:
+        InputError: it is not there, or is no mapping in YAML.
+    """
+    import yaml
+
+    path = sidecar_path(run)
+    text = "\n".join(line for _, line in read_lines(path))
+    # the C parser where there is one: a study has some thousand sidecars
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        metadata = yaml.load(text, loader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(metadata, dict):
+        raise InputError(f"{path} is no sidecar: wanted the sections of ir_metadata")
+    return metadata
+
+
 def configuration(tag: str, retrieval: list[dict[str, Any]], data: Mapping[str, Any]) -> str:
     """Return a hash of all that decides a run: two runs with the same one are the same."""
     return hashlib.sha256(json.dumps([tag, retrieval, data], sort_keys=True, default=str).encode()).hexdigest()
@@ -107,13 +128,11 @@ def is_up_to_date(run: str | Path, wanted: str) -> bool:
     Raises:
         InputError: it is there with another configuration, or without a sidecar that would tell.
     """
-    import yaml
-
     if not Path(run).exists():
         return False
     try:
-        found = yaml.safe_load(sidecar_path(run).read_text(encoding="utf-8"))["run"]["configuration"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        found = read_sidecar(run)["run"]["configuration"]
+    except (InputError, KeyError, TypeError):
         found = None
     if found != wanted:
         raise InputError(
@@ -158,6 +177,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _own_command() -> list[str]:
+    """Return what this process was started with; `python -m instrerank` under the name of its command."""
+    program = Path(sys.argv[0])
+    return [program.parent.name if program.name == "__main__.py" else program.name, *sys.argv[1:]]
 
 
 def _cpu_model() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from instrerank.trec.problems import Problems, listed
@@ -31,12 +32,14 @@ class Preset:
         tag: of the run; None for MS MARCO's three columns, which have none.
         qid: what a qid looks like.
         docid: what a docid looks like.
+        counted: ranks must count 1, 2, 3, … and scores must not rise, in file order.
     """
 
     documents: int
     tag: Form | None = None
     qid: Form = _ANY
     docid: Form = _ANY
+    counted: bool = False
 
 
 _TREC_TAG = Form(r"[A-Za-z0-9._-]{1,20}", "1 to 20 letters, digits, '.', '_', '-'")
@@ -55,12 +58,16 @@ PRESETS = {
         _TREC_TAG,
         docid=Form(r"msmarco_v2\.1_doc_\d\d_\d+#\d+_\d+", "a segment, msmarco_v2.1_doc_00_0#0_0"),
     ),
+    "trec-rag-2026": Preset(
+        100, _TREC_TAG, docid=Form(r"shard_\d+_\d+", "a document of ClimbMix, shard_ and two numbers"), counted=True
+    ),
     "msmarco-passage": Preset(1000, qid=_NUMBER, docid=_NUMBER),
     "msmarco-document": Preset(100, qid=_NUMBER, docid=Form(r"D\d+", "D and a number")),
 }
 """By name. The rules are those of NIST's submission form for TREC-COVID and its checker of standard runs (`trec`),
 its checker for the Deep Learning Track of 2022 (`trec-dl-…`), the guidelines of TREC RAG 2024 and 2025 (`trec-rag`),
-and `ms_marco_eval.py`, which reads ids as numbers and has room for 1000 ranks (`msmarco-…`)."""
+those of 2026 and the organisers' checker (`trec-rag-2026`), and `ms_marco_eval.py`, which reads ids as numbers and has
+room for 1000 ranks, of which a second document on the same one drops the first (`msmarco-…`)."""
 
 
 def check_submission(
@@ -76,15 +83,14 @@ def check_submission(
         problems: takes what is found.
         qids: of all topics; without them no topic is found missing or unknown.
     """
-    documents: dict[str, int] = {}
     tags: list[str] = []
-    second_column = "Q0" if preset.tag else ""
-    known = set(qids or ())
-    for number, row in enumerate(rows):
-        documents[row.qid] = documents.get(row.qid, 0) + 1
-        if number == 0 and row.q0 != second_column:
+    by_topic: dict[str, list[RunRow]] = {}
+    for row in rows:
+        if bool(row.q0) != bool(preset.tag) and not by_topic:  # the same in all rows: told once
             wanted = "qid Q0 docid rank score tag" if preset.tag else "qid docid rank"
             problems.add(row.line, f"wanted the columns {wanted}")
+        elif preset.tag and row.q0 not in ("", "Q0"):
+            problems.add(row.line, f"second column {row.q0}: wanted Q0")
         for name, value, form in (("qid", row.qid, preset.qid), ("docid", row.docid, preset.docid)):
             if not re.fullmatch(form.expression, value, re.ASCII):
                 problems.add(row.line, f"{name} {value}: wanted {form.words}")
@@ -94,10 +100,38 @@ def check_submission(
                 problems.add(row.line, f"run tag {row.tag}: wanted one tag only, and the first was {tags[0]}")
             if not re.fullmatch(preset.tag.expression, row.tag, re.ASCII):
                 problems.add(row.line, f"run tag {row.tag}: wanted {preset.tag.words}")
-        if documents[row.qid] == preset.documents + 1:
-            problems.add(row.line, f"topic {row.qid} has more than {preset.documents} documents")
-        if known and row.qid not in known and documents[row.qid] == 1:
-            problems.add(row.line, f"unknown qid {row.qid}: not in the topics")
-    missing = [qid for qid in qids or () if qid not in documents]
+        by_topic.setdefault(row.qid, []).append(row)
+    known = set(qids or by_topic)
+    for qid, of_topic in by_topic.items():
+        if qid not in known:
+            problems.add(min(row.line for row in of_topic), f"unknown qid {qid}: not in the topics")
+        if len(of_topic) > preset.documents:
+            problems.add(of_topic[preset.documents].line, f"topic {qid} has more than {preset.documents} documents")
+        if preset.counted:
+            _check_order(of_topic, problems)
+        if preset.tag is None:
+            _check_ranks(of_topic[: preset.documents], preset.documents, problems)
+    missing = [qid for qid in qids or () if qid not in by_topic]
     if missing:
         problems.add(0, f"no row for {len(missing)} topics: {listed(missing, len(missing))}")
+
+
+def _check_order(of_topic: Sequence[RunRow], problems: Problems) -> None:
+    """Note rows of one topic whose rank is not their place, and scores above the one before."""
+    for place, row in enumerate(of_topic, start=1):
+        if row.rank != place:
+            problems.add(row.line, f"rank {row.rank}: wanted {place}, ranks count from 1 in file order")
+    for before, row in pairwise(of_topic):
+        if row.score > before.score:
+            problems.add(row.line, f"score {row.score:.9g} is above the {before.score:.9g} before it")
+
+
+def _check_ranks(of_topic: Sequence[RunRow], documents: int, problems: Problems) -> None:
+    """Note rows of one topic whose rank stands twice or is out of range."""
+    lines: dict[int, int] = {}
+    for row in of_topic:
+        first = lines.setdefault(row.rank, row.line)
+        if first != row.line:
+            problems.add(row.line, f"rank {row.rank} of topic {row.qid} stands twice, first on line {first}")
+        if not 1 <= row.rank <= documents:
+            problems.add(row.line, f"rank {row.rank}: wanted 1 to {documents}")

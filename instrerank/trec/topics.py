@@ -13,8 +13,9 @@ from instrerank.files import read_lines, whole_file
 from instrerank.trec.problems import Problems
 from instrerank.trec.types import Topic
 
-_QID_FIELDS = ("qid", "id", "_id")
-_TEXT_FIELDS = ("text", "query", "title")
+_QID_FIELDS = ("qid", "id", "_id", "request_id")
+_TEXT_FIELDS = ("text", "query", "title", "narrative")
+_INSTRUCTION_FIELDS = ("instruction", "narrative")
 
 
 class TopicRow(NamedTuple):
@@ -28,9 +29,9 @@ def read_topics(path: str | Path) -> list[Topic]:
     """Read topics in file order.
 
     The content tells the format: TREC `<top>` blocks (the title is the text; the narrative is left to
-    `read_instructions`, so that it is used only when asked for), JSON objects one a line (`qid`/`id`/`_id`,
-    `text`/`query`/`title`, `instruction`), else TSV of `qid`, `text` and, where there is a third column,
-    `instruction`.
+    `read_instructions`, so that it is used only when asked for), JSON objects one a line (`qid`/`id`/`_id`/
+    `request_id`, `text`/`query`/`title`/`narrative`, `instruction`), else TSV of `qid`, `text` and, where there is
+    a third column, `instruction`.
 
     Raises:
         InputError: what is wrong with which lines: unreadable, empty, a duplicate qid, an empty text.
@@ -42,7 +43,7 @@ def read_topics(path: str | Path) -> list[Topic]:
 
 
 def read_instructions(path: str | Path) -> dict[str, str]:
-    """Read instructions by qid: TSV `qid<TAB>instruction`, JSONL with `instruction`, or TREC narratives.
+    """Read instructions by qid: TSV `qid<TAB>instruction`, JSONL with `instruction` or `narrative`, TREC narratives.
 
     Raises:
         InputError: what is wrong with which lines, as for `read_topics`.
@@ -128,7 +129,9 @@ def _parse_jsonl(lines: list[tuple[int, str]], problems: Problems, instructions_
             continue
         qid = next((fields[name] for name in _QID_FIELDS if name in fields), None)
         text = next((fields[name] for name in _TEXT_FIELDS if name in fields), "")
-        instruction = fields.get("instruction", "")
+        # a narrative counts only where it is asked for, as in TREC's own topics
+        names = _INSTRUCTION_FIELDS if instructions_only else _INSTRUCTION_FIELDS[:1]
+        instruction = next((fields[name] for name in names if name in fields), "")
         if not isinstance(qid, str | int) or not isinstance(text, str) or not isinstance(instruction, str):
             problems.add(number, 'wanted {"qid": …, "text": …, "instruction": …} with strings')
             continue

@@ -24,13 +24,13 @@ class CheckedFile(NamedTuple):
     """What `check_files` found in one file.
 
     Attributes:
-        kind: what the file was read as.
+        kind: what the file was read as; None where it is empty or cannot be read.
         problems: what is wrong with it.
         summary: what is in it, in a few words.
         first_lines: line of the first row of each qid.
     """
 
-    kind: Kind
+    kind: Kind | None
     problems: Problems
     summary: str
     first_lines: dict[str, int]
@@ -45,8 +45,13 @@ def check_files(
         paths: run, qrels, topics or instructions files in any format that instrerank reads.
         kind: what they all are; otherwise each file's first line tells.
         preset: what the runs are to be submitted to; they must then answer every topic.
+
+    Raises:
+        InputError: a preset, and no run to hold against it.
     """
     checked = [_check(path, kind, preset) for path in paths]
+    if preset and not any(file.kind in ("run", None) for file in checked):
+        raise InputError("a preset is for runs, and these files are none; --kind run says that one is")
     for run in checked:
         for other in checked:
             if run.kind == "run" and other.kind in ("qrels", "topics"):
@@ -58,6 +63,9 @@ def _check(path: str | Path, kind: Kind | None, preset: Preset | None) -> Checke
     problems = Problems(path)
     try:
         kind = kind or _kind(path)
+        if kind is None:
+            problems.add(0, "empty file")
+            return CheckedFile(None, problems, "empty", {})
         if kind == "run":
             return CheckedFile(kind, problems, *_check_run(path, problems, preset))
         if kind == "qrels":
@@ -66,12 +74,14 @@ def _check(path: str | Path, kind: Kind | None, preset: Preset | None) -> Checke
         return CheckedFile(kind, problems, f"{len(rows)} {kind}", {row.topic.qid: row.line for row in rows})
     except InputError as error:
         problems.add(0, str(error))
-        return CheckedFile(kind or "topics", problems, "unreadable", {})
+        return CheckedFile(None, problems, "unreadable", {})
 
 
-def _kind(path: str | Path) -> Kind:
+def _kind(path: str | Path) -> Kind | None:
     line = next((line for _, line in read_lines(path) if line.strip()), "")
     columns = split_columns(line)
+    if not columns:
+        return None
     if re.match(r"\s*[{<]", line):
         return "topics"
     if len(columns) == 4 and columns[1] in ("0", "Q0") and re.fullmatch(r"-?\d+", columns[3]):
@@ -133,4 +143,5 @@ def _compare(run: CheckedFile, other: CheckedFile, *, submission: bool) -> None:
     if missing:
         required = submission and other.kind == "topics"
         names = listed(missing, len(missing)) if required else listed(missing)
-        run.problems.add(0, f"no row for {len(missing)} {other.kind} qids: {names}", warning=not required)
+        where = f"qids of {other.problems.path}"
+        run.problems.add(0, f"no row for {len(missing)} {where}: {names}", warning=not required)

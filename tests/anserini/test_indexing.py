@@ -1,5 +1,6 @@
 """Indexes appear whole or not at all, and nothing that is there is lost."""
 
+import re
 import subprocess
 
 import pytest
@@ -88,6 +89,12 @@ def test_a_failure_of_the_passages_leaves_nothing(tmp_path):
 def test_a_docid_that_stands_twice_is_refused(tmp_path):
     with pytest.raises(InputError, match="docid 1 stands twice"):
         build_index([*ONE, *ONE], tmp_path / "index")
+
+
+@pytest.mark.parametrize("docid", ["", "a b", "a\tb"])
+def test_a_docid_that_no_run_could_bear_is_refused(tmp_path, docid):
+    with pytest.raises(InputError, match=re.escape(f"docid {docid!r}: it must be there and hold no blank")):
+        build_index([Passage(docid, "text")], tmp_path / "index")
 
 
 @pytest.mark.java

@@ -56,11 +56,18 @@ def test_a_batch_gives_each_topic_its_own_ranking_in_the_order_of_the_topics(ind
     assert [len(ranking) for ranking in rankings.values()] == [2, 2, 0, 1, 0]
 
 
+def test_a_query_of_more_terms_than_lucene_takes_by_itself(index):
+    words = " ".join(f"w{number}" for number in range(2000))
+    assert [hit.docid for hit in BM25Searcher(index).search(f"{words} bakes")] == ["7", "07"]
+
+
 def test_text_beyond_the_basic_plane_survives_java(index):
     assert [document.docid for document in BM25Searcher(index).search("😀")] == ["é😀"]
 
 
-@pytest.mark.parametrize(("k1", "b"), [(-0.1, 0.4), (0.9, 1.1), (0.9, -1), (math.nan, 0.4), (0.9, math.nan)])
+@pytest.mark.parametrize(
+    ("k1", "b"), [(-0.1, 0.4), (0.9, 1.1), (0.9, -1), (math.nan, 0.4), (math.inf, 0.4), (0.9, math.nan)]
+)
 def test_parameters_out_of_range_are_refused(index, k1, b):
     with pytest.raises(InputError, match="k1 >= 0 and 0 <= b <= 1"):
         BM25Searcher(index, k1, b)

@@ -87,12 +87,21 @@ def test_tira(folder):
     assert read_run(folder / "out" / "run.txt").tag == "words"
 
 
+def test_tira_wants_a_folder(folder, capsys):
+    (folder / "run.txt.yaml").write_text("tag: bm25\n")
+    assert export("tira", "--metadata", *FIELDS, output="-") == 2
+    assert "TIRA wants a folder" in capsys.readouterr().err
+    assert not (folder / "-").exists()
+
+
 @pytest.mark.parametrize(
     ("sidecar", "fields", "complaint"),
     [
         (None, [], "run.txt.yaml is not there: search and rerank write it"),
         ("tag: t", [], "TIRA wants to know actor.team, implementation.source.repository, data.test collection.name"),
         ("tag: t", ["actor.team"], "--metadata wants FIELD=VALUE; given actor.team"),
+        ("{: [", FIELDS, "run.txt.yaml is no YAML: while parsing a flow node"),
+        ("- a", FIELDS, "run.txt.yaml is no sidecar"),
         ("method: [a]", FIELDS, "--metadata method.name=…: method is no section of the sidecar"),
     ],
 )
@@ -109,11 +118,11 @@ def test_every_violation_with_its_line_and_nothing_written(folder, capsys):
     (folder / "topics.tsv").write_text("7\tmoon\n08\tsun\n1\tx\n")
     assert export("msmarco", "--topics", "topics.tsv") == 2
     assert capsys.readouterr().err.splitlines() == [
-        "instrerank export: run.txt:7: duplicate docid 30 for topic 7, first on line 1",
+        "instrerank export: run.txt: no row for 1 topics: 1",
         "run.txt:5: docid x: wanted a number",
         "run.txt:5: unknown qid 9: not in the topics",
         "run.txt:6: docid y: wanted a number",
-        "run.txt: no row for 1 topics: 1",
+        "run.txt:7: duplicate docid 30 for topic 7, first on line 1",
     ]
     assert not (folder / "out").exists()
 

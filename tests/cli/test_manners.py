@@ -159,7 +159,7 @@ def test_a_dry_run_of_rerank_says_what_would_be_encoded_and_writes_no_run(folder
 
 
 def test_doctor_as_json(capsys):
-    assert main(["doctor", "--format", "json"]) == 0
+    assert main(["doctor", "--json"]) == 0
     parts = {row["part"]: row["here"] for row in json.loads(capsys.readouterr().out)}
     assert {"java", "torch", "pyserini"} <= set(parts)
 

@@ -1,5 +1,6 @@
 """`instrerank reproduce`: the conditions that need nothing but the package come out as expected, here and now."""
 
+import json
 import subprocess
 import sys
 
@@ -57,6 +58,8 @@ def test_the_list_says_what_a_condition_needs(capsys):
     assert "nothing more" in lines["pocket.bm25"]
     assert "Hugging Face hub" in lines["dl19-passage.e5-base-v2"]
     assert "non-commercial" in lines["dl20-passage.bm25"]
+    assert main(["reproduce", "--list", "--json"]) == 0
+    assert [row["condition"] for row in json.loads(capsys.readouterr().out)] == list(verb.read_conditions())
 
 
 def test_an_unknown_condition_is_told_with_those_there_are(capsys):

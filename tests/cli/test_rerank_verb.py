@@ -13,20 +13,8 @@ from instrerank.trec import read_run
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch, bag_of_words):
-    """Topics, passages and a run, in a folder of their own, and a small encoder behind the name `words`."""
-    load_encoder = encoders.load_encoder
-    bag_of_words.name, bag_of_words.fingerprint = "words", "0"
-    bag_of_words.dtype, bag_of_words.device = "float32", "cpu"
-    bag_of_words.profile = encoders.EncoderProfile(
-        family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
-        max_query_length=32, max_passage_length=32, normalize=False, source="a test",
-    )  # fmt: skip
-    monkeypatch.setattr(
-        encoders,
-        "load_encoder",
-        lambda name, **given: bag_of_words if name == "words" else load_encoder(name, **given),
-    )
+def folder(tmp_path, monkeypatch, words):
+    """Topics, passages and a run, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
     files = {
         "topics.tsv": "01\tmoon\n2\tsun\n",

@@ -195,6 +195,13 @@ def test_check(folder, capsys):
     code, out, _ = printed(capsys, "check", "bad.txt")
     assert code == 2
     assert "bad.txt:3: duplicate docid a for topic 1, first on line 1" in out
+    code, out, _ = printed(capsys, "check", "run.txt", "bad.txt", "--json")
+    assert code == 2
+    sound, bad = json.loads(out)
+    assert (sound["file"], sound["kind"], sound["problems"]) == ("run.txt", "run", [])
+    assert bad["problems"] == [
+        {"line": 3, "message": "duplicate docid a for topic 1, first on line 1", "warning": False}
+    ]
 
 
 def test_doctor_names_the_next_step(capsys):

@@ -2,9 +2,10 @@ import gzip
 
 import pytest
 
-from instrerank.collections import load_instructions, load_qrels, load_topics, open_passages
+from instrerank.cli import main
+from instrerank.collections import load_instructions, load_qrels, load_run, load_topics, open_passages
 from instrerank.errors import InputError
-from instrerank.trec import Passage
+from instrerank.trec import Passage, Run, ScoredDoc, read_run
 
 
 def write(path, text):
@@ -55,11 +56,12 @@ def test_no_passages(tmp_path):
         open_passages(tmp_path)
 
 
-def test_irds(monkeypatch, tmp_path):
-    """A dataset of ir_datasets, made of local files: topics, narratives, qrels and documents by `irds:ID`."""
+@pytest.fixture
+def mini(monkeypatch, tmp_path):
+    """A dataset of ir_datasets, made of local files; its candidates stand in the file that is returned."""
     import ir_datasets
     from ir_datasets.datasets.base import Dataset
-    from ir_datasets.formats import BaseQueries, TrecQrels, TsvDocs
+    from ir_datasets.formats import BaseQueries, TrecQrels, TrecScoredDocs, TsvDocs
     from ir_datasets.formats.trec import TrecQuery
 
     class Queries(BaseQueries):
@@ -72,14 +74,43 @@ def test_irds(monkeypatch, tmp_path):
     docs = write(tmp_path / "docs.tsv", "d1\tthe moon pulls\nd2\tthe sun pulls\n")
     qrels = write(tmp_path / "qrels", "01 0 d1 2\n")
     monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path))
+    candidates = write(tmp_path / "candidates", "01 0 d1 1 1.5 bm25\n01 0 d2 2 1.0 bm25\n01 0 d2 3 2.5 bm25\n")
     dataset = Dataset(
-        TsvDocs(_Local(docs), namespace="mini", lang="en"), Queries(), TrecQrels(_Local(qrels), {2: "relevant"})
+        TsvDocs(_Local(docs), namespace="mini", lang="en"),
+        Queries(),
+        TrecQrels(_Local(qrels), {2: "relevant"}),
+        TrecScoredDocs(_Local(candidates)),
     )
-    ir_datasets.registry.register("instrerank-mini", dataset)
+    monkeypatch.setitem(ir_datasets.registry._registered, "instrerank-mini", dataset)
+    monkeypatch.setitem(ir_datasets.registry._registered, "instrerank-bare", Dataset(dataset.docs_handler()))
+    return candidates
+
+
+def test_irds(mini):
     assert [topic.text for topic in load_topics("irds:instrerank-mini")] == ["tides"]
     assert load_instructions("irds:instrerank-mini") == {"01": "leave out the sun"}
     assert load_qrels("irds:instrerank-mini") == {"01": {"d1": 2}}
     assert open_passages("irds:instrerank-mini").lookup(["d2", "d9"]) == {"d2": "the sun pulls"}
+
+
+def test_irds_candidates(mini, caplog):
+    run = load_run("irds:instrerank-mini")
+    assert run == Run("instrerank-mini", {"01": [ScoredDoc("d2", 2.5), ScoredDoc("d1", 1.5)]})
+    assert not caplog.messages
+    write(mini, "01 d1\n01 d2\n")
+    assert load_run("irds:instrerank-mini").rankings["01"] == [ScoredDoc("d2", 0), ScoredDoc("d1", 0)]
+    assert "its candidates have no scores" in caplog.text
+    with pytest.raises(InputError, match="irds:instrerank-bare has no scoreddocs; it has docs"):
+        load_run("irds:instrerank-bare")
+
+
+def test_verbs_take_irds_ids_for_everything(mini, tmp_path):
+    name = "irds:instrerank-mini"
+    command = ["rerank", "--run", name, "--topics", name, "--corpus", name, "--instructions", name]
+    assert main([*command, "--encoder", "minilm", "--output", str(tmp_path / "run.txt")]) == 0
+    reranked = read_run(tmp_path / "run.txt").rankings["01"]
+    assert {document.docid for document in reranked} == {"d1", "d2"}
+    assert main(["evaluate", "--qrels", name, str(tmp_path / "run.txt"), name]) == 0
 
 
 class _Local:

@@ -67,7 +67,12 @@ def test_measures_come_in_the_order_asked_for_cutoffs_by_number():
 
 @pytest.mark.parametrize(
     ("measure", "complaint"),
-    [("mapp", "unknown measure mapp; trec_eval's are .*map"), ("ndcg.10", "take a cutoff"), ("relstring", "unknown")],
+    [
+        ("mapp", "unknown measure mapp; trec_eval's are .*map"),
+        ("ndcg.10", "take a cutoff"),
+        ("relstring", "unknown"),
+        *((name, "whole numbers from 1 on") for name in ("ndcg_cut.0", "P.0", "recall.1.5", "P.10,,5", "success.,")),
+    ],
 )
 def test_unknown_measures(measure, complaint):
     with pytest.raises(InputError, match=complaint):

@@ -160,19 +160,6 @@ def test_retrieval_then_reranking_of_a_run_that_export_wrote(encoder, first_stag
     assert 0 < whole["ndcg_at_10"] <= 1
 
 
-@pytest.fixture
-def words(bag_of_words):
-    from instrerank.encoders import EncoderProfile
-
-    bag_of_words.name, bag_of_words.fingerprint, bag_of_words.dtype = "models/words", "0", "float32"
-    bag_of_words.dimension = 4
-    bag_of_words.profile = EncoderProfile(
-        family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
-        max_query_length=32, max_passage_length=32, normalize=False, source="a test",
-    )  # fmt: skip
-    return bag_of_words
-
-
 def test_the_prompt_of_the_task_is_an_instruction_where_asked(words, first_stage, texts, tmp_path):
     task = make_task("Retrieval", first_stage, texts)
     run_mteb(words, task, tmp_path / "without")
@@ -192,6 +179,7 @@ def test_what_results_are_filed_under(words):
 
     from instrerank.integrations.mteb import MtebEncoder
 
+    words.name = "models/words"
     meta = MtebEncoder(words).mteb_model_meta
     assert meta.name == "models/words"
     assert meta.use_instructions

@@ -87,13 +87,29 @@ def impact(folder):
 
 @pytest.fixture(scope="module")
 def hnsw(folder):
-    """An HNSW index, which stores no texts; without an encoder of Anserini's its queries are vectors as text."""
+    """An HNSW index, which stores no texts."""
     from pyserini.search.lucene import LuceneHnswDenseSearcher
 
+    index_vectors("IndexHnswDenseVectors", folder / "hnsw", "-M", "16", "-efC", "100")
+    return asked_with_vectors(LuceneHnswDenseSearcher(str(folder / "hnsw")))
+
+
+@pytest.fixture(scope="module")
+def flat(folder):
+    """A flat index of vectors, which stores no texts."""
+    from pyserini.search.lucene import LuceneFlatDenseSearcher
+
+    index_vectors("IndexFlatDenseVectors", folder / "flat")
+    return asked_with_vectors(LuceneFlatDenseSearcher(str(folder / "flat")))
+
+
+def index_vectors(main, index, *flags):
     lines = [{"docid": docid, "vector": vector} for docid, vector in VECTORS.items()]
-    flags = ("-generator", "DenseVectorDocumentGenerator", "-M", "16", "-efC", "100")
-    anserini("IndexHnswDenseVectors", "JsonDenseVectorCollection", lines, folder / "hnsw", *flags)
-    searcher = LuceneHnswDenseSearcher(str(folder / "hnsw"))
+    anserini(main, "JsonDenseVectorCollection", lines, index, "-generator", "DenseVectorDocumentGenerator", *flags)
+
+
+def asked_with_vectors(searcher):
+    """Ask with vectors as text in place of queries, as is right without an encoder of Anserini's."""
     as_vector = dict.fromkeys(QUERIES, "[0.6, 0.8]")
     return SimpleNamespace(
         search=lambda query, k: searcher.search(as_vector[query], k),
@@ -143,7 +159,7 @@ def test_lucene_searcher(lucene, reranker):
     assert {qid: docids(hits) for qid, hits in found.items()} == {"01": ["x", "y"], "2": ["7", "07"]}
 
 
-@pytest.mark.parametrize("name", ["impact", "hnsw", "dense", "hybrid"])
+@pytest.mark.parametrize("name", ["impact", "hnsw", "flat", "dense", "hybrid"])
 def test_searchers_whose_hits_bear_no_text(name, index, reranker, request):
     searcher = request.getfixturevalue(name)
     if name != "hybrid":
@@ -155,6 +171,17 @@ def test_searchers_whose_hits_bear_no_text(name, index, reranker, request):
     assert [hit.score for hit in hits] == [2.0, 1.0, 0.0, 0.0]
     found = with_texts.batch_search(QUERIES, QIDS, k=2, threads=1)
     assert {qid: docids(hits) for qid, hits in found.items()} == {"01": ["7", "x"], "2": ["7", "07"]}
+
+
+def test_fusion_searcher(folder, index, reranker):
+    from pyserini.fusion import FusionMethod
+    from pyserini.search.lucene import LuceneFusionSearcher
+
+    build_index([Passage("x", TEXTS["x"]), Passage("y", TEXTS["y"])], folder / "part")
+    searcher = LuceneFusionSearcher([str(index), str(folder / "part")], FusionMethod.RRF)
+    hits = RerankingSearcher(searcher, reranker, depth=4).search(QUERIES[0], k=4)
+    assert docids(hits) == RERANKED
+    assert json.loads(hits[0].lucene_document.get("raw"))["contents"] == TEXTS["7"]
 
 
 def test_the_dictionaries_of_batch_search(lucene, reranker):

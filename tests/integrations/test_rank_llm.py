@@ -84,6 +84,7 @@ def request(qid="1", text="moon", candidates=({"docid": "a", "score": 1, "doc": 
         ([request(text=" ")], ":1: qid 1 has an empty text"),
         ([request(candidates=[{"docid": "a"}])], ":1: candidate {'docid': 'a'}: wanted"),
         ([request(candidates=[{"docid": "a", "score": float("nan"), "doc": {"text": "b"}}])], "not a finite number"),
+        ([request(candidates=[{"docid": "a", "score": 10**400, "doc": {"text": "b"}}])], "as float32"),
         ([request(candidates=[{"docid": "a", "score": 1, "doc": {"url": "b"}}])], ":1: wanted one of docid, id, _id"),
         ([request(candidates=[{"docid": "a", "score": 1, "doc": {"text": "b"}}] * 2)], "stands twice among its 2"),
         (
@@ -98,21 +99,6 @@ def test_bad_requests_are_told_with_their_lines(tmp_path, lines, complaint):
     with pytest.raises(InputError) as error:
         read_requests(path)
     assert complaint in str(error.value)
-
-
-@pytest.fixture
-def words(monkeypatch, bag_of_words):
-    """A small encoder behind the name `words`."""
-    from instrerank import encoders
-
-    bag_of_words.name, bag_of_words.fingerprint = "words", "0"
-    bag_of_words.dtype, bag_of_words.device = "float32", "cpu"
-    bag_of_words.profile = encoders.EncoderProfile(
-        family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
-        max_query_length=32, max_passage_length=32, normalize=False, source="a test",
-    )  # fmt: skip
-    monkeypatch.setattr(encoders, "load_encoder", lambda name, **given: bag_of_words)
-    return bag_of_words
 
 
 def test_rerank_takes_topics_instructions_and_texts_from_requests(requests, tmp_path, words):

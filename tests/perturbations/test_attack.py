@@ -1,6 +1,7 @@
 """Attacks on an encoder of letters, so that what an attack gains can be seen."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,6 +162,21 @@ def test_verb(files, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "overlap@10 with the clean ranking 1.0000 -> " in said
     assert "a second" in said
+
+
+def test_a_dry_run_says_what_would_be_encoded_and_writes_nothing(files, tmp_path, capsys, monkeypatch, encoder):
+    monkeypatch.setattr(encoder, "encode_queries", pytest.fail)
+    monkeypatch.setattr(encoder, "count_stored", lambda texts: 1, raising=False)
+    monkeypatch.setattr(encoder, "store", SimpleNamespace(folder="store"), raising=False)
+    assert main([*files, "--dry-run", "--budget", "candidates=40"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"2 topics, {2 * len(PASSAGES)} candidates"
+    assert told[2:] == [
+        f"{len(PASSAGES)} distinct texts of passages, 1 of them in the store store",
+        f"to encode: {len(PASSAGES) - 1} texts of passages, 2 clean and up to 80 perturbed queries",
+        f"to write: a query set in {tmp_path / 'out'}",
+    ]
+    assert not (tmp_path / "out").exists()
 
 
 def test_verb_with_an_oracle_says_so(files, tmp_path, capsys):

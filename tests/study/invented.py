@@ -9,18 +9,20 @@ from pathlib import Path
 
 SYSTEMS = (("minilm", "none"), ("minilm", "own"), ("tuned", "own"))
 PERTURBATIONS = (
-    ("typo-swap", "typo", "invariance"),
-    ("typo-mixed", "typo", "invariance"),
-    ("word-swap", "ordering", "invariance"),
-    ("negation", "negation", "directional"),
+    ("typo-swap", "typo", "invariance", True),
+    ("typo-mixed", "typo", "invariance", True),
+    ("word-swap", "ordering", "invariance", True),
+    ("negation", "negation", "directional", False),
 )
+"""Name, family, what is expected, and whether it is part of the headline."""
+
 MEASURES = ("ndcg_cut_10", "recall_10", "recall_50", "judged_10")
 TABLES = {
     "cells": "encoder instructions perturbation family expects seed topics changed_queries measure mean run",
     "topics": "encoder instructions perturbation seed measure qid score",
-    "robustness": "encoder instructions perturbation family expects seeds changed_share measure clean perturbed "
-    "difference relative low high p corrected_p effect_size wins ties losses worst_case sd_over_seeds success_rate "
-    "overlap_10 rbo tau",
+    "robustness": "encoder instructions perturbation family expects in_invariance seeds changed_share measure "
+    "clean perturbed difference relative low high p corrected_p effect_size wins ties losses worst_case sd_over_seeds "
+    "success_rate overlap_10 rbo tau",
     "families": "encoder instructions family measure clean perturbed difference relative low high worst_case "
     "perturbations",
     "hypotheses": "encoder_a instructions_a encoder_b instructions_b perturbation measure topics drop_a drop_b "
@@ -78,7 +80,7 @@ class _Mode:
             self._clean(system)
             for perturbation in self.perturbations:
                 self._perturbed(system, perturbation)
-            for family in self._groups(family for _, family, _ in self.perturbations):
+            for family in self._groups(family for _, family, *_ in self.perturbations):
                 for measure in self.measures:
                     clean, *change = self._change()
                     row = [*system, family, measure, clean, *change, clean - 0.3, 3]
@@ -127,7 +129,7 @@ class _Mode:
             scores = [self.random.random() for _ in self.qids]
             mean = sum(scores) / len(scores)
             counts = (seed, len(self.qids), 0 if seed == "" else len(self.qids))
-            self.tables["cells"].append([*system, *perturbation, *counts, measure, mean, run])
+            self.tables["cells"].append([*system, *perturbation[:3], *counts, measure, mean, run])
             for qid, score in zip(self.qids, scores, strict=True):
                 self.tables["topics"].append([*system, perturbation[0], seed, measure, qid, score])
 

@@ -162,8 +162,11 @@ def test_measures_in_full_are_ndcg_and_the_deepest_recall_that_moves(page):
 
 
 def test_what_may_change_the_meaning_is_no_worst_query(tmp_path):
-    perturbations = [("word-deletion", "deletion", "invariance"), ("instruction-long", "instruction", "invariance")]
-    perturbations += [("typo-mixed-edits-2", "typo", "invariance"), ("mine", "own", "invariance")]
+    apart = [
+        ("word-deletion", "deletion", "invariance", False),
+        ("instruction-long", "instruction", "invariance", False),
+    ]
+    perturbations = [*apart, ("typo-mixed-edits-2", "typo", "invariance", True), ("mine", "own", "invariance", True)]
     page = page_of(write_study(tmp_path, perturbations=perturbations, modes=("fixed",)))
     assert "word-deletion †" in page.words and "instruction-long †" in page.words
     assert "typo-mixed-edits-2 †" not in page.words and "mine †" not in page.words
@@ -178,6 +181,14 @@ def test_a_perturbation_that_a_system_did_not_meet_is_said(tmp_path):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith("tuned,own,word-swap")))
     assert page_of(folder).words.count("not run") == 2
+
+
+def test_failed_runs_are_named(tmp_path):
+    folder = write_study(tmp_path, modes=("fixed",))
+    columns = "encoder,instructions,perturbation,seed,reason"
+    (folder / "tables" / "fixed" / "failed.csv").write_text(f"{columns}\nhuge,own,typo-swap,2,out of <memory>\n")
+    assert "1 runs failed" in page_of(folder).words
+    assert "huge + own, typo-swap, seed 2: out of <memory>" in page_of(folder).words
 
 
 def test_the_first_stage_alone_in_one_mode(tmp_path):

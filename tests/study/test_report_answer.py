@@ -13,7 +13,7 @@ PAIR = Hypothesis(
 
 
 def said(*rows, instructions=()):
-    tables = Tables("fixed", ("ndcg_cut_10",), [], [], [], [], rows, instructions)
+    tables = Tables("fixed", ("ndcg_cut_10",), [], [], [], [], rows, instructions, [])
     return [Markup(sentence).striptags() for sentence in sentences(tables)]
 
 
@@ -52,7 +52,9 @@ def test_other_perturbations_and_measures_are_no_answer():
 
 
 def test_names_are_escaped():
-    (sentence,) = sentences(Tables("fixed", ("ndcg_cut_10",), [], [], [], [], [PAIR._replace(encoder_b="<i>")], []))
+    (sentence,) = sentences(
+        Tables("fixed", ("ndcg_cut_10",), [], [], [], [], [PAIR._replace(encoder_b="<i>")], [], [])
+    )
     assert "<i>" not in sentence
     assert "&lt;i&gt; + own is more robust" in sentence
 

@@ -15,7 +15,7 @@ from instrerank.study.report import write_report
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here (Debian: apt-get install chromium)")
 
-WIDE = [(f"a-rather-long-name-of-a-perturbation-{n}", f"family {n // 3}", "invariance") for n in range(9)]
+WIDE = [(f"a-rather-long-name-of-a-perturbation-{n}", f"family {n // 3}", "invariance", True) for n in range(9)]
 SYSTEMS = [(f"encoder-with-a-long-name-{n}", condition) for n in range(3) for condition in ("none", "own")]
 
 

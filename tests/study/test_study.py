@@ -5,10 +5,13 @@ import shutil
 
 import pytest
 
+from instrerank.cli import main
 from instrerank.collections import POCKET
 from instrerank.errors import InputError
 from instrerank.evaluation.measures import evaluate
 from instrerank.study import configure, make_plan, run_study
+from instrerank.study.tables import Table
+from instrerank.study.writing import write_tables
 from instrerank.trec import Run, ScoredDoc, read_qrels, read_run, read_topics, write_run
 
 MEASURES = ["ndcg_cut.10", "recall.10,100"]
@@ -128,9 +131,53 @@ def test_a_failing_encoder_is_listed_and_the_others_go_on(plan, tmp_path):
         "conditions": ["none"],
         "measures": MEASURES,
     }
-    failures = run_study(make_plan(configure(settings)), tmp_path / "study")
+    folder = tmp_path / "study"
+    failures = run_study(make_plan(configure(settings)), folder)
     assert {failure.cell.system[0] for failure in failures} == {"absent"}
-    assert {row["encoder"] for row in table(tmp_path / "study", "cells")} == {"bm25", "minilm"}
+    assert {row["encoder"] for row in table(folder, "cells")} == {"bm25", "minilm"}
+    assert [row["encoder"] for row in table(folder, "failed")] == ["absent"] * len(failures)
+    assert "absent, clean: " in (folder / "report.html").read_text()
+
+
+def test_a_table_that_became_empty_is_removed(tmp_path):
+    write_tables(tmp_path, [Table("failed", [{"reason": "full"}])])
+    write_tables(tmp_path, [Table("failed", [])])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_shallower_than_hits_is_said_and_its_recall_left_out(plan, tmp_path):
+    rankings = {qid: ranking[:20] for qid, ranking in read_run(plan.configuration.run).rankings.items()}
+    write_run(tmp_path / "run.txt", Run("bm25", rankings))
+    settings = {
+        "collection": "pocket",
+        "run": str(tmp_path / "run.txt"),
+        "encoders": ["bm25"],
+        "measures": ["recall.10,20"],
+    }
+    shallow = make_plan(configure(settings))
+    assert "the first stage gives at most 20 candidates a topic, fewer than hits (100)" in shallow.notes
+    assert run_study(shallow, tmp_path / "study") == []
+    assert {row["measure"] for row in table(tmp_path / "study", "cells")} == {"recall_10"}
+
+
+def test_a_run_of_other_topics_is_refused(tmp_path):
+    write_run(tmp_path / "run.txt", Run("bm25", {"elsewhere": [ScoredDoc("d1", 1.0)]}))
+    settings = {"collection": "pocket", "run": str(tmp_path / "run.txt"), "encoders": ["minilm"]}
+    with pytest.raises(InputError, match="ranks none of the 30 judged topics"):
+        make_plan(configure(settings))
+
+
+def test_a_pair_of_an_unknown_system_is_refused():
+    settings = {"collection": "pocket", "encoders": ["minilm"], "pairs": [["minilm", "minlm/own"]]}
+    with pytest.raises(InputError, match="no system minlm/own; there is bm25/none, minilm/none, minilm/own"):
+        make_plan(configure(settings))
+
+
+def test_a_dry_run_tells_what_is_left_to_encode_and_writes_nothing(plan, tmp_path, capsys):
+    flags = ["--collection", "pocket", "--run", plan.configuration.run, "--encoders", "minilm"]
+    assert main(["study", *flags, "--output", str(tmp_path / "study"), "--store", "none", "--dry-run"]) == 0
+    assert "minilm: 40 distinct texts of passages, 0 of them in the store" in capsys.readouterr().out
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.parametrize(
@@ -138,10 +185,14 @@ def test_a_failing_encoder_is_listed_and_the_others_go_on(plan, tmp_path):
     [
         ({"collection": "pocket"}, "needs encoders"),
         ({"collection": "nowhere", "encoders": ["minilm"]}, "no collection 'nowhere'"),
-        ({"collection": "pocket", "encoders": ["minilm"], "seedz": [1]}, "has no seedz"),
+        ({"collection": "pocket", "encoders": ["minilm"], "seedz": [1]}, r"has no seedz \(nearest: seeds\)"),
+        ({"collection": "pocket", "encoders": ["minilm"], "seeds": [1, 2, 1]}, "seeds: 1 twice"),
         ({"collection": "pocket", "encoders": "minilm"}, "encoders is a list"),
         ({"collection": "pocket", "encoders": ["minilm", "minilm"]}, "same name: minilm"),
-        ({"collection": "pocket", "encoders": [{"encoder": "minilm", "poling": "cls"}]}, "no poling"),
+        (
+            {"collection": "pocket", "encoders": [{"encoder": "minilm", "poling": "cls"}]},
+            r"no poling \(nearest: pooling\)",
+        ),
         ({"collection": "pocket", "encoders": ["minilm"], "hits": 0}, "hits: 0 is too small"),
         ({"collection": "pocket", "encoders": ["minilm"], "candidates": ["all"]}, "neither fixed nor retrieve"),
     ],

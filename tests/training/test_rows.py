@@ -80,11 +80,12 @@ def test_our_own_triples_alone_and_together(tmp_path):
         ('{"query": "bees"', "not JSON"),
         ({"query": "bees"}, "positive is missing"),
         ({"query": "bees", "positive": "p", "negatives": "n"}, "negatives is no list"),
-        ({"query": "bees", "positive": "p", "instruction": None}, "instruction is no text"),
+        ({"query": "bees", "positive": "p", "instruction": 3}, "instruction is no text"),
         (["bees"], "a JSON object for each triple"),
         ([], "a JSON object or a list"),
         ({"query": "bees", "positive_passages": [{"text": "p"}]}, "none in negative_passages"),
         ({"query": "bees", "positive_passages": ["p"]}, "positive_passages is no list of passages"),
+        ({"query": "b", "positive_passages": [{"text": "p", "title": ["t"]}]}, "title is no text"),
     ],
 )
 def test_bad_rows_are_named_with_their_line(tmp_path, record, message):
@@ -136,19 +137,23 @@ def constraints(tmp_path):
 TEXTS = {"a": "Bees dance.", "b": "Bees sleep.", "c": "Honey!", "d": "More honey.", "e": "Most honey."}
 
 
+def lookup(docids):
+    return {docid: TEXTS[docid] for docid in docids}
+
+
 def test_constraints_become_a_rule_and_its_opposite(constraints):
-    rows = constraint_rows(constraints, TEXTS)
+    rows = constraint_rows(constraints, lookup)
     assert [row.name.rsplit(":")[-1] for row in rows] == ["1#0", "1#1"]
     good, bad = rows[1].triples
     assert good == Triple("bees", "Answer the query. Not with honey.", "Bees sleep.", ("More honey.",))
     assert bad == Triple("bees", bad.instruction, "More honey.", ("Bees sleep.",))
     assert bad.instruction == 'Answer the query. To be relevant, a passage must mention the word "honey".'
-    assert len(constraint_rows(constraints, TEXTS, most=1)) == 1
+    assert len(constraint_rows(constraints, lookup, most=1)) == 1
 
 
 def test_constraints_without_texts_and_damaged_ones(constraints):
     with pytest.raises(InputError, match="2 docids have no text: b, d"):
-        constraint_rows(constraints, {docid: text for docid, text in TEXTS.items() if docid not in "bd"})
+        constraint_rows(constraints, lambda docids: {docid: TEXTS[docid] for docid in docids if docid not in "bd"})
     (constraints / "topics.tsv").write_text("8\tbees\n")
     with pytest.raises(InputError, match="constraints.jsonl:1: not a constraint of these topics"):
-        constraint_rows(constraints, TEXTS)
+        constraint_rows(constraints, lookup)

@@ -79,6 +79,8 @@ GOOD = "1 Q0 a 1 2.0 t\n"
         ("1 Q0 b 2 high t", "r:2: score 'high' is not a number"),
         ("1 Q0 b 2 nan t", "r:2: score nan is not a finite number"),
         ("1 Q0 b 2 inf t", "r:2: score inf is not a finite number"),
+        ("1 Q0 b 2 -1e39 t", "r:2: score -1e39 is not a finite number as float32"),
+        (f"1 Q0 b {'9' * 5000} 1 t", "r:2: rank '999999999999999999999999999999999999999 is not a whole number"),
         ("1 Q0 b two 1.0 t", "r:2: rank 'two' is not a whole number"),
     ],
 )

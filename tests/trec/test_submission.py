@@ -31,7 +31,8 @@ SEGMENT = "2025-1 Q0 msmarco_v2.1_doc_16_287012450#4_490828734 1 2.0 group.run\n
         ("trec-dl-passage", PASSAGE),
         ("trec-dl-document", PASSAGE.replace("passage", "doc")),
         ("trec-rag", SEGMENT),
-        ("msmarco-passage", "7\t123\t1\n"),
+        ("trec-rag-2026", "31 Q0 shard_00459_61697 1 12.4838 my-run\n31 Q0 shard_01012_88420 2 12.4838 my-run\n"),
+        ("msmarco-passage", "7\t123\t1\n7\t3\t1000\n"),
         ("msmarco-document", "7\tD123\t1\n"),
     ],
 )
@@ -42,7 +43,7 @@ def test_a_sound_row_of_each_preset(tmp_path, preset, sound):
 @pytest.mark.parametrize(
     ("preset", "text", "found"),
     [
-        ("trec", "1 0 a 1 2.0 t\n", "1: wanted the columns qid Q0 docid rank score tag"),
+        ("trec", "1 0 a 1 2.0 t\n", "1: second column 0: wanted Q0"),
         ("trec", "1\ta\t1\n", "1: wanted the columns qid Q0 docid rank score tag"),
         ("msmarco-passage", "1 Q0 2 1 2.0 t\n", "1: wanted the columns qid docid rank"),
         ("trec", "1 Q0 a 1 2.0 a,b\n", "1: run tag a,b: wanted 1 to 20 letters, digits, '.', '_', '-'"),
@@ -51,6 +52,18 @@ def test_a_sound_row_of_each_preset(tmp_path, preset, sound):
         ("trec-dl-passage", PASSAGE.replace("run_1", "run.1"), "1: run tag group-run.1: wanted 1 to 25 letters"),
         ("trec-dl-passage", PASSAGE.replace("_01", ""), "1: docid msmarco_passage_123: wanted msmarco_passage_ and"),
         ("trec-rag", SEGMENT.split("#")[0] + " 1 2.0 t\n", "1: docid msmarco_v2.1_doc_16_287012450: wanted a segment"),
+        ("trec", "1 Q0 a 1 2.0 t\n1 0 b 2 1.0 t\n", "2: second column 0: wanted Q0"),
+        (
+            "trec-rag-2026",
+            SEGMENT,
+            f"1: docid {SEGMENT.split()[2]}: wanted a document of ClimbMix",
+        ),
+        ("trec-rag-2026", "1 Q0 shard_1_1 0 2 t\n", "1: rank 0: wanted 1, ranks count from 1 in file order"),
+        ("trec-rag-2026", "1 Q0 shard_1_1 1 2 t\n1 Q0 shard_1_2 2 3 t\n", "2: score 3 is above the 2 before it"),
+        ("msmarco-passage", "1\t2\t1\n1\t3\t1\n", "2: rank 1 of topic 1 stands twice, first on line 1"),
+        ("msmarco-passage", "1\t2\t1001\n", "1: rank 1001: wanted 1 to 1000"),
+        ("msmarco-document", "1\tD2\t101\n", "1: rank 101: wanted 1 to 100"),
+        ("msmarco-document", "1\tD2\t-1\n", "1: rank -1: wanted 1 to 100"),
         ("msmarco-passage", "x1\t2\t1\n", "1: qid x1: wanted a number"),
         ("msmarco-passage", "1\t٣\t1\n", "1: docid ٣: wanted a number"),
         ("msmarco-document", "1\t2\t1\n", "1: docid 2: wanted D and a number"),
@@ -64,9 +77,12 @@ def test_a_row_that_breaks_a_rule(tmp_path, preset, text, found):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_depth(tmp_path, preset):
     depth = PRESETS[preset].documents
-    name = {"trec-rag": "msmarco_v2.1_doc_01_1#1_{}", "msmarco-passage": "{}", "msmarco-document": "D{}"}.get(
-        preset, f"msmarco_{'doc' if 'doc' in preset else 'passage'}_01_{{}}"
-    )
+    name = {
+        "trec-rag": "msmarco_v2.1_doc_01_1#1_{}",
+        "trec-rag-2026": "shard_1_{}",
+        "msmarco-passage": "{}",
+        "msmarco-document": "D{}",
+    }.get(preset, f"msmarco_{'doc' if 'doc' in preset else 'passage'}_01_{{}}")
     row = f"7\t{name}\t{{}}\n" if PRESETS[preset].tag is None else f"7 Q0 {name} {{}} 1 t\n"
     rows = [row.format(rank, rank) for rank in range(1, depth + 2)]
     assert violations(tmp_path, "".join(rows[:depth]), preset) == []
@@ -89,7 +105,7 @@ def test_check_preset_makes_missing_topics_errors(tmp_path, monkeypatch, capsys)
     capsys.readouterr()
     assert main(["check", "run.txt", "topics.tsv", "--preset", "trec"]) == 2
     assert capsys.readouterr().out.splitlines()[:2] == [
-        "run.txt: no row for 1 topics qids: 2",
+        "run.txt: no row for 1 qids of topics.tsv: 2",
         "run.txt:1: run tag a,b: wanted 1 to 20 letters, digits, '.', '_', '-'",
     ]
 

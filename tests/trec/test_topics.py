@@ -42,6 +42,14 @@ def test_trec_narratives_serve_as_instructions_only_when_asked_for(tmp_path):
     assert read_instructions(path) == {"3": "only large ones"}
 
 
+def test_topics_of_trec_rag_in_the_fields_of_2025_and_2026(tmp_path):
+    path = write(tmp_path / "t.jsonl", '{"id": "31", "narrative": "I am seeking"}\n')
+    assert read_topics(path) == [Topic("31", "I am seeking")]
+    path = write(tmp_path / "t.jsonl", '{"request_id": "31", "title": "waste", "narrative": "I am seeking"}\n')
+    assert read_topics(path) == [Topic("31", "waste")]
+    assert read_instructions(path) == {"31": "I am seeking"}
+
+
 def test_instruction_column_and_field(tmp_path):
     assert read_topics(write(tmp_path / "t.tsv", "1\ttides\tno moon\n")) == [Topic("1", "tides", "no moon")]
     assert read_instructions(write(tmp_path / "i.tsv", "1\tno moon\n")) == {"1": "no moon"}

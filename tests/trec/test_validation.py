@@ -1,5 +1,7 @@
 import pytest
 
+from instrerank.errors import InputError
+from instrerank.trec.submission import PRESETS
 from instrerank.trec.validation import check_files
 
 RUN = "1 Q0 a 1 2.0 t\n1 Q0 b 2 1.0 t\n"
@@ -41,7 +43,7 @@ def test_unknown_and_missing_qids(tmp_path):
     run, _, _ = found(tmp_path, run=RUN + "9 Q0 a 1 1 t\n", topics="1\ttides\n2\tbread\n", qrels="1 0 a 1\n")
     assert run == [
         f"run:3: unknown qid 9: not in {tmp_path}/topics",
-        "run: warning: no row for 1 topics qids: 2",
+        f"run: warning: no row for 1 qids of {tmp_path}/topics: 2",
         f"run:3: warning: unknown qid 9: not in {tmp_path}/qrels",
     ]
 
@@ -64,6 +66,16 @@ def test_topics_without_relevant_documents(tmp_path):
 
 def test_unreadable_files_are_a_problem_among_others(tmp_path):
     (tmp_path / "latin").write_bytes("1\tcafé\n".encode("latin-1"))
-    unreadable, sound = check_files([tmp_path / "latin", tmp_path / "none"])
-    assert "not UTF-8" in unreadable.problems.found[0].message
-    assert "cannot read" in sound.problems.found[0].message
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "run").write_text(RUN)
+    *checked, run = check_files([tmp_path / name for name in ("latin", "none", "empty", "run")])
+    assert [(file.kind, file.summary) for file in checked] == [(None, "unreadable")] * 2 + [(None, "empty")]
+    for file, complaint in zip(checked, ("not UTF-8", "cannot read", "empty file"), strict=True):
+        assert complaint in file.problems.found[0].message
+    assert run.problems.found == []
+
+
+def test_a_preset_wants_a_run(tmp_path):
+    (tmp_path / "topics").write_text("1\ttides\n")
+    with pytest.raises(InputError, match="a preset is for runs"):
+        check_files([tmp_path / "topics"], preset=PRESETS["trec"])

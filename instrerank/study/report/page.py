@@ -15,7 +15,7 @@ from instrerank.study.report.edits import visible
 from instrerank.study.report.plots import inline, write_plots
 from instrerank.study.report.reading import MODES, Cell, System, Tables, read_tables, system
 from instrerank.study.report.worst import worst
-from instrerank.trec.sidecar import sidecar_path
+from instrerank.trec.sidecar import read_sidecar, sidecar_path
 
 _OF_INSTRUCTIONS = ("p_mrr", "prompt_sensitivity")
 _EXPECTATIONS = {
@@ -115,15 +115,10 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
 
 def _repetitions(folder: Path, found: list[Tables]) -> list[Repetition]:
     """Return what the sidecars of the runs say of how to make them again."""
-    import yaml
-
-    # the C parser: a study has some thousand sidecars
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     repetitions = []
     for run in dict.fromkeys(cell.run for tables in found for cell in tables.cells):
-        sidecar = sidecar_path(folder / run)
-        if sidecar.is_file():
-            told = yaml.load(sidecar.read_text(encoding="utf-8"), loader)
+        if sidecar_path(folder / run).is_file():
+            told = read_sidecar(folder / run)
             command = told["implementation"]["executable"]["cmd"]
             repetitions.append(Repetition(run, told["run"]["sha256"], command))
     return repetitions

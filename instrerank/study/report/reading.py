@@ -13,7 +13,6 @@ from statistics import fmean
 from typing import Any, NamedTuple, TypeVar
 
 from instrerank.errors import InputError
-from instrerank.perturbations import describe
 
 MODES = {"fixed": "Fixed candidates", "retrieve": "Retrieval with each query"}
 """Mode to its title; the two never share a table."""
@@ -60,6 +59,7 @@ class Robustness(NamedTuple):
     perturbation: str
     family: str
     expects: str
+    in_invariance: str
     measure: str
     changed_share: float | None
     clean: float | None
@@ -137,8 +137,19 @@ class Instruction(NamedTuple):
     corrected_p: float | None
 
 
-Row = Cell | TopicScore | Robustness | Family | Hypothesis | Instruction
-_Row = TypeVar("_Row", Cell, TopicScore, Robustness, Family, Hypothesis, Instruction)
+class Failed(NamedTuple):
+    """A row of `failed`: a run that is not there, and why."""
+
+    source: str
+    encoder: str
+    instructions: str
+    perturbation: str
+    seed: str
+    reason: str
+
+
+Row = Cell | TopicScore | Robustness | Family | Hypothesis | Instruction | Failed
+_Row = TypeVar("_Row", Cell, TopicScore, Robustness, Family, Hypothesis, Instruction, Failed)
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,7 @@ class Tables:
     families: Sequence[Family]
     hypotheses: Sequence[Hypothesis]
     instructions: Sequence[Instruction]
+    failed: Sequence[Failed]
 
     @property
     def systems(self) -> list[System]:
@@ -170,8 +182,7 @@ class Tables:
     @functools.cached_property
     def invariant(self) -> set[str]:
         """The perturbations that the family `invariance` stands for."""
-        names = {row.perturbation for row in self.robustness if row.expects == "invariance"}
-        return {name for name in names if not _is_apart(name)}
+        return {row.perturbation for row in self.robustness if row.in_invariance == "True"}
 
     @property
     def hardest(self) -> str | None:
@@ -183,18 +194,9 @@ class Tables:
         return min(changes, key=lambda name: (fmean(changes[name]), name), default=None)
 
 
-def system(row: Cell | TopicScore | Robustness | Family | Instruction) -> System:
+def system(row: Cell | TopicScore | Robustness | Family | Instruction | Failed) -> System:
     """Return the system of a row."""
     return System(row.encoder, row.instructions)
-
-
-def _is_apart(name: str) -> bool:
-    """Tell whether a perturbation may change the meaning or changes the instruction: no part of `invariance`."""
-    # options follow the registered name: typo-mixed-edits-2
-    registered = [each for each in describe() if f"{name}-".startswith(f"{each.name}-")]
-    found = max(registered, key=lambda each: len(each.name), default=None)
-    of_instruction = name.endswith("-on-instruction") or (found is not None and found.changes == "instruction")
-    return of_instruction or (found is not None and found.needs_review)
 
 
 def read_tables(folder: Path) -> list[Tables]:
@@ -228,6 +230,7 @@ def _read_mode(folder: Path, mode: str) -> Tables:
         read("families", Family),
         read("hypotheses", Hypothesis),
         read("instructions", Instruction),
+        read("failed", Failed),
     )
 
 
