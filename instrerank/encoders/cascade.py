@@ -63,7 +63,7 @@ class Cascade:
         exact: the encoder in float32, which encodes queries.
         rough: the same in a lower precision.
         depth: k, down to which the ranking is to be exact.
-        name: as the user gave it; profile, fingerprint and device are those of both.
+        name: as the user gave it; profile, fingerprint, revision and device are those of both.
         dtype: "cascade".
     """
 
@@ -81,7 +81,7 @@ class Cascade:
             raise InputError(f"a cascade needs one model in two precisions, not {exact.name} and {rough.name}")
         self.exact, self.rough, self.depth = exact, rough, depth
         self.name, self.profile, self.fingerprint = exact.name, exact.profile, exact.fingerprint
-        self.device = exact.device
+        self.device, self.revision = exact.device, exact.revision
 
     @property
     def window_length(self) -> int:

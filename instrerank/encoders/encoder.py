@@ -61,6 +61,7 @@ class Encoder:
         device: where it runs.
         fingerprint: hex digest of weights, config, tokenizer and adapter, and of how states become vectors.
             What decides a vector besides: the text as the template makes it, the maximum length, the dtype.
+        revision: commit of the hub's repository, None for a model that is not from there.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Encoder:
         *,
         dense: Sequence[Dense] = (),
         fingerprint: str = "",
+        revision: str | None = None,
         query_backend: Backend | None = None,
         passage_fingerprint: str | None = None,
         batch_tokens: int | None = None,
@@ -87,6 +89,7 @@ class Encoder:
             backend: runs the network.
             dense: layers between pooling and normalisation.
             fingerprint: see the class.
+            revision: see the class.
             query_backend: runs the network for queries, where passages have another.
             passage_fingerprint: of what encodes passages, where that is less than `fingerprint` says.
             batch_tokens: token budget of one batch, padding included; the backend's own when None.
@@ -98,7 +101,7 @@ class Encoder:
         """
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
-        self.name, self.profile, self.fingerprint = name, profile, fingerprint
+        self.name, self.profile, self.fingerprint, self.revision = name, profile, fingerprint, revision
         self.tokenizer, self.backend, self.dense = tokenizer, backend, tuple(dense)
         self.query_backend = query_backend or backend
         self.dtype, self.device = backend.dtype, backend.device

@@ -12,7 +12,7 @@ from instrerank.encoders.backends import Backend, choose_backend
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families import match_family
 from instrerank.encoders.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
-from instrerank.encoders.locate import locate, position_limit, read_json
+from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
 from instrerank.encoders.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
 from instrerank.encoders.store import StorePrecision
 from instrerank.encoders.tensors import fingerprint
@@ -154,6 +154,7 @@ def build_encoder(
         backend(None if query_side else lora),
         dense=dense,
         fingerprint=fingerprint([folder] if lora is None else [folder, lora], settings),
+        revision=hub_commit(folder),
         query_backend=backend(lora) if query_side else None,
         passage_fingerprint=fingerprint([folder], settings) if query_side else None,
         batch_tokens=batch_tokens,

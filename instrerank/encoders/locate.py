@@ -61,6 +61,11 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         ) from error
 
 
+def hub_commit(folder: Path) -> str | None:
+    """Return the commit of a model that lies in the hub's cache; None for another folder."""
+    return folder.name if folder.parent.name == "snapshots" else None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return a JSON object, empty where there is no such file.
 

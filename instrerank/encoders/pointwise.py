@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_halving
-from instrerank.encoders.locate import locate, position_limit, read_json
+from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
 from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.prompts import Prompt, choose_prompt, prompt_parts
 from instrerank.encoders.tensors import fingerprint
@@ -45,6 +45,7 @@ class PairScorer(ABC):
         dtype: precision the network runs in; scores are float32.
         device: where it runs.
         fingerprint: hex digest of weights, config and tokenizer, and of the prompt.
+        revision: commit of the hub's repository, None for a model that is not from there.
         truncated: how many distinct pairs were cut so far.
     """
 
@@ -56,6 +57,7 @@ class PairScorer(ABC):
         max_length: int,
         *,
         fingerprint: str = "",
+        revision: str | None = None,
         batch_tokens: int | None = None,
     ):
         """Put the parts together.
@@ -66,10 +68,12 @@ class PairScorer(ABC):
             tokenizer: as published, without padding and truncation.
             max_length: tokens of query, instruction, passage and all that stands around them.
             fingerprint: see the class.
+            revision: see the class.
             batch_tokens: token budget of one batch, padding included.
         """
         parameter = next(model.parameters())
         self.name, self.fingerprint, self.max_length, self.truncated = name, fingerprint, max_length, 0
+        self.revision = revision
         self.dtype, self.device = str(parameter.dtype).removeprefix("torch."), str(parameter.device)
         self._model, self._tokenizer = model, tokenizer
         self._batch_tokens = batch_tokens or (2048 if parameter.device.type == "cpu" else 16384)
@@ -278,6 +282,7 @@ def load_pair_scorer(
     parts: dict[str, Any] = {
         "max_length": min(length, position_limit(config) or length),
         "fingerprint": fingerprint([folder] if lora is None else [folder, lora], repr(question)),
+        "revision": hub_commit(folder),
         "batch_tokens": batch_tokens,
     }
     if question is None:

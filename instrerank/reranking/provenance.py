@@ -36,7 +36,9 @@ def reranking_stage(
 
 
 def _described(scorer: Encoder | PairScorer | Cascade) -> dict[str, Any]:
-    described = {name: getattr(scorer, name) for name in ("name", "fingerprint", "dtype", "device")}
+    described = {name: getattr(scorer, name) for name in ("name", "revision", "fingerprint", "dtype", "device")}
+    if described["revision"] is None:
+        del described["revision"]
     if isinstance(scorer, Cascade):
         described["cascade"] = {"first": scorer.rough.dtype, "best": scorer.exact.dtype, "depth": scorer.depth}
     profile = getattr(scorer, "profile", None)

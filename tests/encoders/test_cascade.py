@@ -22,6 +22,7 @@ class Known:
     vectors: np.ndarray
     profile: str = "p"
     fingerprint: str = "f"
+    revision: str | None = None
     name: str = "known"
     device: str = "cpu"
     asked: list[str] = field(default_factory=list)

@@ -51,7 +51,7 @@ def test_an_id_in_the_cache_needs_no_network(models, monkeypatch, tmp_path):
     (repository / "refs" / "main").write_text(revision)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     found = load_encoder("intfloat/e5-small-v2")
-    assert (found.name, found.profile.family) == ("intfloat/e5-small-v2", "e5")
+    assert (found.name, found.profile.family, found.revision) == ("intfloat/e5-small-v2", "e5", revision)
     assert found.fingerprint == load_encoder(models("bert", "e5-small-v2")).fingerprint
 
 

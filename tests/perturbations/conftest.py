@@ -24,7 +24,7 @@ def topics() -> list[Topic]:
 class LetterEncoder:
     """An encoder whose vectors count the letters of a text; it counts the queries that it was asked for."""
 
-    name, dtype, device, profile = "letters", "float32", "cpu", None
+    name, revision, dtype, device, profile = "letters", None, "float32", "cpu", None
 
     def __init__(self):
         self.queries = 0

@@ -127,6 +127,7 @@ def test_interpolation_equals_pyserinis(bag_of_words):
 
 def test_a_cascade_ranks_as_its_exact_encoder(bag_of_words):
     bag_of_words.name, bag_of_words.fingerprint, bag_of_words.device = "words", "0", "cpu"
+    bag_of_words.revision = None
     cascade = Cascade(bag_of_words, bag_of_words, depth=2)
     run, _, scores = reranked(cascade)
     assert run == reranked(bag_of_words)[0]
