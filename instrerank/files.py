@@ -90,7 +90,7 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
     The text goes to a file beside it, which takes the name of `path` only when the block ends without error.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or the disk is full.
     """
     path = check_writable(path)
     if is_standard_stream(path):
@@ -108,8 +108,10 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
             with io.TextIOWrapper(cast(IO[bytes], packed or raw), "utf-8", newline="\n") as text:
                 yield text
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InputError(f"cannot write {path}: {_reason(error)}") from error
         raise
 
 

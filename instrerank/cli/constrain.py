@@ -20,8 +20,7 @@ from instrerank.errors import InputError, InstrerankError
 
 EPILOG = """examples:
   instrerank constrain --topics topics.tsv --qrels qrels.txt -l 2 --corpus passages.jsonl --output constraints
-  instrerank rerank --topics constraints/topics.tsv --instructions constraints/instructions.changed.tsv …
-  instrerank evaluate --qrels constraints/qrels.original.txt --changed-qrels constraints/qrels.changed.txt …
+  instrerank constrain --topics pocket --qrels pocket --instructions pocket --corpus pocket --output pocket2
 """
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from instrerank.training.evaluation import RerankingEvaluation
     from instrerank.training.rows import Row
     from instrerank.training.sampling import Sampler
-    from instrerank.training.trainer import Habits, Schedule
+    from instrerank.training.schedule import Habits, Schedule
 
 EPILOG = """examples:
   instrerank train --data rows.jsonl --encoder minilm --lora --output adapters/mine
@@ -243,7 +243,8 @@ def _train(
     if importlib.util.find_spec("accelerate") is None:
         raise MissingPrerequisiteError("training needs the package accelerate: pip install 'instrerank[train]'")
     from instrerank.training.card import model_card
-    from instrerank.training.trainer import Habits, Schedule, train
+    from instrerank.training.schedule import Habits, Schedule
+    from instrerank.training.trainer import train
     from instrerank.trec.sidecar import described_source
 
     if arguments.side == "query" and not arguments.lora:

@@ -47,7 +47,9 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
         adapted = peft.get_peft_model(model, config)
         result = peft.set_peft_model_state_dict(adapted, _without_head(weights, adapted))
     except (ValueError, RuntimeError) as error:  # no such module, or another shape
-        raise InputError(f"the adapter in {folder} is for another base model: {error}") from error
+        # torch lists every weight of another shape, one a line
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+        raise InputError(f"the adapter in {folder} is for another base model: {reason}") from error
     missing = [key for key in result.missing_keys if "lora_" in key]
     wrong = list(result.unexpected_keys) + missing
     if wrong:

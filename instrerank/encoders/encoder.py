@@ -18,7 +18,7 @@ from instrerank.encoders.query_attention import instruction_query_attention
 from instrerank.encoders.store import EmbeddingStore, Stored, StoreKey, StorePrecision, put_rows
 from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
-from instrerank.errors import InputError, InstrerankError
+from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -129,7 +129,7 @@ class Encoder:
 
         Raises:
             InputError: an empty query, more or fewer instructions than queries, or a template that has no
-                place for an instruction or cannot do without.
+                place for an instruction or cannot do without; a network that gives NaN or infinite numbers.
         """
         if instructions is None:
             instructions = [""] * len(queries)
@@ -145,7 +145,8 @@ class Encoder:
         """Encode passages, or take them from the store.
 
         Raises:
-            InputError: an empty passage, or a store that cannot be written.
+            InputError: an empty passage, a store that cannot be written, or a network that gives NaN or infinite
+                numbers.
         """
         built = [passage_text(self.profile, text) for text in texts]
         if self.store is None:
@@ -229,7 +230,8 @@ class Encoder:
             pooled = torch.nn.functional.normalize(pooled)
         vectors: NDArray[np.float32] = pooled.cpu().numpy()
         if not np.isfinite(vectors).all():
-            raise InstrerankError(f"{self.name} gives infinite numbers in {self.dtype}: use --dtype float32")
+            advice = "its weights are damaged" if self.dtype == "float32" else "use --dtype float32"
+            raise InputError(f"{self.name} gives NaN or infinite numbers in {self.dtype}: {advice}")
         return vectors
 
     def _attend(self, pairs: Sequence[tuple[str, str]], progress: bool) -> Encoded:

@@ -88,14 +88,16 @@ def resolve_device(device: str) -> str:
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     try:
         found = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {device!r}: choose auto, cpu, cuda or cuda:N") from error
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise InputError(f"unknown device {device!r}: choose auto, cpu, cuda or cuda:N")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise MissingPrerequisiteError(
             f"no device {device}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices. "
             "Use --device cpu or auto"
         )
-    return f"cuda:{found.index or 0}" if found.type == "cuda" else str(found)
+    return f"cuda:{found.index or 0}" if found.type == "cuda" else "cpu"
 
 
 def resolve_dtype(dtype: str, device: str) -> str:

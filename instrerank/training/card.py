@@ -11,7 +11,7 @@ import instrerank
 from instrerank.encoders import EncoderProfile
 from instrerank.training.models import Lora
 from instrerank.training.sampling import Sampler
-from instrerank.training.trainer import Schedule
+from instrerank.training.schedule import Schedule
 
 
 def model_card(

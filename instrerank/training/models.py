@@ -145,6 +145,8 @@ def save_trained(model: TrainableEncoder, files: ModelFiles, folder: Path, card:
         InputError: the folder cannot be written, or the layout cannot express the profile.
         MissingPrerequisiteError: sentence-transformers is not installed (whole models only).
     """
+    from safetensors import SafetensorError
+
     staging = check_writable(folder / ".partial" / PROFILE_FILE).parent
     network: Any = model.network
     try:
@@ -159,7 +161,7 @@ def save_trained(model: TrainableEncoder, files: ModelFiles, folder: Path, card:
             if target.is_dir():
                 shutil.rmtree(target)
             path.replace(target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {folder}: {error}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

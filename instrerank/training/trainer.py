@@ -6,12 +6,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from instrerank.encoders import Encoder
@@ -23,6 +24,7 @@ from instrerank.training.models import current_encoder
 from instrerank.training.network import TrainableEncoder
 from instrerank.training.rows import Row
 from instrerank.training.sampling import Batch, Sampler
+from instrerank.training.schedule import Habits, Schedule
 from instrerank.training.step import batch_loss
 
 CHECKPOINTS = "checkpoints"
@@ -43,60 +45,6 @@ class Evaluation(Protocol):
     def __call__(self, encoder: Encoder) -> dict[str, float]:
         """Return the measures by name, `metric` among them."""
         ...
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to train.
-
-    Attributes:
-        rows_per_batch: rows in a batch on each device.
-        epochs: passes over the rows.
-        max_steps: ends earlier or later than `epochs` says; None: `epochs` decides.
-        learning_rate: at its highest; it falls linearly to 0.
-        warmup_steps: in which it rises.
-        weight_decay: of AdamW.
-        seed: of the order of rows, of draws, dropout and new weights.
-        precision: "float32", or "bfloat16" for the network's own computation.
-    """
-
-    rows_per_batch: int = 4
-    epochs: float = 2.0
-    max_steps: int | None = None
-    learning_rate: float = 5e-5
-    warmup_steps: int = 0
-    weight_decay: float = 0.0
-    seed: int = 42
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        if self.rows_per_batch < 1 or self.epochs <= 0 or (self.max_steps or 1) < 1 or self.learning_rate <= 0:
-            raise InputError(
-                f"{self.rows_per_batch} rows a batch, {self.epochs:g} epochs, {self.max_steps} steps, learning rate "
-                f"{self.learning_rate:g}: all must be above 0"
-            )
-
-
-@dataclass(frozen=True)
-class Habits:
-    """What does not decide the weights.
-
-    Attributes:
-        device: "auto" or "cpu".
-        save_steps: steps between checkpoints, each with an evaluation where one is given; the last two are kept, and
-            the best.
-        log_steps: steps between lines of the log.
-        patience: evaluations without a better one after which training ends; None: never.
-        tensorboard: write its files too.
-        progress: show a progress bar.
-    """
-
-    device: str = "auto"
-    save_steps: int = 500
-    log_steps: int = 10
-    patience: int | None = None
-    tensorboard: bool = False
-    progress: bool = False
 
 
 class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
@@ -131,7 +79,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         """Return one batch's loss.
 
         Raises:
-            InstrerankError: it is not finite; the last checkpoint is from before.
+            InstrerankError: it is not finite.
         """
         batch = inputs["batch"]
         self._query_encodings.append(len(batch.pairs))
@@ -139,8 +87,8 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         if not torch.isfinite(loss):
             raise InstrerankError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}, rows {', '.join(batch.rows)}. The "
-                f"weights of the last checkpoint in {self.args.output_dir} are good: look at these rows, lower "
-                "--learning-rate, or train in float32, and go on from there"
+                f"checkpoints in {self.args.output_dir} are from before: look at these rows, lower --learning-rate, "
+                "or train in float32"
             )
         return loss
 
@@ -180,7 +128,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
     def _save_checkpoint(self, *arguments: Any) -> None:
         try:
             super()._save_checkpoint(*arguments)
-        except (OSError, RuntimeError) as error:  # a full disk; torch and safetensors have errors of their own
+        except (OSError, RuntimeError, SafetensorError) as error:  # a full disk, in the words of three libraries
             folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             shutil.rmtree(folder, ignore_errors=True)
             raise InputError(

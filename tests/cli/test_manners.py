@@ -1,5 +1,6 @@
 """Standard streams, --quiet and --verbose, colours, completion, dry runs: how every verb behaves."""
 
+import errno
 import io
 import json
 import os
@@ -65,6 +66,13 @@ def test_a_dash_is_standard_output_whole_and_without_sidecar(folder, standard_in
         file.write("half a run")
         raise InputError("something")
     assert capsys.readouterr().out == ""
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(folder):
+    with pytest.raises(InputError, match="No space left on device"), files.whole_file("run.txt"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert (folder / "run.txt").read_text() == RUN
+    assert not list(folder.glob(".*"))
 
 
 def test_quiet_and_verbose(folder, capsys):

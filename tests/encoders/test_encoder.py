@@ -152,9 +152,12 @@ def test_threads_may_share_an_encoder(models):
 
 def test_vectors_that_are_not_finite_are_an_error():
     backend = Embedding()
-    backend.table[:] = torch.inf
-    with pytest.raises(InstrerankError, match="--dtype float32"):
+    backend.table[:] = torch.nan
+    with pytest.raises(InputError, match="in float32: its weights are damaged"):
         encoder(backend).encode_passages(["tides"])
+    backend.dtype = "float16"
+    with pytest.raises(InputError, match="in float16: use --dtype float32"):
+        encoder(backend).encode_queries(["tides"])
 
 
 def test_a_corpus_larger_than_one_round_of_tokenising(monkeypatch):

@@ -180,8 +180,9 @@ def test_devices(monkeypatch):
     assert resolve_device("auto") == resolve_device("cpu") == "cpu"
     with pytest.raises(MissingPrerequisiteError, match="sees 0 CUDA devices"):
         resolve_device("cuda:0")
-    with pytest.raises(InputError, match="unknown device"):
-        resolve_device("gpu")
+    for unknown in ("gpu", "meta", "mps"):
+        with pytest.raises(InputError, match="unknown device"):
+            resolve_device(unknown)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert (resolve_device("auto"), resolve_device("cuda:1")) == ("cuda:0", "cuda:1")

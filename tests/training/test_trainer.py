@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.loading import find_model
@@ -15,7 +16,8 @@ from instrerank.training import trainer as trainer_module
 from instrerank.training.models import Lora, load_trainable, save_trained
 from instrerank.training.objectives import Objective
 from instrerank.training.sampling import Sampler
-from instrerank.training.trainer import Habits, Schedule, train
+from instrerank.training.schedule import Habits, Schedule
+from instrerank.training.trainer import train
 
 HABITS = Habits(device="cpu", save_steps=3, log_steps=1)
 SAMPLER = Sampler(Objective(), 3)
@@ -108,15 +110,18 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_rows(files, rows, tmp_pat
     assert (tmp_path / "checkpoints" / "checkpoint-3" / "trainer_state.json").is_file()
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(files, rows, tmp_path, monkeypatch):
-    real = torch.save
+@pytest.mark.parametrize(
+    ("module", "name", "error"), [(torch, "save", OSError), (trainer_module, "save_file", SafetensorError)]
+)
+def test_a_full_disk_leaves_the_checkpoint_before(files, rows, tmp_path, monkeypatch, module, name, error):
+    real = getattr(module, name)
 
     def save(value, path, *arguments):
         if "checkpoint-6" in str(path):
-            raise OSError(28, "No space left on device")
+            raise error("No space left on device")
         real(value, path, *arguments)
 
-    monkeypatch.setattr(torch, "save", save)
+    monkeypatch.setattr(module, name, save)
     with pytest.raises(InputError, match="No space left on device.*--resume"):
         run(files, rows, tmp_path)
     assert [path.name for path in (tmp_path / "checkpoints").glob("checkpoint-*")] == ["checkpoint-3"]
