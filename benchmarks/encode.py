@@ -105,10 +105,12 @@ def cascade(folder: Path) -> Run:
 
 
 def scores(work: Work, queries: np.ndarray, passages: np.ndarray) -> Scores:
+    from instrerank.encoders.similarity import dot_products
+
     row = {docid: at for at, docid in enumerate(work.passages)}
     return {
-        qid: (passages[[row[docid] for docid in docids]].astype(np.float64) @ query).astype(np.float32)
-        for query, (qid, docids) in zip(queries.astype(np.float64), work.candidates.items(), strict=True)
+        qid: dot_products(passages[[row[docid] for docid in docids]], query)
+        for query, (qid, docids) in zip(queries, work.candidates.items(), strict=True)
     }
 
 

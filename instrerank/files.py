@@ -115,6 +115,11 @@ def whole_file(path: str | Path) -> Iterator[TextIO]:
         raise
 
 
+def cache_folder() -> Path:
+    """Return the folder of what is kept between runs: `$INSTRERANK_CACHE`, else `~/.cache/instrerank`."""
+    return Path(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank")).expanduser()
+
+
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as hex digits."""
     with _open_bytes(Path(path)) as file:

@@ -16,7 +16,8 @@ import yaml
 
 from instrerank.cli import VERBS, build_parser
 from instrerank.collections import POCKET
-from instrerank.study import configure
+from instrerank.evaluation.instructions import changed_documents
+from instrerank.study import configure, make_plan, read_configuration
 from instrerank.trec import Run, read_run, write_run
 
 ROOT = Path(__file__).parents[1]
@@ -145,3 +146,15 @@ def test_the_pyserini_script_gives_the_scores_of_the_demo(tmp_path):
     scores = ast.literal_eval(printed.splitlines()[-1])
     assert scores["ndcg_cut_10"] == pytest.approx(0.6141, abs=1e-3)
     assert (tmp_path / "run.minilm.txt").is_file()
+
+
+def test_the_stance_script_makes_a_study_in_which_every_abstract_stops_being_relevant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = ["claim_id\tclaim\tdoc_id\tlabel", "1\ttea helps\td1\tSUPPORT", "1\ttea helps\td2\tSUPPORT"]
+    rows += ["2\ttea harms\td1\tCONTRADICT", "3\ttea is green\td3\tNEI"]
+    Path("stance.tsv").write_text("\n".join(rows) + "\n")
+    subprocess.run([sys.executable, DOCS / "scifact_stance.py", "stance.tsv", "pocket", "stance"], check=True)
+    plan = make_plan(configure(read_configuration(Path("stance/study.yaml"))))
+    assert changed_documents(plan.qrels, plan.changed_qrels) == {"1": ["d1", "d2"], "2": ["d1"]}
+    assert plan.instructions["own"]["1"] == plan.instructions["changed"]["2"]
+    assert plan.instructions["changed"]["1"] == plan.instructions["own"]["2"]

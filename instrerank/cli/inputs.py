@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
-from instrerank.files import check_writable
+from instrerank.files import cache_folder, check_writable
 from instrerank.tables import FORMATS
 
 if TYPE_CHECKING:
@@ -104,7 +103,9 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the instruction joins the query: by the template, or by InF-Embed's attention",
     )
     model.add_argument(
-        "--dtype", default="float32", help="float32 (default), bfloat16, float16, int8, auto; rerank: cascade"
+        "--dtype",
+        default="float32",
+        help="float32 (default), bfloat16, float16, int8, int8-openvino, auto; rerank: cascade",
     )
     model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens in a batch")
     model.add_argument("--revision", help="revision of a Hugging Face id")
@@ -148,7 +149,7 @@ def _biencoder_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def default_store() -> Path:
     """Return where passage vectors are kept unless --store says otherwise."""
-    return Path(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank")).expanduser() / "store"
+    return cache_folder() / "store"
 
 
 def store_of(given: str | None) -> Path | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from instrerank.encoders import openvino
+from instrerank.encoders.batching import padded
 from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.packed import PackedBert
 from instrerank.encoders.packed_modernbert import PackedModernBert
 from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.tensors import fingerprint
 from instrerank.encoders.weights import network_weights
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-DTYPES = ("float32", "bfloat16", "float16", "int8", "auto")
+DTYPES = ("float32", "bfloat16", "float16", "int8", openvino.DTYPE, "auto")
 
 
 class Backend(Protocol):
@@ -59,6 +62,7 @@ def choose_backend(
     dtype: str = "float32",
     device: str = "auto",
     adapter: Path | None = None,
+    calibration: Callable[[], Sequence[Sequence[int]]] = list,
     trust_remote_code: bool = False,
     allow_bin: bool = False,
 ) -> Backend:
@@ -71,6 +75,7 @@ def choose_backend(
         dtype: one of `DTYPES`; "auto" is bfloat16 on a GPU that has it, else float32.
         device: "auto" (the first GPU, else the CPU) or a torch device, which must then exist.
         adapter: folder of a LoRA adapter to merge into the weights.
+        calibration: token ids of passages, for a quantisation that has to see some.
         trust_remote_code: run code from the model's folder.
         allow_bin: read `.bin` weights (restricted unpickling) where there is no safetensors file.
 
@@ -92,19 +97,26 @@ def choose_backend(
         packed = None
     if packed is not None and adapter is None:
         return packed(config, network_weights(folder, allow_bin=allow_bin), dtype)
-    model = load_network(
-        folder,
-        # T5's AutoModel has a decoder too
-        "T5EncoderModel" if config.get("model_type") == "t5" else "AutoModel",
-        dtype=dtype if packed is None else "float32",
-        device=place,
-        adapter=adapter,
-        trust_remote_code=trust_remote_code,
-        allow_bin=allow_bin,
-    )
+
+    def network(dtype: str) -> torch.nn.Module:
+        return load_network(
+            folder,
+            # T5's AutoModel has a decoder too
+            "T5EncoderModel" if config.get("model_type") == "t5" else "AutoModel",
+            dtype=dtype,
+            device=place,
+            adapter=adapter,
+            trust_remote_code=trust_remote_code,
+            allow_bin=allow_bin,
+        )
+
+    if dtype == openvino.DTYPE and place == "cpu" and PackedBert.computes(config):
+        name = fingerprint([folder] if adapter is None else [folder, adapter], repr(profile.passage_template))
+        path = openvino.quantised(name, lambda: network("float32"), calibration)
+        return openvino.OpenVinoBackend(path, int(config["hidden_size"]), int(config.get("pad_token_id") or 0))
     if packed is not None:
-        return packed(config, model.state_dict(), dtype)
-    return TransformersBackend(model, bidirectional=profile.bidirectional)
+        return packed(config, network("float32").state_dict(), dtype)
+    return TransformersBackend(network(dtype), bidirectional=profile.bidirectional)
 
 
 class TransformersBackend:
@@ -131,15 +143,9 @@ class TransformersBackend:
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""
-        import torch
-
-        lengths = torch.tensor([len(ids) for ids in token_ids])
-        mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
-        padded = torch.full(mask.shape, self._pad)
-        padded[mask] = torch.tensor([index for ids in token_ids for index in ids])
-        padded, mask = padded.to(self.device), mask.to(self.device)
+        ids, mask = (one.to(self.device) for one in padded(token_ids, self._pad))
         attention = self._unmasked(mask) if self._bidirectional else mask.long()
-        states: torch.Tensor = self._model(input_ids=padded, attention_mask=attention).last_hidden_state
+        states: torch.Tensor = self._model(input_ids=ids, attention_mask=attention).last_hidden_state
         return states[mask]
 
     def _unmasked(self, mask: torch.Tensor) -> torch.Tensor:

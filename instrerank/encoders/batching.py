@@ -31,6 +31,17 @@ def length_sorted_batches(texts: Sequence[str], lengths: Sequence[int], budget: 
     return batches
 
 
+def padded(token_ids: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return a batch padded on the right, int64 [texts, longest], and a mask of the same shape, True for tokens."""
+    import torch
+
+    lengths = torch.tensor([len(ids) for ids in token_ids])
+    mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
+    result = torch.full(mask.shape, filler)
+    result[mask] = torch.tensor([index for ids in token_ids for index in ids])
+    return result, mask
+
+
 def run_batches(
     batches: Sequence[list[int]], job: Callable[[list[int]], Result], workers: int
 ) -> Iterator[tuple[list[int], Result]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from instrerank.collections import POCKET, PassageFile
 from instrerank.encoders.backends import Backend, choose_backend
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families import match_family
@@ -14,8 +16,12 @@ from instrerank.encoders.locate import locate, position_limit, read_json
 from instrerank.encoders.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
 from instrerank.encoders.store import StorePrecision
 from instrerank.encoders.tensors import fingerprint
-from instrerank.encoders.tokenizing import load_tokenizer
+from instrerank.encoders.texts import passage_text
+from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
+
+_CALIBRATION = 100
+"""Passages of the bundled collection that a quantisation sees."""
 
 
 class ModelFiles(NamedTuple):
@@ -71,7 +77,7 @@ def load_encoder(
         max_length: tokens of a query and of a passage, special tokens included.
         query_encoding: "concatenation" or "attention" (see `EncoderProfile`).
         device: "auto", "cpu", "cuda", "cuda:1", ….
-        dtype: "float32", "bfloat16", "float16", "int8" or "auto" (see `choose_backend`).
+        dtype: "float32", "bfloat16", "float16", "int8", "int8-openvino" or "auto" (see `choose_backend`).
         batch_tokens: token budget of one batch; the backend's own when None.
         store: folder of an embedding store: passages found there are not encoded again, new ones are added.
         store_precision: of the vectors there, "float32" or "float16"; each is a store of its own.
@@ -132,6 +138,7 @@ def build_encoder(
             dtype=dtype,
             device=device,
             adapter=adapter,
+            calibration=lambda: _calibration(tokenizer, profile),
             trust_remote_code=trust_remote_code,
             allow_bin=allow_bin,
         )
@@ -153,6 +160,13 @@ def build_encoder(
         store=store,
         store_precision=store_precision,
     )
+
+
+def _calibration(tokenizer: TextTokenizer, profile: EncoderProfile) -> list[list[int]]:
+    """Return the token ids of passages that any machine has."""
+    passages = islice(PassageFile(POCKET / "passages.jsonl"), _CALIBRATION)
+    texts = [passage_text(profile, passage.text) for passage in passages]
+    return [tokens.ids for tokens in tokenizer.encode(texts, profile.max_passage_length)]
 
 
 def find_model(

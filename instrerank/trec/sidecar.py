@@ -78,7 +78,7 @@ def write_sidecar(
         },
         "research goal": {"evaluation": {"score ties": "score, then docid, descending (trec_eval)"}},
         "implementation": {
-            "executable": {"cmd": shlex.join(command or [Path(sys.argv[0]).name, *sys.argv[1:]])},
+            "executable": {"cmd": shlex.join(command or _own_command())},
             "source": {"lang": "python"},
         },
         "method": {"automatic": True, "retrieval": retrieval},
@@ -177,6 +177,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _own_command() -> list[str]:
+    """Return what this process was started with; `python -m instrerank` under the name of its command."""
+    program = Path(sys.argv[0])
+    return [program.parent.name if program.name == "__main__.py" else program.name, *sys.argv[1:]]
 
 
 def _cpu_model() -> str:
