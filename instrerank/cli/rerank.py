@@ -129,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Rerank, write the run whole or not at all, then its sidecar."""
-    from instrerank.files import check_writable
+    from instrerank.files import check_writable, is_standard_stream
     from instrerank.reranking import Fusion, rerank, select_candidates
     from instrerank.reranking.provenance import reranking_counts, reranking_stage
     from instrerank.trec import write_run
@@ -137,6 +137,8 @@ def run(arguments: argparse.Namespace) -> None:
     from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
     started = time.perf_counter()
+    if arguments.output == arguments.run_file and not is_standard_stream(arguments.output):
+        raise InputError(f"--output {arguments.output} is the first stage: name another file, or it would be lost")
     if not arguments.dry_run:
         check_writable(arguments.output)
     fusion = Fusion(arguments.fusion, arguments.alpha, arguments.rrf_k)

@@ -107,6 +107,7 @@ BAD_RUN = "".join(f"01 Q0 d{rank} {rank} {9000 - rank} bm25\n" for rank in range
         ({}, ["--fusion", "interpolate", "--alpha", "2"], "alpha 2.0"),
         ({"out": "a file"}, [], "cannot write out/reranked.txt"),
         ({}, ["--output", "."], "it is a folder"),
+        ({}, ["--output", "run.txt"], "--output run.txt is the first stage: name another file"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_no_file(folder, capsys, files, flags, complaint):
