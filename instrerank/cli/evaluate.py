@@ -219,19 +219,20 @@ def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     from instrerank.anserini import load_qrels
     from instrerank.collections import load_run
     from instrerank.evaluation.infosearch import gold_documents, sicr_by_topic, wise_by_topic
-    from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
+    from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic, run_under, under_instructions
 
     if not arguments.baseline:
         raise InputError("--changed-qrels needs --baseline, the run under the original instructions")
     if arguments.reverse and len(arguments.reverse) != len(arguments.runs):
         given = f"given {len(arguments.runs)} and {len(arguments.reverse)}"
         raise InputError(f"each RUN needs its --reversed, in the same order; {given}")
-    changed_qrels = load_qrels(arguments.changed_qrels)
+    qrels = under_instructions(qrels, "original")
+    changed_qrels = under_instructions(load_qrels(arguments.changed_qrels), "changed")
     documents = changed_documents(qrels, changed_qrels, arguments.relevance_level)
     gold = gold_documents(qrels, changed_qrels, arguments.relevance_level)
-    original = load_run(arguments.baseline)
+    original = run_under(load_run(arguments.baseline), "original")
     baseline = _evaluate(arguments, arguments.baseline, original, qrels)
-    runs = [load_run(path) for path in arguments.runs]
+    runs = [run_under(load_run(path), "changed") for path in arguments.runs]
     evaluations = [
         _evaluate(arguments, path, run, changed_qrels) for path, run in zip(arguments.runs, runs, strict=True)
     ]

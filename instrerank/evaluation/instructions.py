@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from instrerank.errors import InputError
 from instrerank.trec import Qrels, Run, trec_eval_order
@@ -12,11 +12,33 @@ Documents = dict[str, list[str]]
 """By qid the documents that a measure looks at."""
 
 
+Kind = Literal["original", "changed"]
+_ENDINGS: dict[Kind, str] = {"original": "-og", "changed": "-changed"}
+_Value = TypeVar("_Value")
+
+
 class Place(NamedTuple):
     """Where a ranking has a document: its rank from 1, in trec_eval's order, and its score."""
 
     rank: int
     score: float
+
+
+def under_instructions(by_qid: Mapping[str, _Value], kind: Kind) -> dict[str, _Value]:
+    """Return what belongs to one kind of instructions, by plain qid.
+
+    FollowIR's data on the hub, and mteb's runs of it, hold both kinds in one file: `310-og` and `310-changed`. What
+    has no such qids is returned as it is.
+    """
+    if not any(qid.endswith(tuple(_ENDINGS.values())) for qid in by_qid):
+        return dict(by_qid)
+    ending = _ENDINGS[kind]
+    return {qid.removesuffix(ending): value for qid, value in by_qid.items() if qid.endswith(ending)}
+
+
+def run_under(run: Run, kind: Kind) -> Run:
+    """Return that part of a run that belongs to one kind of instructions (see `under_instructions`)."""
+    return Run(run.tag, under_instructions(run.rankings, kind))
 
 
 def changed_documents(original: Qrels, changed: Qrels, relevance_level: int = 1) -> Documents:

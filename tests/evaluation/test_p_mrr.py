@@ -1,8 +1,11 @@
+import json
+
 import pytest
 
+from instrerank.cli import main
 from instrerank.errors import InputError
-from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
-from instrerank.trec import Run, ScoredDoc
+from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic, run_under, under_instructions
+from instrerank.trec import Run, ScoredDoc, write_qrels, write_run
 
 
 def run(*docids, qid="1"):
@@ -46,3 +49,22 @@ def test_nothing_to_measure():
         p_mrr_by_topic(run("a"), run("a"), {})
     with pytest.raises(InputError, match="changed instructions lacks 1 topics, first 2"):
         p_mrr_by_topic(run("a", qid="2"), run("a"), {"2": ["a"]})
+
+
+def test_follow_irs_qids_are_told_apart_and_plain_ones_left_alone():
+    both = Run("t", {"310-og": [ScoredDoc("a", 2.0)], "310-changed": [ScoredDoc("a", 1.0)]})
+    assert run_under(both, "original") == Run("t", {"310": [ScoredDoc("a", 2.0)]})
+    assert run_under(both, "changed") == Run("t", {"310": [ScoredDoc("a", 1.0)]})
+    assert under_instructions({"310": 1}, "changed") == {"310": 1}
+
+
+def test_one_file_of_both_kinds_is_evaluated(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ranking = [ScoredDoc(docid, float(-rank)) for rank, docid in enumerate("abcd")]
+    write_run("run.txt", Run("t", {"310-og": ranking, "310-changed": [ranking[0]._replace(score=-9.0), *ranking[1:]]}))
+    write_qrels("qrels.txt", {"310-og": {"a": 1, "b": 1}, "310-changed": {"a": 0, "b": 1}})
+    flags = ["--qrels", "qrels.txt", "--changed-qrels", "qrels.txt", "--baseline", "run.txt", "-m", "P.1", "--json"]
+    assert main(["evaluate", *flags, "run.txt"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["p-MRR ×100"], row["topics"]) == (75.0, 1)
+    assert (row["P_1 original"], row["P_1 changed"]) == (1.0, 1.0)
