@@ -18,7 +18,7 @@ def tests(session):
 @nox.session(python="3.12")
 def pyserini2(session):
     """Index, search, rerank and evaluate with pyserini 2.4.0, without a network."""
-    session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest")
+    session.install("-c", "constraints.txt", "-e", ".[demo]", "pytest", "hypothesis")
     session.run("python", "-c", "from importlib.metadata import version; assert version('pyserini') == '2.4.0'")
     session.run("instrerank", "demo", "--output", session.create_tmp(), env=NO_NETWORK)
     session.run("python", "-m", "pytest", "tests/anserini", env=NO_NETWORK)
