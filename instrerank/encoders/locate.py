@@ -56,7 +56,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # no network, no such id, no permission: the hub's own words say which
         raise MissingPrerequisiteError(
-            f"the model {name} is not in the Hugging Face cache and cannot be fetched: {error}. "
+            f"the model {name} is not in the Hugging Face cache and cannot be fetched: {' '.join(str(error).split())} "
             "Give a folder that holds it, or use minilm"
         ) from error
 

@@ -149,6 +149,8 @@ def make_plan(configuration: Configuration) -> Plan:
         notes.append(
             f"the first stage gives at most {depth} candidates a topic, fewer than hits ({configuration.hits})"
         )
+    if len(qrels) == 1:
+        notes.append("one topic only: there will be no interval and no test")
     topics = [topic._replace(instruction="") for topic in judged]
     instructions = _instructions(configuration, judged)
     variations = [Variation(), *_variations(configuration, topics, instructions.get("own", {}))]

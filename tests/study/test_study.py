@@ -12,7 +12,7 @@ from instrerank.evaluation.measures import evaluate
 from instrerank.study import configure, make_plan, run_study
 from instrerank.study.tables import Table
 from instrerank.study.writing import write_tables
-from instrerank.trec import Run, ScoredDoc, read_qrels, read_run, read_topics, write_run
+from instrerank.trec import Run, ScoredDoc, read_qrels, read_run, read_topics, write_qrels, write_run
 
 MEASURES = ["ndcg_cut.10", "recall.10,100"]
 
@@ -165,6 +165,18 @@ def test_a_run_of_other_topics_is_refused(tmp_path):
     settings = {"collection": "pocket", "run": str(tmp_path / "run.txt"), "encoders": ["minilm"]}
     with pytest.raises(InputError, match="ranks none of the 30 judged topics"):
         make_plan(configure(settings))
+
+
+def test_one_topic_is_told_and_gives_no_test(plan, tmp_path):
+    topic = plan.topics[0]
+    write_qrels(tmp_path / "qrels.txt", {topic.qid: plan.qrels[topic.qid]})
+    settings = {"topics": "pocket", "qrels": str(tmp_path / "qrels.txt"), "corpus": "pocket", "encoders": ["minilm"]}
+    alone = make_plan(configure({**settings, "run": plan.configuration.run, "perturbations": ["case-lower"]}))
+    assert "29 of 30 topics have no judgement and are left out" in alone.notes
+    assert "one topic only: there will be no interval and no test" in alone.notes
+    assert run_study(alone, tmp_path / "study") == []
+    assert "no interval over one topic" in (tmp_path / "study" / "report.html").read_text()
+    assert {row["p"] for row in table(tmp_path / "study", "robustness")} == {""}
 
 
 def test_a_pair_of_an_unknown_system_is_refused():

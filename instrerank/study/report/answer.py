@@ -73,5 +73,5 @@ def _followed(row: Instruction) -> Markup:
 
 def _interval(row: Family | Hypothesis | Instruction) -> Markup:
     if row.low is None or row.high is None:
-        return Markup("no interval; ")
+        return Markup("no interval over one topic; ")
     return Markup("95% interval {} to {}; ").format(number(row, "low"), number(row, "high"))
