@@ -67,13 +67,15 @@ def model_folder(shape: str, parent: Path) -> Path:
         return folder
     shutil.copytree(MINILM, folder)
     pooling = folder / "1_Pooling" / "config.json"
-    pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"word_embedding_dimension": 768}))
+    config = {
+        "e5-base": transformers.BertConfig(),
+        "e5-large": transformers.BertConfig(
+            hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096
+        ),
+        "modernbert-base": transformers.ModernBertConfig(pad_token_id=0, cls_token_id=101, sep_token_id=102),
+    }[shape]
+    pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"word_embedding_dimension": config.hidden_size}))
     torch.manual_seed(0)
-    config = (
-        transformers.BertConfig()
-        if shape == "e5-base"
-        else transformers.ModernBertConfig(pad_token_id=0, cls_token_id=101, sep_token_id=102)
-    )
     transformers.AutoModel.from_config(config).save_pretrained(folder)
     return folder
 

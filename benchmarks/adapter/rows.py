@@ -38,7 +38,7 @@ def constraint_row(constraint: Constraint, query: str, texts: dict[str, str], se
     return [
         {
             "query": query,
-            "instruction": instruction(rule, rng),
+            "instruction": instruction(rule, query, rng),
             "positive": texts[good[0]],
             "negatives": [texts[docid] for docid in bad[:3]],
         }
@@ -93,7 +93,7 @@ def main() -> None:
     for topic in training:
         rng = generator(1, "plain", topic.qid)
         asked += [(topic.qid, topic.text, "")] * 3
-        asked += [(topic.qid, topic.text, neutral(rng)) for _ in range(2)]
+        asked += [(topic.qid, topic.text, neutral(topic.text, rng)) for _ in range(2)]
     for at, (qid, query, text) in enumerate(asked):
         rng = generator(at, "answers", qid)
         answer = next(iter(qrels[qid]))
