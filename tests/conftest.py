@@ -62,7 +62,7 @@ def words(monkeypatch, bag_of_words):
     from instrerank import encoders
 
     bag_of_words.name, bag_of_words.fingerprint = "words", "0"
-    bag_of_words.dtype, bag_of_words.device = "float32", "cpu"
+    bag_of_words.dtype, bag_of_words.device, bag_of_words.revision = "float32", "cpu", None
     bag_of_words.profile = encoders.EncoderProfile(
         family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
         max_query_length=32, max_passage_length=32, normalize=False, source="a test",

@@ -176,6 +176,7 @@ def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
     class Asked(encoders.PairScorer):
         def __init__(self):
             self.name, self.fingerprint, self.dtype, self.device = "asked", "0", "float32", "cpu"
+            self.revision = None
             self.max_length, self.truncated = 512, 0
             self.prompt = choose_prompt("asked", given["prompt"], given["true_token"])
 
