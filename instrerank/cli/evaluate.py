@@ -239,7 +239,10 @@ def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
     rows: list[list[object]] = []
     names = _names(arguments.runs, [each.run_tag for each in evaluations])
     for place, (changed, name, evaluation) in enumerate(zip(runs, names, evaluations, strict=True)):
-        followed = [p_mrr_by_topic(original, changed, documents)]
+        followed = [
+            p_mrr_by_topic(original, changed, documents),
+            p_mrr_by_topic(original, changed, gold) if gold else {},
+        ]
         if arguments.reverse:
             three = original, changed, load_run(arguments.reverse[place])
             followed += [sicr_by_topic(*three, gold), wise_by_topic(*three, gold, documents)]
@@ -251,7 +254,7 @@ def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
         ]
         rows.append([name, *scores, *percentages])
     measures = [f"{measure} {kind}" for measure in baseline.means for kind in ("original", "changed")]
-    columns = ["p-MRR ×100", "95% from", "to", "topics"]
+    columns = ["p-MRR ×100", "95% from", "to", "topics", "kept ×100", "kept 95% from", "kept to", "kept topics"]
     for name in ("SICR", "WISE") if arguments.reverse else ():
         columns += [f"{name} ×100", f"{name} 95% from", f"{name} to", f"{name} topics"]
     return ["run", *measures, *columns], rows

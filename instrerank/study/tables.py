@@ -7,7 +7,8 @@ from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
-from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
+from instrerank.evaluation.infosearch import gold_documents
+from instrerank.evaluation.instructions import Documents, changed_documents, p_mrr_by_topic
 from instrerank.evaluation.robustness import mean_over_seeds, prompt_sensitivity, success_rate, worst_case
 from instrerank.evaluation.significance import LEAST_DIFFERENCE, compare, corrected
 from instrerank.evaluation.stability import kendall_tau, overlap, rank_biased_overlap
@@ -188,7 +189,10 @@ def instructions(results: Results) -> list[Row]:
                 compared = _compared(by_qid, without[measure], ("mean", "none"))
                 rows.append(_instruction_row(encoder, condition, measure, len(by_qid), compared))
         if {"own", "changed"} <= set(conditions) and results.plan.changed_qrels is not None:
-            rows.append(_p_mrr(results, encoder))
+            level = results.plan.configuration.relevance_level
+            for measure, chosen in (("p_mrr", changed_documents), ("p_mrr_kept", gold_documents)):
+                documents = chosen(results.plan.qrels, results.plan.changed_qrels, level)
+                rows += _p_mrr(results, encoder, measure, documents)
         generic = results.draws((encoder, "own")).get("instruction-generic", []) if "own" in conditions else []
         for measure in results.scores[generic[0]] if len(generic) > 1 else ():
             by_prompt = [fmean(results.scores[cell][measure].values()) for cell in generic]
@@ -200,19 +204,19 @@ def instructions(results: Results) -> list[Row]:
     return _corrected(rows)
 
 
-def _p_mrr(results: Results, encoder: str) -> Row:
-    assert results.plan.changed_qrels is not None
-    level = results.plan.configuration.relevance_level
+def _p_mrr(results: Results, encoder: str, measure: str, documents: Documents) -> list[Row]:
+    """Return the row of p-MRR over some documents of those topics that both runs answer, if there are any."""
     original, changed = (results.runs[results.clean((encoder, condition))] for condition in ("own", "changed"))
-    documents = {
-        qid: docids
-        for qid, docids in changed_documents(results.plan.qrels, results.plan.changed_qrels, level).items()
-        if original.rankings.get(qid) and changed.rankings.get(qid)
-    }
+    answered = original.rankings.keys() & changed.rankings.keys()
+    documents = {qid: docids for qid, docids in documents.items() if qid in answered}
+    if not documents:
+        return []
     moves = [100 * move for move in p_mrr_by_topic(original, changed, documents).values()]
     compared = compare(moves, [0.0] * len(moves), randomisation=False)
     low, high = compared.interval or (None, None)
-    return _instruction_row(encoder, "changed", "p_mrr", len(moves), {"mean": compared.mean, "low": low, "high": high})
+    return [
+        _instruction_row(encoder, "changed", measure, len(moves), {"mean": compared.mean, "low": low, "high": high})
+    ]
 
 
 def _instruction_row(encoder: str, condition: str, measure: str, count: int, values: Row) -> Row:

@@ -159,6 +159,8 @@ def test_evaluate_under_changed_qrels(folder, capsys):
     (row,) = rows_of(out)
     # a fell from rank 1 to 2: 1 − 1/2
     assert row["p-MRR ×100"] == "50.0000"
+    # b rose from 2 to 1: 1/2 − 1
+    assert (row["kept ×100"], row["kept topics"]) == ("-50.0000", "1")
     assert (row["95% from"], row["topics"]) == ("–", "1")
     assert row["recip_rank changed"] == "1.0000"
     code, _, err = printed(capsys, *command, "follows.txt")

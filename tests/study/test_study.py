@@ -2,12 +2,15 @@
 
 import csv
 import shutil
+from statistics import fmean
 
 import pytest
 
 from instrerank.cli import main
 from instrerank.collections import POCKET
 from instrerank.errors import InputError
+from instrerank.evaluation.infosearch import gold_documents
+from instrerank.evaluation.instructions import p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.study import configure, make_plan, run_study
 from instrerank.study.tables import Table
@@ -82,6 +85,14 @@ def test_seeds_are_averaged_inside_topics_and_unseeded_perturbations_drawn_once(
 
 def test_recall_that_cannot_move_is_left_out(study):
     assert {row["measure"] for row in table(study, "cells")} == {"ndcg_cut_10", "recall_10"}
+
+
+def test_p_mrr_stands_beside_that_of_what_is_kept(study, plan):
+    runs = [read_run(study / f"runs/fixed/run.pocket.bm25.minilm.{kind}.clean.txt") for kind in ("own", "changed")]
+    rows = {row["measure"]: row for row in table(study, "instructions") if row["measure"].startswith("p_mrr")}
+    kept = p_mrr_by_topic(*runs, gold_documents(plan.qrels, plan.changed_qrels, 2))
+    assert list(rows) == ["p_mrr", "p_mrr_kept"]
+    assert float(rows["p_mrr_kept"]["mean"]) == pytest.approx(100 * fmean(kept.values()))
 
 
 def test_the_hypothesis_is_the_difference_of_drops(study):

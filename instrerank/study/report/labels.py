@@ -27,7 +27,7 @@ _MEASURES = {
     "judged": "Judged",
     "success": "Success",
 }
-_NAMES = {"map": "AP", "recip_rank": "RR", "p_mrr": "p-MRR × 100"}
+_NAMES = {"map": "AP", "recip_rank": "RR", "p_mrr": "p-MRR × 100", "p_mrr_kept": "p-MRR × 100 of kept"}
 _COLUMNS = {
     "low": "95% from",
     "high": "to",
