@@ -186,9 +186,10 @@ def test_a_perturbation_that_a_system_did_not_meet_is_said(tmp_path):
 def test_failed_runs_are_named(tmp_path):
     folder = write_study(tmp_path, modes=("fixed",))
     columns = "encoder,instructions,perturbation,seed,reason"
-    (folder / "tables" / "fixed" / "failed.csv").write_text(f"{columns}\nhuge,own,typo-swap,2,out of <memory>\n")
-    assert "1 runs failed" in page_of(folder).words
-    assert "huge + own, typo-swap, seed 2: out of <memory>" in page_of(folder).words
+    (folder / "tables" / "fixed" / "failed.csv").write_text(
+        f"{columns}\nhuge,own,typo-swap,1,out of <memory>\nhuge,own,typo-swap,2,out of <memory>\n"
+    )
+    assert "huge + own (2): out of <memory>" in page_of(folder).words
 
 
 def test_the_first_stage_alone_in_one_mode(tmp_path):

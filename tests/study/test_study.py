@@ -147,7 +147,7 @@ def test_a_failing_encoder_is_listed_and_the_others_go_on(plan, tmp_path):
     assert {failure.cell.system[0] for failure in failures} == {"absent"}
     assert {row["encoder"] for row in table(folder, "cells")} == {"bm25", "minilm"}
     assert [row["encoder"] for row in table(folder, "failed")] == ["absent"] * len(failures)
-    assert "absent, clean: " in (folder / "report.html").read_text()
+    assert "absent (1), absent + changed (1): " in (folder / "report.html").read_text()
 
 
 def test_a_table_that_became_empty_is_removed(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,11 +98,15 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
     groups: dict[tuple[str, str], dict[str, None]] = {}
     for row in tables.robustness:
         groups.setdefault((row.family, row.expects), {})[row.perturbation] = None
+    failed: dict[str, Counter[System]] = {}
+    for failure in tables.failed:
+        failed.setdefault(failure.reason, Counter())[system(failure)] += 1
     robustness = {(row.measure, row.perturbation, system(row)): row for row in tables.robustness}
     return {
         "tables": tables,
         "measures": list(dict.fromkeys(cell.measure for cell in tables.cells)),
         "answer": list(sentences(tables)),
+        "failed": failed,
         "plots": write_plots(folder / "plots" / tables.mode, tables),
         "clean": clean,
         "groups": groups,
