@@ -67,5 +67,5 @@ def test_quality_is_that_of_pyserinis_run(index, data, tmp_path):
 def test_empty_documents_are_borne_and_counted(data, tmp_path, capsys):
     corpus = data / "cranfield" / "documents.jsonl.gz"
     assert main(["index", "--corpus", str(corpus), "--index", str(tmp_path / "index")]) == 0
-    assert re.search(r"1398 passages.*\b2\b.* without text", capsys.readouterr().out)
+    assert re.search(r"1398 passages.*\b2\b.* without text", capsys.readouterr().err)
     assert set(IndexPassages(tmp_path / "index").lookup(["470", "471", "995"])) == {"470"}
