@@ -30,7 +30,8 @@ Where nothing can be tested (one topic, no difference) the cell is a dash.
 
 With --changed-qrels the runs were made under changed instructions and the baseline under the original
 ones: the measures of either stand side by side, and p-MRR × 100 with its interval says whether what
-stopped being relevant moved down (positive) or up.
+stopped being relevant moved down (positive) or up. kept × 100 is the same of what stays relevant: where it
+is positive too, the ranking is only worse.
 """
 EPILOG = """examples:
   instrerank evaluate --qrels qrels.dl19.txt runs/*.txt
