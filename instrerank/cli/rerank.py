@@ -137,7 +137,7 @@ def run(arguments: argparse.Namespace) -> None:
     from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
     started = time.perf_counter()
-    if arguments.output == arguments.run_file and not is_standard_stream(arguments.output):
+    if arguments.output.resolve() == arguments.run_file.resolve() and not is_standard_stream(arguments.output):
         raise InputError(f"--output {arguments.output} is the first stage: name another file, or it would be lost")
     if not arguments.dry_run:
         check_writable(arguments.output)

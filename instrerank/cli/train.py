@@ -126,7 +126,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--revision", help="revision of a Hugging Face id")
 
     evaluation = parser.add_argument_group("evaluation at every checkpoint (passages from --corpus or --index)")
-    evaluation.add_argument("--evaluate-run", metavar="RUN", type=Path, help="first-stage run")
+    evaluation.add_argument("--evaluate-run", metavar="RUN", type=Path, help="first-stage run, or irds:ID")
     evaluation.add_argument("--evaluate-topics", metavar="T", help="its topics, with or without instructions")
     evaluation.add_argument("--evaluate-qrels", metavar="Q", help="for nDCG@10")
     evaluation.add_argument("--evaluate-constraints", metavar="DIR", type=Path, help="of constrain: for p-MRR")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.anserini import load_instructions, load_qrels, load_topics
-from instrerank.collections import PassageSource
+from instrerank.collections import PassageSource, load_run
 from instrerank.encoders import Encoder
 from instrerank.errors import InputError
 from instrerank.evaluation.instructions import Documents, changed_documents, p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.reranking import Candidates, candidate_docids, rerank, select_candidates
-from instrerank.trec import Qrels, Run, read_run
+from instrerank.trec import Qrels, Run
 
 NDCG, P_MRR = "ndcg_cut_10", "p_mrr"
 DEPTH = 100
@@ -73,7 +73,7 @@ def load_evaluation(
     """Read what is to be measured.
 
     Args:
-        run: the first stage.
+        run: the first stage; a file, or `irds:ID` for its candidates.
         topics: its topics; a file or a name, as `qrels`.
         qrels: for nDCG@10.
         passages: of the run.
@@ -84,7 +84,7 @@ def load_evaluation(
         InputError: a file that is missing or damaged, candidates without text, topics without candidates or
             instruction, or a metric that is not measured.
     """
-    first_stage = read_run(run, keep_first_duplicate=True)
+    first_stage = load_run(run, keep_first_duplicate=True)
     texts = passages.lookup(candidate_docids(first_stage, DEPTH))
     candidates, _ = select_candidates(first_stage, load_topics(topics), texts, hits=DEPTH)
     fields: dict[str, Any] = {}
