@@ -1,0 +1,42 @@
+"""Queries made of passages: what people might ask for that a passage tells."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from wordings import frame
+
+from instrerank.perturbations.words import is_eligible
+
+_WORD = re.compile(r"[a-z][a-z'-]*[a-z]|\d[\d.,%]*|[^\sa-z\d]+")
+
+
+def phrases(text: str) -> list[str]:
+    """Return the runs of one to three eligible words between stop words and punctuation (RAKE, Rose et al. 2010)."""
+    found, run = [], []
+    for word in [*_WORD.findall(text.lower()), "."]:
+        if is_eligible(word) and word[0].isalpha():
+            run.append(word)
+            continue
+        if 1 <= len(run) <= 3:
+            found.append(" ".join(run))
+        run = []
+    return list(dict.fromkeys(found))
+
+
+def question(text: str, rng: random.Random) -> str | None:
+    """Ask for something that a passage tells, or None where it has too few phrases."""
+    known = phrases(text)
+    if len(known) < 4:
+        return None
+    way = rng.random()
+    if way < 0.2:  # words as they stand in a row
+        words = text.lower().split()
+        start = rng.randrange(max(1, len(words) - 4))
+        words = [word.strip(".,;:!?()\"'") for word in words[start : start + rng.randint(3, 9)]]
+        asked = " ".join(filter(None, words))
+    else:
+        a, b = rng.sample(known[: rng.choice([4, 8, 40])], 2)
+        asked = frame(f"question: {'one phrase' if way < 0.5 else 'two phrases'}", rng, a=a, b=b)
+    return asked if any(map(is_eligible, asked.split())) else None
