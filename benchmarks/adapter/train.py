@@ -91,7 +91,6 @@ class Examples:
         texts: Sequence[str],
         teacher: Teacher,
         base: Encoder,
-        seed: int = 1,
     ):
         self._queries, self._real, self._stories, self._texts, self._teacher = queries, real, stories, texts, teacher
         self._vectors = base.encode_queries(queries).vectors
@@ -99,7 +98,7 @@ class Examples:
         for part in torch.from_numpy(self._vectors).split(2000):
             nearest.append((part @ passages.T).topk(BEST).indices)
         self._nearest = torch.cat(nearest).numpy()
-        self._rng = random.Random(seed)
+        self._rng = random.Random(1)
 
     def __iter__(self) -> Iterator[Example]:
         kinds, weights = list(SHARES), list(SHARES.values())
