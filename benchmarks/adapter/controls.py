@@ -1,4 +1,4 @@
-"""Train the controls that tell what an instruction brings: one change to the first recipe each.
+"""Train the controls that tell what an instruction brings: InF-Embed's objective with one change each.
 
 python benchmarks/adapter/controls.py --rows ROWS.jsonl --output DIR [--steps 300] [--only NAME …]
 """

@@ -79,7 +79,7 @@ class Teacher:
         return np.array([rule.term in self.words[row] for row in rows])
 
     def rules(self, query: str, best: NDArray[np.int64], rng: random.Random) -> list[Rule]:
-        """Draw up to three rules of different kinds, each of which splits the best passages of a query [k]."""
+        """Draw up to two words, a feature and now and then a length that split the best passages of a query [k]."""
         asked = set(_WORD.findall(query.lower()))
         counts: dict[str, int] = {}
         for row in best:
