@@ -2,14 +2,92 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from instrerank.encoders.locate import read_json
 from instrerank.encoders.tensors import read_weights
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 if TYPE_CHECKING:
     import torch
+
+_ROOT = "base_model.model."
+"""What peft puts before the names of a network's modules."""
+_USED = ("peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "exclude_modules")
+_IRRELEVANT = (
+    *("auto_mapping", "base_model_name_or_path", "inference_mode", "lora_dropout", "megatron_core", "peft_version"),
+    *("qalora_group_size", "revision", "runtime_config", "task_type"),
+)
+"""Settings of peft that are set without bearing on the merged weights."""
+
+
+def merge_plain_adapter(
+    weights: Mapping[str, torch.Tensor], folder: Path, prefixes: Sequence[str], *, allow_bin: bool = False
+) -> dict[str, torch.Tensor] | None:
+    """Merge a plain LoRA adapter into a network's tensors, W + scale · B A, without transformers and peft.
+
+    Args:
+        weights: the tensors of the network's checkpoint by name.
+        folder: `adapter_config.json` and `adapter_model.safetensors`, as peft saves them.
+        prefixes: names, with their dot, that may stand before those of the bare network.
+        allow_bin: read `adapter_model.bin` (restricted unpickling) where there is no safetensors file.
+
+    Returns:
+        All tensors, the merged ones in float32. None where the adapter is of another kind or does not fit:
+        `merge_adapter` then merges it, or says what is wrong.
+
+    Raises:
+        InputError: the adapter's files cannot be read, or its weights are all zero.
+    """
+    config = read_json(folder / "adapter_config.json")
+    if not _is_plain(config):
+        return None
+    # checkpoints with a task head put a name before the encoder's modules, and only those are the adapter's
+    prefix = next((one for one in prefixes if any(name.startswith(one) for name in weights)), "")
+    modules = {
+        _ROOT + name.removeprefix(prefix).removesuffix(".weight"): name
+        for name, tensor in weights.items()
+        if name.startswith(prefix) and name.endswith(".weight") and tensor.dim() == 2
+    }
+    adapter = _without_head(_adapter_weights(folder, allow_bin=allow_bin), modules)
+    rank = config["r"]
+    scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    merged = dict(weights)
+    for module, name in modules.items():
+        path = module.removeprefix(_ROOT)
+        if _names(config.get("exclude_modules") or [], path) or not _names(config["target_modules"], path):
+            continue
+        down, up = (adapter.pop(f"{module}.lora_{part}.weight", None) for part in "AB")
+        outputs, inputs = weights[name].shape
+        if down is None or up is None or down.shape != (rank, inputs) or up.shape != (outputs, rank):
+            return None
+        merged[name] = weights[name].float() + up.float() @ down.float() * scale
+    return None if adapter else merged  # what is left over has no place
+
+
+def _is_plain(config: Mapping[str, Any]) -> bool:
+    """Tell whether peft would merge W + scale · B A with one rank and scale, and nothing else."""
+    known = {*_USED, *_IRRELEVANT}
+    return (
+        config.get("peft_type") == "LORA"
+        and all(config.get(name) for name in ("r", "lora_alpha", "target_modules"))
+        and config.get("bias", "none") == "none"
+        # others, such as PiSSA, change the base too
+        and config.get("init_lora_weights", True) in (True, False)
+        # every variant of LoRA, those to come included, is a setting that is not empty
+        and not any(config[name] for name in config.keys() - known - {"bias", "init_lora_weights"})
+    )
+
+
+def _names(patterns: str | Sequence[str], path: str) -> bool:
+    """Tell whether peft takes a module to be named: by a regular expression, or by the end of its path."""
+    if isinstance(patterns, str):
+        return re.fullmatch(patterns, path) is not None
+    return any(f".{path}".endswith(f".{pattern}") for pattern in patterns)
 
 
 def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = False) -> torch.nn.Module:
@@ -40,12 +118,11 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
         raise InputError(f"{folder} holds a {config.peft_type} adapter; only LoRA adapters can be merged")
     config.task_type = None  # an adapter trained under a language-model head fits the network below it too
     config.inference_mode = True
-    weights = read_weights(folder / "adapter_model.safetensors", folder / "adapter_model.bin", allow_bin=allow_bin)
-    if not any(bool(value.any()) for key, value in weights.items() if "lora_B" in key):
-        raise InputError(f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing")
+    weights = _adapter_weights(folder, allow_bin=allow_bin)
     try:
         adapted = peft.get_peft_model(model, config)
-        result = peft.set_peft_model_state_dict(adapted, _without_head(weights, adapted))
+        known = [name for name, _ in adapted.named_parameters()]
+        result = peft.set_peft_model_state_dict(adapted, _without_head(weights, known))
     except (ValueError, RuntimeError) as error:  # no such module, or another shape
         # torch lists every weight of another shape, one a line
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
@@ -61,10 +138,16 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
     return merged.eval()
 
 
-def _without_head(weights: dict[str, torch.Tensor], adapted: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Drop the `model.` that a language-model class puts before the network's own names."""
-    deep, flat = "base_model.model.model.", "base_model.model."
-    known = [key for key, _ in adapted.named_parameters()]
+def _adapter_weights(folder: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]:
+    weights = read_weights(folder / "adapter_model.safetensors", folder / "adapter_model.bin", allow_bin=allow_bin)
+    if not any(bool(value.any()) for key, value in weights.items() if "lora_B" in key):
+        raise InputError(f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing")
+    return weights
+
+
+def _without_head(weights: dict[str, torch.Tensor], known: Collection[str]) -> dict[str, torch.Tensor]:
+    """Drop the `model.` that a language-model class puts before the network's own (`known`) names."""
+    deep = f"{_ROOT}model."
     if all(key.startswith(deep) for key in weights) and not any(key.startswith(deep) for key in known):
-        return {flat + key.removeprefix(deep): value for key, value in weights.items()}
+        return {_ROOT + key.removeprefix(deep): value for key, value in weights.items()}
     return weights

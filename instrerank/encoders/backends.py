@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from instrerank.encoders import openvino
+from instrerank.encoders.adapters import merge_plain_adapter
 from instrerank.encoders.batching import padded
 from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.packed import PackedBert
@@ -95,8 +96,11 @@ def choose_backend(
     packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
     if place != "cpu" or (packed is not None and dtype not in packed.dtypes):
         packed = None
-    if packed is not None and adapter is None:
-        return packed(config, network_weights(folder, allow_bin=allow_bin), dtype)
+    if packed is not None:
+        bare = network_weights(folder, allow_bin=allow_bin)
+        weights = bare if adapter is None else merge_plain_adapter(bare, adapter, packed.prefixes, allow_bin=allow_bin)
+        if weights is not None:
+            return packed(config, weights, dtype)
 
     def network(dtype: str) -> torch.nn.Module:
         return load_network(
@@ -114,7 +118,7 @@ def choose_backend(
         name = fingerprint([folder] if adapter is None else [folder, adapter], repr(profile.passage_template))
         path = openvino.quantised(name, lambda: network("float32"), calibration)
         return openvino.OpenVinoBackend(path, int(config["hidden_size"]), int(config.get("pad_token_id") or 0))
-    if packed is not None:
+    if packed is not None:  # with an adapter that only peft can merge
         return packed(config, network("float32").state_dict(), dtype)
     return TransformersBackend(network(dtype), bidirectional=profile.bidirectional)
 

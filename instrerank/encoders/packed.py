@@ -28,6 +28,7 @@ class PackedNetwork(ABC):
 
     Attributes:
         dtypes: precisions that the kind of network runs in.
+        prefixes: names, with their dot, that checkpoints may put before those of the bare network.
         hidden_size: width of a token state.
         dtype: the one in use. "int8" multiplies weights and states in 8 bits, keeps states in float32 in between,
             and attends in bfloat16.
@@ -38,6 +39,7 @@ class PackedNetwork(ABC):
     """
 
     dtypes: tuple[str, ...]
+    prefixes: tuple[str, ...]
     device = "cpu"
     batch_tokens = 1024
     least_batch_tokens = 256
@@ -137,6 +139,7 @@ class PackedBert(PackedNetwork):
     """A BERT, RoBERTa or XLM-RoBERTa encoder."""
 
     dtypes = ("float32", "bfloat16", "int8")
+    prefixes = ("bert.", "roberta.")
 
     @classmethod
     def computes(cls, config: Mapping[str, Any]) -> bool:
@@ -151,7 +154,7 @@ class PackedBert(PackedNetwork):
     def _prepare(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
         import torch
 
-        parameters = Parameters(weights, ("bert.", "roberta."))
+        parameters = Parameters(weights, self.prefixes)
         precision, hidden, wide = self._precision, self.hidden_size, int(config["intermediate_size"])
         epsilon = float(config.get("layer_norm_eps", 1e-12))
 

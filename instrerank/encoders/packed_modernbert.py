@@ -56,6 +56,7 @@ class PackedModernBert(PackedNetwork):
     """A ModernBERT encoder."""
 
     dtypes = ("float32", "bfloat16", "int8")
+    prefixes = ("model.",)
 
     @classmethod
     def computes(cls, config: Mapping[str, Any]) -> bool:
@@ -69,7 +70,7 @@ class PackedModernBert(PackedNetwork):
         )
 
     def _prepare(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
-        parameters = Parameters(weights, ("model.",))
+        parameters = Parameters(weights, self.prefixes)
         hidden, wide = self.hidden_size, int(config["intermediate_size"])
         heads, layers = int(config["num_attention_heads"]), int(config["num_hidden_layers"])
 

@@ -1,15 +1,24 @@
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
+import transformers
 from safetensors.torch import load_file, save_file
+from tiny import LENGTH, PASSAGES
 
 from instrerank.encoders import load_encoder
-from instrerank.encoders.profiles import write_profile
-from instrerank.errors import InputError
+from instrerank.encoders.adapters import merge_adapter, merge_plain_adapter
+from instrerank.encoders.packed import PackedBert
+from instrerank.encoders.packed_modernbert import PackedModernBert
+from instrerank.encoders.profiles import EncoderProfile, write_profile
+from instrerank.encoders.weights import network_weights
+from instrerank.errors import InputError, MissingPrerequisiteError
 
 QUERY = ["why does copper turn green"]
 
@@ -96,8 +105,6 @@ def test_corrupt_weights(base, adapter, tmp_path):
 
 
 def test_pickled_weights_only_when_asked(base, adapter, tmp_path):
-    import torch
-
     folder = rewrite(adapter, tmp_path, lambda weights: weights)
     torch.save(load_file(folder / "adapter_model.safetensors"), folder / "adapter_model.bin")
     (folder / "adapter_model.safetensors").unlink()
@@ -137,3 +144,112 @@ def test_an_adapter_on_the_query_side_leaves_passages_to_the_base(base, adapter,
     with patch.object(encoder.backend, "token_states", side_effect=AssertionError("the base's vector is stored")):
         np.testing.assert_array_equal(encoder.encode_passages(QUERY).vectors, plain)
     assert np.abs(plain - both.encode_passages(QUERY).vectors).max() > 0.01
+
+
+PACKED = {"bert": PackedBert, "modernbert": PackedModernBert}
+TARGETS = {"bert": ["query", "value", "dense"], "modernbert": ["Wqkv", "Wo", "Wi"]}
+NO_POOLER = r".*pooler.*"
+
+
+def merged_by_arithmetic(kind, folder, adapter):
+    return merge_plain_adapter(network_weights(folder, allow_bin=False), adapter, PACKED[kind].prefixes)
+
+
+def merged_by_peft(folder, adapter):
+    return merge_adapter(transformers.AutoModel.from_pretrained(folder), adapter).state_dict()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("settings", [{}, {"use_rslora": True, "r": 3}, {"exclude_modules": r".*\.1\..*"}])
+@pytest.mark.parametrize("kind", PACKED)
+def test_arithmetic_gives_the_tensors_that_peft_gives(models, lora, tmp_path, kind, settings, dtype):
+    base = models(kind, "unknown")
+    adapter = lora(base, "mine", target_modules=TARGETS[kind], **settings)
+    adapter = rewrite(adapter, tmp_path, lambda weights: {key: value.to(dtype) for key, value in weights.items()})
+    bare = network_weights(base, allow_bin=False)
+    merged, expected = merged_by_arithmetic(kind, base, adapter), merged_by_peft(base, adapter)
+    assert merged.keys() == expected.keys()
+    assert any((merged[name] - bare[name]).abs().max() > 0.01 for name in bare)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(merged[name], tensor, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_vectors_are_those_of_the_network_that_peft_merges(models, lora, tmp_path, kind):
+    base = models(kind, "unknown")
+    adapter = lora(base, "mine", target_modules=TARGETS[kind])
+    write_profile(EncoderProfile("mine", "mean", max_query_length=LENGTH, max_passage_length=LENGTH), adapter)
+    expected = PACKED[kind](json.loads((base / "config.json").read_text()), merged_by_peft(base, adapter))
+    with patch.dict(sys.modules, {"peft": None}):
+        encoder = load_encoder(adapter, device="cpu")
+    ids = [[2, 30, 40, 50, 3], [2, 60, 3]]
+    torch.testing.assert_close(encoder.backend.token_states(ids), expected.token_states(ids), rtol=0, atol=1e-5)
+    bare = load_encoder(base, pooling="mean", max_length=LENGTH, device="cpu").encode_passages(PASSAGES).vectors
+    assert np.abs(encoder.encode_passages(PASSAGES).vectors - bare).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("kind", "auto_class"),
+    [("bert", "AutoModelForSequenceClassification"), ("modernbert", "AutoModelForMaskedLM")],
+)
+def test_a_base_with_a_task_head(models, lora, kind, auto_class):
+    """The names of its checkpoint have a prefix; ModernBERT's adapter was trained below the head, too."""
+    base = models(kind, "unknown", auto_class=auto_class)
+    trained_on = auto_class if kind == "modernbert" else "AutoModel"
+    adapter = lora(base, "mine", target_modules=TARGETS[kind], exclude_modules=NO_POOLER, auto_class=trained_on)
+    merged, expected = merged_by_arithmetic(kind, base, adapter), merged_by_peft(base, adapter)
+    for name, tensor in expected.items():
+        if "pooler" not in name:
+            found = merged[f"{PACKED[kind].prefixes[0]}{name}"]
+            torch.testing.assert_close(found, tensor, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"use_dora": True},
+        {"rank_pattern": {"query": 2}},
+        {"alpha_pattern": {"query": 2}},
+        {"bias": "lora_only"},
+        {"modules_to_save": ["pooler"]},
+        {"layers_to_transform": [1]},
+        {"init_lora_weights": "pissa"},
+        {"target_modules": ["query", "word_embeddings"]},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_what_only_peft_can_merge_goes_through_peft(models, lora, settings):
+    base = models("bert", "unknown")
+    adapter = lora(base, "mine", **{"target_modules": ["query"], **settings})
+    assert merged_by_arithmetic("bert", base, adapter) is None
+    flags = {"adapter": adapter, "pooling": "mean", "max_length": LENGTH, "device": "cpu"}
+    with patch.dict(sys.modules, {"peft": None}), pytest.raises(MissingPrerequisiteError, match="pip install peft"):
+        load_encoder(base, **flags)
+    assert np.isfinite(load_encoder(base, **flags).encode_passages(PASSAGES).vectors).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weights: {f"other.{key}": value for key, value in weights.items()}, "have no place"),
+        (lambda weights: dict(list(weights.items())[2:]), "places have no weight"),
+        (lambda weights: {key: value[:, :-2].contiguous() for key, value in weights.items()}, "another base model"),
+        (lambda weights: {key: torch.zeros_like(value) for key, value in weights.items()}, "lora_B weights are zero"),
+    ],
+)
+def test_weights_that_do_not_fit_a_packed_network(models, lora, tmp_path, change, message):
+    base = models("bert", "unknown")
+    folder = rewrite(lora(base, "mine", target_modules=["query"]), tmp_path, change)
+    with pytest.raises(InputError, match=message):
+        load_encoder(base, adapter=folder, pooling="mean", max_length=LENGTH, device="cpu")
+
+
+def test_a_plain_adapter_needs_neither_peft_nor_transformers(models, lora):
+    base = models("bert", "unknown")
+    adapter = lora(base, "mine", target_modules=["query"])
+    program = (
+        "import sys; from instrerank.encoders import load_encoder;"
+        f"load_encoder({str(base)!r}, adapter={str(adapter)!r}, pooling='mean', max_length={LENGTH}, device='cpu');"
+        "assert not {'peft', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

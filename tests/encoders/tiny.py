@@ -185,11 +185,14 @@ def save(folder: Path, kind: str, auto_class: str = "AutoModel", side: str = "ri
     return folder
 
 
-def save_adapter(folder: Path, base: Path, auto_class: str = "AutoModel", zero: bool = False) -> Path:
-    """Write a LoRA adapter for a network, with random weights unless `zero`."""
+def save_adapter(
+    folder: Path, base: Path, auto_class: str = "AutoModel", zero: bool = False, **settings: object
+) -> Path:
+    """Write a LoRA adapter for a network, with random weights unless `zero`; `settings` are peft's."""
     network = getattr(transformers, auto_class).from_pretrained(base)
     task = "CAUSAL_LM" if auto_class == "AutoModelForCausalLM" else "FEATURE_EXTRACTION"
-    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], task_type=task)
+    settings = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"], **settings}
+    config = peft.LoraConfig(task_type=task, **settings)
     adapted = peft.get_peft_model(network, config)
     torch.manual_seed(2)
     with torch.no_grad():
