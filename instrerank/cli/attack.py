@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_topics_argument(parser)
     add_passage_arguments(parser)
-    parser.add_argument("--encoder", required=True, help="the victim: minilm, a Hugging Face id or a folder")
+    parser.add_argument(
+        "--encoder", required=True, help="the victim: minilm, instrerank-minilm, a Hugging Face id or a folder"
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the query set")
     parser.add_argument("--instructions", metavar="FILE", help="instructions by qid")
     parser.add_argument("--hits", type=positive, default=100, help="candidates ranked for each topic (default 100)")

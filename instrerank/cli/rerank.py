@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_topics_argument(parser, required=False)
     add_passage_arguments(parser, required=False)
-    parser.add_argument("--encoder", required=True, help="minilm, a Hugging Face id or a folder")
+    parser.add_argument("--encoder", required=True, help="minilm, instrerank-minilm, a Hugging Face id or a folder")
     parser.add_argument(
         "--encoder-kind",
         choices=("biencoder", "crossencoder", "pointwise-llm"),

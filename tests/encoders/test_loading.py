@@ -28,7 +28,7 @@ def copied(models, tmp_path):
 
 @pytest.mark.parametrize("name", ["e5-base-v2", "./nowhere", "/nowhere/e5", "a/b/c", "", "with space/x"])
 def test_names_that_cannot_be_models(name):
-    with pytest.raises(InputError, match="give minilm, a folder that exists, or an id"):
+    with pytest.raises(InputError, match="give minilm, instrerank-minilm, a folder that exists, or an id"):
         locate(name)
 
 
@@ -43,7 +43,7 @@ def test_an_id_that_cannot_be_had_is_a_missing_prerequisite(monkeypatch, tmp_pat
         load_encoder("nobody/nothing")
 
 
-@pytest.mark.parametrize("where", ["minilm", "."])
+@pytest.mark.parametrize("where", ["minilm", "instrerank-minilm", "."])
 def test_only_the_hub_has_revisions(where):
     with pytest.raises(InputError, match="leave --revision out"):
         load_encoder(where, revision="main")
