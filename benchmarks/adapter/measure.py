@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from train import read_queries
+from examples import read_queries
 
 from instrerank.cli.inputs import default_store
 from instrerank.collections import load_instructions, load_qrels, load_topics, open_passages

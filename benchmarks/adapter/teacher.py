@@ -79,7 +79,7 @@ class Teacher:
         return np.array([rule.term in self.words[row] for row in rows])
 
     def rules(self, query: str, best: NDArray[np.int64], rng: random.Random) -> list[Rule]:
-        """Draw up to two words, a feature and now and then a length that split the best passages of a query [k]."""
+        """Draw up to two words, two features and now and then a length that split the best passages of a query [k]."""
         asked = set(_WORD.findall(query.lower()))
         counts: dict[str, int] = {}
         for row in best:
@@ -93,7 +93,7 @@ class Teacher:
         )
         found = [Rule("mentions", True, term=term) for term in rng.sample(terms, min(2, len(terms)))]
         kinds = [kind for kind in FEATURES if low <= self.features[best, FEATURES.index(kind)].sum() <= high]
-        found += [Rule(kind, True) for kind in rng.sample(kinds, min(1, len(kinds)))]
-        if rng.random() < 0.15:
+        found += [Rule(kind, True) for kind in rng.sample(kinds, min(2, len(kinds)))]
+        if rng.random() < 0.3:
             found.append(Rule("longer", True, words=10 * int(np.median(self.lengths[best]) // 10)))
         return found

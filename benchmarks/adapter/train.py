@@ -12,48 +12,69 @@ for non-commercial research.
 from __future__ import annotations
 
 import argparse
-import json
+import math
+import os
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from queries import phrases, question
+from examples import Draws, Examples, read_passages, read_queries
+from queries import question
+from safetensors.torch import load_file, save_file
 from teacher import Teacher
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import kl_div
+from torch.nn.functional import kl_div, linear, normalize
 from tqdm import tqdm
-from wordings import instruction, neutral, said, topical
 
 from instrerank.cli.inputs import default_store
-from instrerank.collections import load_topics, open_passages
-from instrerank.encoders import Encoder, load_encoder
-from instrerank.encoders.loading import find_model
-from instrerank.files import read_lines
-from instrerank.perturbations import generator
-from instrerank.perturbations.constraints import Rule
-from instrerank.perturbations.typos import typo_mixed
+from instrerank.encoders import load_encoder
+from instrerank.encoders.batching import padded
+from instrerank.encoders.loading import ModelFiles, find_model
+from instrerank.encoders.texts import EncoderText, passage_text, query_text
 from instrerank.training.models import Lora, load_trainable, save_trained
-from instrerank.trec import Topic
+from instrerank.training.network import TrainableEncoder
 
-DEVELOPMENT = 250
-"""InstructIR topics kept apart."""
-MADE = 30_000
-"""Queries made of passages."""
-BEST = 30
-"""Passages nearest to a query, of which rules are drawn."""
-PENALTY = 0.08
-"""What a rule changes in the cosine of a passage that satisfies it."""
-SHARES = {"misspelt": 0.6, "clean": 0.1, "rule": 0.2, "neutral": 0.05, "topical": 0.05}
-"""How many of a kind are drawn; a rule gives two examples, it and one that forbids."""
 TEMPERATURE = 0.05
-BATCH, RANK = 256, 22
-RATE, WARMUP = 1.2e-3, 100
-"""The learning rate rises over so many steps, stays, and falls over the last 70 % of all."""
+RANK = 22
+SHORT = 0.6
+"""Share of a batch that is padded apart from the longer texts."""
+
+
+class Stage(NamedTuple):
+    """One of the two runs.
+
+    Attributes:
+        draws: kinds of examples.
+        made: queries made of passages.
+        rate, warmup: the learning rate rises over so many steps, then falls to nothing along a half cosine.
+        batch, steps: how much of it.
+    """
+
+    draws: Draws
+    made: int
+    rate: float
+    warmup: int
+    batch: int
+    steps: int
+
+
+FIRST = Stage(
+    Draws(0.1, {"misspelt": 0.42, "clean": 0.15, "rule": 0.26, "neutral": 0.07, "topical": 0.1}),
+    *(150_000, 1e-3, 200, 512, 12_008),
+)
+SECOND = Stage(
+    Draws(0.2, {"misspelt": 0.34, "clean": 0.15, "rule": 0.36, "neutral": 0.08, "topical": 0.07}),
+    *(20_000, 3e-4, 30, 160, 196),
+)
+NEAR, ANY = 3, 128
+"""Passages of a step where passages are trained too: so many near each query and so many others."""
 CARD = """---
 base_model: "minilm"
 library_name: "peft"
@@ -63,168 +84,167 @@ LoRA adapter for queries of `minilm`, trained by `benchmarks/adapter` of instrer
 """
 
 
-class Example(NamedTuple):
-    """A query with an instruction, and the vector [d] that they should have."""
+Tokens = tuple[torch.Tensor, torch.Tensor]
+"""Ids and mask [n, length] of texts."""
 
-    query: str
-    instruction: str
+
+class Batch(NamedTuple):
+    """Queries with instructions, the vectors wanted [n, d], and passages with their row numbers, if any."""
+
+    queries: list[Tokens]
     wanted: torch.Tensor
+    passages: list[Tokens]
+    rows: torch.Tensor
 
 
-class Examples:
-    """Draws examples without end.
+class Batches(torch.utils.data.Dataset[Batch]):
+    """The batch of each step, whoever makes it."""
 
-    Args:
-        queries: those that people asked first, then those made of passages.
-        real: how many people asked.
-        stories: InstructIR's instructions with the numbers of their queries.
-        texts: of the passages.
-        teacher: of rules.
-        base: teaches queries.
+    def __init__(self, examples: Examples, model: TrainableEncoder, texts: Sequence[str], size: int, steps: int):
+        self._examples, self._model, self._texts, self._size, self._steps = examples, model, texts, size, steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> Batch:
+        rng, profile = random.Random(step), self._model.profile
+        batch = list(islice(self._examples.draw(rng), self._size))
+        told = [query_text(profile, each.query, each.instruction) for each in batch]
+        queries, order = self._by_length(told, profile.max_query_length)
+        rows: list[int] = []
+        if profile.adapter_side == "both":
+            near = {int(row) for each in batch for row in rng.sample(list(self._examples.nearest[each.at]), NEAR)}
+            rows = sorted(near | set(rng.sample(range(len(self._texts)), ANY)))
+        passages, places = self._by_length([passage_text(profile, self._texts[row]) for row in rows], 160)
+        wanted = torch.from_numpy(np.stack([batch[at].wanted for at in order]))
+        return Batch(queries, wanted, passages, torch.tensor([rows[at] for at in places], dtype=torch.long))
+
+    def _by_length(self, texts: Sequence[EncoderText], longest: int) -> tuple[list[Tokens], list[int]]:
+        """Return the shorter and the longer texts apart, and their order: padding costs as much as words."""
+        if not texts:
+            return [], []
+        ids = [each.ids for each in self._model.tokenizer.encode(texts, longest)]
+        order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
+        cut = int(SHORT * len(order))
+        return [padded([ids[at] for at in part], 0) for part in (order[:cut], order[cut:])], order
+
+
+def merging_layers(network: torch.nn.Module) -> list[Any]:
+    """Return a LoRA adapter's layers, made to multiply by `whole`, which `merge` sets: W + BA once, not W and BA.
+
+    The result is the same in a third of the time.
     """
+    import peft
 
-    def __init__(
-        self,
-        queries: Sequence[str],
-        real: int,
-        stories: Sequence[tuple[int, str]],
-        texts: Sequence[str],
-        teacher: Teacher,
-        base: Encoder,
-    ):
-        self._queries, self._real, self._stories, self._texts, self._teacher = queries, real, stories, texts, teacher
-        self._vectors = base.encode_queries(queries).vectors
-        passages, nearest = torch.from_numpy(teacher.vectors), []
-        for part in torch.from_numpy(self._vectors).split(2000):
-            nearest.append((part @ passages.T).topk(BEST).indices)
-        self._nearest = torch.cat(nearest).numpy()
-        self._rng = random.Random(1)
-
-    def __iter__(self) -> Iterator[Example]:
-        kinds, weights = list(SHARES), list(SHARES.values())
-        while True:
-            (kind,) = self._rng.choices(kinds, weights)
-            for query, told, wanted in getattr(self, f"_{kind}")():
-                yield Example(query, told, torch.from_numpy(wanted.astype(np.float32)))
-
-    def _misspelt(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        at = self._any()
-        yield self._misspell(self._queries[at]), "", self._vectors[at]
-
-    def _clean(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        at = self._any()
-        yield self._queries[at], "", self._vectors[at]
-
-    def _rule(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        rng, at, opening, way = self._rng, self._any(), "", self._rng.random()
-        if way < 0.1:
-            at, opening = rng.choice(self._stories)
-        elif way < 0.35:
-            opening = self._about(at)
-        query = self._queries[at]
-        rules = self._teacher.rules(query, self._nearest[at][: rng.choice([6, 10, 20, 30])], rng)
-        for wanted in (True, False) if rules else ():
-            rule = replace(rng.choice(rules), wanted=wanted)
-            told = f"{opening} {said(rule, rng)}" if opening else instruction(rule, query, rng)
-            yield self._perhaps(query), told, self._moved(at, rule)
-
-    def _neutral(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        at, told = self._rng.choice(self._stories)
-        if self._rng.random() < 0.5:
-            at = self._any()
-            told = neutral(self._queries[at], self._rng)
-        yield self._perhaps(self._queries[at]), told, self._vectors[at]
-
-    def _topical(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        at = self._any()
-        if told := self._about(at):
-            yield self._perhaps(self._queries[at]), told, self._vectors[at]
-
-    def _about(self, at: int) -> str:
-        """Say what passages on a query are about, and most often what they are not about; "" where words lack."""
-        rng, nearest = self._rng, self._nearest[at]
-        wanted = phrases(self._texts[nearest[rng.randrange(3)]])
-        unwanted = phrases(self._texts[nearest[rng.randrange(10, BEST)]])
-        if len(wanted) < 2 or len(unwanted) < 3:
-            return ""
-        not_about = rng.sample(unwanted, 3) if rng.random() < 0.8 else []
-        return topical(self._queries[at], rng.sample(wanted, 2), not_about, rng)
-
-    def _moved(self, at: int, rule: Rule) -> np.ndarray:
-        direction = self._teacher.direction(rule)
-        moved = self._vectors[at] + (PENALTY if rule.wanted else -PENALTY) * direction
-        return moved / np.linalg.norm(moved)
-
-    def _any(self) -> int:
-        return self._rng.randrange(self._real if self._rng.random() < 0.2 else len(self._queries))
-
-    def _perhaps(self, query: str) -> str:
-        return self._misspell(query) if self._rng.random() < 0.2 else query
-
-    def _misspell(self, query: str) -> str:
-        return typo_mixed(Topic("", query), self._rng).topic.text
+    layers: list[Any] = [each for each in network.modules() if isinstance(each, peft.tuners.lora.LoraLayer)]
+    for layer in layers:
+        layer.forward = partial(_forward, layer)
+    return layers
 
 
-def read_passages(data: Path) -> list[str]:
-    """Return the passages of `pool/` and `dl22/` without those that TREC 2019's runs have."""
-    kept_apart = {passage.docid for passage in open_passages(data / "dl19" / "passages.jsonl.gz")}
-    texts = [each.text for each in open_passages(data / "pool" / "passages.jsonl.gz") if each.docid not in kept_apart]
-    texts += [each.text for each in open_passages(data / "dl22" / "passages.jsonl.gz")]
-    return list(dict.fromkeys(texts))
+def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    return linear(x, layer.whole, layer.base_layer.bias)
 
 
-def read_queries(data: Path) -> tuple[list[Topic], list[str], list[tuple[int, str]]]:
-    """Return InstructIR's topics kept apart, the other queries, and InstructIR's instructions for these."""
-    topics = load_topics(data / "instructir" / "mini.topics.tsv")
-    topics = generator(1, "split", "").sample(topics, len(topics))
-    training = [*topics[DEVELOPMENT:], *load_topics(data / "dl22" / "topics.tsv")]
-    number = {topic.text: at for at, topic in enumerate(training)}
-    told = [json.loads(line) for _, line in read_lines(data / "instructir" / "instructions.jsonl.gz")]
-    stories = [(number[each["query"]], each["instruction"]) for each in told if each["query"] in number]
-    return topics[:DEVELOPMENT], [topic.text for topic in training], stories
+def merge(layers: Sequence[Any]) -> None:
+    """Set W + BA of each layer, as bfloat16."""
+    for layer in layers:
+        a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+        layer.whole = torch.addmm(layer.base_layer.weight, b, a, alpha=layer.scaling["default"]).bfloat16()
+
+
+def encode(model: TrainableEncoder, groups: Sequence[Tokens], device: str) -> torch.Tensor:
+    """Return the vectors [n, d] of texts, by `minilm`'s pooling."""
+    found = []
+    for group in groups:
+        ids, mask = (each.to(device, non_blocking=True) for each in group)
+        with torch.autocast(device, torch.bfloat16):
+            states = model.network(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        real = mask[..., None].float()
+        found.append((states.float() * real).sum(1) / real.sum(1))
+    return normalize(torch.cat(found))
+
+
+def save(model: TrainableEncoder, files: ModelFiles, folder: Path) -> None:
+    """Write the adapter, its weights in half precision."""
+    save_trained(model, files, folder, CARD)
+    weights = folder / "adapter_model.safetensors"
+    save_file({name: value.half() for name, value in load_file(weights).items()}, weights, {"format": "pt"})
+    weights.chmod(0o644)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with pool/, instructir/, dl22/ and dl19/")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--start", type=Path, help="adapter of the first stage: train the second")
+    parser.add_argument("--steps", type=int, help="fewer than the stage's")
+    parser.add_argument("--side", choices=["query", "both"], default="query")
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 2))
     arguments = parser.parse_args()
 
+    started = time.monotonic()
+    stage = SECOND if arguments.start else FIRST
+    steps = arguments.steps or stage.steps
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_float32_matmul_precision("high")
     texts = read_passages(arguments.data)
     _, queries, stories = read_queries(arguments.data)
     real, rng = len(queries), random.Random(1)
-    while len(queries) < real + MADE:
+    while len(queries) < real + stage.made:
         made = question(rng.choice(texts), rng)
         queries += [made] if made else []
-    base = load_encoder("minilm", store=default_store())
+    base = load_encoder("minilm", device=device, store=default_store())
     teacher = Teacher(texts, base.encode_passages(texts, progress=True).vectors)
-    examples = iter(Examples(queries, real, stories, texts, teacher, base))
+    vectors = base.encode_queries(queries).vectors
+    examples = Examples(queries, real, stories, texts, teacher, vectors, stage.draws, device)
     files = find_model("minilm")
-    model = load_trainable(files, lora=Lora(rank=RANK, alpha=RANK, side="query")).eval()  # no dropout
+    model = (
+        load_trainable(files, lora=Lora(rank=RANK, alpha=RANK, side=arguments.side)).eval().to(device)
+    )  # no dropout
+    if arguments.start:
+        import peft
+
+        peft.set_peft_model_state_dict(model.network, load_file(arguments.start / "adapter_model.safetensors"))
+    layers = merging_layers(model.network)
+    print(f"{len(texts)} passages, {len(queries)} queries: {time.monotonic() - started:.0f} s", flush=True)
+
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, weight_decay=0)
-    losses: list[float] = []
-    passages = torch.from_numpy(teacher.vectors).bfloat16()
-    with tqdm(range(1, arguments.steps + 1), unit="step", disable=None) as bar:
-        for step in bar:
-            optimizer.param_groups[0]["lr"] = RATE * min(1, step / WARMUP, 1.4 * (1.01 - step / arguments.steps))
-            batch = list(islice(examples, BATCH))
-            # flash attention's backward pass over a few tokens takes as long as all products of matrices
-            with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
-                found, _ = model([(each.query, each.instruction) for each in batch], [])
-                wanted = torch.stack([each.wanted for each in batch])
-                scores, target = (((each / TEMPERATURE) @ passages.T).float() for each in (found, wanted))
+    optimizer = torch.optim.AdamW(weights, weight_decay=0, fused=True)
+    passages = torch.from_numpy(teacher.vectors).to(device)
+    batches = torch.utils.data.DataLoader(
+        Batches(examples, model, texts, stage.batch, steps),
+        batch_size=None,
+        num_workers=arguments.workers,
+        prefetch_factor=4,
+        pin_memory=device == "cuda",
+        multiprocessing_context="fork",  # what is read already is shared
+    )
+    # flash attention's backward pass over a few tokens takes as long on a CPU as all products of matrices
+    attention = nullcontext() if device == "cuda" else sdpa_kernel(SDPBackend.MATH)
+    losses: list[torch.Tensor] = []
+    with attention, tqdm(batches, unit="step", disable=None) as bar:
+        for step, batch in enumerate(bar, 1):
+            rate = stage.rate * min(step / stage.warmup, 0.5 + 0.5 * math.cos(math.pi * step / steps))
+            optimizer.param_groups[0]["lr"] = rate
+            wanted, rows = (each.to(device, non_blocking=True) for each in (batch.wanted, batch.rows))
+            merge(layers)
+            found = encode(model, batch.queries, device)
+            known, seen = passages, passages
+            if arguments.side == "both":
+                known, seen = passages[rows], encode(model, batch.passages, device)
+            scores, target = found @ seen.T / TEMPERATURE, wanted @ known.T / TEMPERATURE
             loss = kl_div(scores.log_softmax(1), target.log_softmax(1), log_target=True, reduction="batchmean")
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             optimizer.zero_grad()
-            losses.append(loss.item())
-            if step % 50 == 0:
-                print(f"step {step}: {np.mean(losses[-50:]):.4f}", flush=True)
-                save_trained(model, files, arguments.output, CARD)
-    save_trained(model, files, arguments.output, CARD)
+            losses.append(loss.detach())
+            if step % 250 == 0 or step == steps:
+                mean = float(torch.stack(losses[-250:]).mean())
+                print(f"step {step}, {time.monotonic() - started:.0f} s: {mean:.4f}", flush=True)
+            if step % 1000 == 0 or step == steps:
+                save(model, files, arguments.output)
 
 
 if __name__ == "__main__":

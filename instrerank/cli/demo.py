@@ -13,7 +13,7 @@ Writes DIR/runs, DIR/qrels and DIR/indexes/pocket. No network, no set-up; less t
 """
 EPILOG = """examples:
   instrerank demo
-  instrerank demo --output /tmp/demo --encoder intfloat/e5-base-v2
+  instrerank demo --output /tmp/demo --encoder minilm
 """
 DEPTH = "100"
 
@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", type=Path, default=Path("demo"), help="folder to write (default demo)"
     )
-    parser.add_argument("--encoder", default="minilm", help="encoder to demonstrate (default minilm)")
+    parser.add_argument(
+        "--encoder", default="instrerank-minilm", help="encoder to demonstrate (default instrerank-minilm)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

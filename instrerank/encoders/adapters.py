@@ -103,8 +103,17 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
 
     Raises:
         InputError: not a LoRA adapter, an adapter of another base, or one whose weights are all zero.
-        MissingPrerequisiteError: peft is not installed.
+        MissingPrerequisiteError: peft is not installed, and the adapter is not a plain one that fits.
     """
+    merged = merge_plain_adapter(model.state_dict(), folder, (), allow_bin=allow_bin)
+    if merged is None:
+        return merge_by_peft(model, folder, allow_bin=allow_bin)
+    model.load_state_dict(merged)
+    return model.eval()
+
+
+def merge_by_peft(model: torch.nn.Module, folder: Path, *, allow_bin: bool = False) -> torch.nn.Module:
+    """Merge any LoRA adapter, or say why it cannot be; arguments and errors as for `merge_adapter`."""
     try:
         import peft
     except ImportError as error:
@@ -134,8 +143,8 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
             f"the adapter in {folder} does not fit its base model: {len(result.unexpected_keys)} of its "
             f"weights have no place, {len(missing)} places have no weight ({', '.join(wrong[:3])}, …)"
         )
-    merged: torch.nn.Module = adapted.merge_and_unload()
-    return merged.eval()
+    network: torch.nn.Module = adapted.merge_and_unload()
+    return network.eval()
 
 
 def _adapter_weights(folder: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]:

@@ -23,13 +23,13 @@ def demo(tmp_path_factory):
 
 def test_one_table_and_the_places(demo):
     folder, done = demo
-    assert "minilm, changed instruction" in done.stdout
+    assert "instrerank-minilm, changed instruction" in done.stdout
     assert f"Qrels: {folder / 'qrels'}" in done.stdout
     scores = dict(
-        line.rsplit(maxsplit=4)[:2] for line in done.stdout.splitlines() if line.startswith(("BM25 ", "minilm"))
+        line.rsplit(maxsplit=4)[:2] for line in done.stdout.splitlines() if line.startswith(("BM25 ", "instrerank"))
     )
     assert 0.45 <= float(scores["BM25"]) <= 0.75, "pocket is to be neither easy nor hopeless for BM25"
-    assert float(scores["minilm, no instruction"]) > float(scores["BM25"])
+    assert float(scores["instrerank-minilm, no instruction"]) > float(scores["BM25"])
 
 
 def test_nothing_of_the_jvm_and_the_libraries_reaches_the_terminal(demo):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tiny import LENGTH, PASSAGES
 
 from instrerank.encoders import load_encoder
-from instrerank.encoders.adapters import merge_adapter, merge_plain_adapter
+from instrerank.encoders.adapters import merge_adapter, merge_by_peft, merge_plain_adapter
 from instrerank.encoders.packed import PackedBert
 from instrerank.encoders.packed_modernbert import PackedModernBert
 from instrerank.encoders.profiles import EncoderProfile, write_profile
@@ -156,7 +156,7 @@ def merged_by_arithmetic(kind, folder, adapter):
 
 
 def merged_by_peft(folder, adapter):
-    return merge_adapter(transformers.AutoModel.from_pretrained(folder), adapter).state_dict()
+    return merge_by_peft(transformers.AutoModel.from_pretrained(folder), adapter).state_dict()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -186,6 +186,19 @@ def test_vectors_are_those_of_the_network_that_peft_merges(models, lora, tmp_pat
     torch.testing.assert_close(encoder.backend.token_states(ids), expected.token_states(ids), rtol=0, atol=1e-5)
     bare = load_encoder(base, pooling="mean", max_length=LENGTH, device="cpu").encode_passages(PASSAGES).vectors
     assert np.abs(encoder.encode_passages(PASSAGES).vectors - bare).max() > 0.01
+
+
+def test_a_network_of_transformers_needs_no_peft_either(models, lora):
+    base = models("llama", "unknown")
+    adapter = lora(base, "mine", target_modules=["q_proj", "down_proj"])
+    expected, bare = merged_by_peft(base, adapter), transformers.AutoModel.from_pretrained(base)
+    before = {name: tensor.clone() for name, tensor in bare.state_dict().items()}
+    with patch.dict(sys.modules, {"peft": None}):
+        merged = merge_adapter(bare, adapter).state_dict()
+    assert merged.keys() == expected.keys()
+    assert any((merged[name] - before[name]).abs().max() > 0.01 for name in before)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(merged[name], tensor, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize(

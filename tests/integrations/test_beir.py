@@ -9,7 +9,7 @@ from instrerank.collections import load_qrels
 from instrerank.evaluation.measures import evaluate
 from instrerank.trec import read_run
 
-RUN = "runs/run.pocket.bm25.minilm.original.clean.txt"
+RUN = "runs/run.pocket.bm25.instrerank-minilm.original.clean.txt"
 
 
 @pytest.mark.beir
