@@ -105,7 +105,7 @@ INSTALLATION = ("make", "pip", "python3.11", ".")
 @pytest.mark.parametrize(
     ("page", "written"),
     [
-        pytest.param("README.md", {"runs/run.minilm.txt", "runs/run.minilm.txt.yaml"}, marks=pytest.mark.java),
+        pytest.param("README.md", {"runs/run.instructed.txt", "runs/run.instructed.txt.yaml"}, marks=pytest.mark.java),
         pytest.param(
             "docs/tutorial.md",
             {"demo/runs", "queries/topics.mine.stopword-removal.s1.tsv", "group-minilm-1"},
