@@ -130,10 +130,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
 
 def merging_layers(network: torch.nn.Module) -> list[Any]:
-    """Return a LoRA adapter's layers, made to multiply by `whole`, which `merge` sets: W + BA once, not W and BA.
-
-    The result is the same in a third of the time.
-    """
+    """Return a LoRA adapter's layers, made to multiply by `whole`, W + BA, which `merge` sets."""
     import peft
 
     layers: list[Any] = [each for each in network.modules() if isinstance(each, peft.tuners.lora.LoraLayer)]
@@ -199,9 +196,8 @@ def main() -> None:
     vectors = base.encode_queries(queries).vectors
     examples = Examples(queries, real, stories, texts, teacher, vectors, stage.draws, device)
     files = find_model("minilm")
-    model = (
-        load_trainable(files, lora=Lora(rank=RANK, alpha=RANK, side=arguments.side)).eval().to(device)
-    )  # no dropout
+    lora = Lora(rank=RANK, alpha=RANK, side=arguments.side)
+    model = load_trainable(files, lora=lora).eval().to(device)  # no dropout
     if arguments.start:
         import peft
 
