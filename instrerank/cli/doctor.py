@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         _package("transformers", "", ""),
         *checks,
         _package("ir_datasets", "topics, qrels and passages by irds:ID", "pip install 'instrerank[irds]'"),
-        _package("peft", "LoRA adapters", "pip install 'instrerank[peft]'"),
+        _package("peft", "LoRA adapters other than plain ones", "pip install 'instrerank[peft]'"),
         _package("openvino", "--dtype int8-openvino", "pip install 'instrerank[openvino]'"),
         ("Hugging Face cache", *_folder(os.environ.get("HF_HOME", "~/.cache/huggingface"))),
         ("Pyserini cache", *_folder(_pyserini_cache())),
