@@ -74,7 +74,8 @@ def _is_plain(config: Mapping[str, Any]) -> bool:
     known = {*_USED, *_IRRELEVANT}
     return (
         config.get("peft_type") == "LORA"
-        and all(config.get(name) for name in ("r", "lora_alpha", "target_modules"))
+        and all(type(config.get(name)) in (int, float) and config[name] > 0 for name in ("r", "lora_alpha"))
+        and isinstance(config.get("target_modules"), (str, list))
         and config.get("bias", "none") == "none"
         # others, such as PiSSA, change the base too
         and config.get("init_lora_weights", True) in (True, False)
@@ -86,7 +87,10 @@ def _is_plain(config: Mapping[str, Any]) -> bool:
 def _names(patterns: str | Sequence[str], path: str) -> bool:
     """Tell whether peft takes a module to be named: by a regular expression, or by the end of its path."""
     if isinstance(patterns, str):
-        return re.fullmatch(patterns, path) is not None
+        try:
+            return re.fullmatch(patterns, path) is not None
+        except re.error:
+            return False  # peft says what is wrong with it
     return any(f".{path}".endswith(f".{pattern}") for pattern in patterns)
 
 
@@ -132,7 +136,7 @@ def merge_by_peft(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
         adapted = peft.get_peft_model(model, config)
         known = [name for name, _ in adapted.named_parameters()]
         result = peft.set_peft_model_state_dict(adapted, _without_head(weights, known))
-    except (ValueError, RuntimeError) as error:  # no such module, or another shape
+    except (ValueError, RuntimeError, TypeError, re.error) as error:  # no such module, another shape, no number
         # torch lists every weight of another shape, one a line
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise InputError(f"the adapter in {folder} is for another base model: {reason}") from error

@@ -257,6 +257,16 @@ def test_weights_that_do_not_fit_a_packed_network(models, lora, tmp_path, change
         load_encoder(base, adapter=folder, pooling="mean", max_length=LENGTH, device="cpu")
 
 
+@pytest.mark.parametrize("setting", [{"r": "four"}, {"r": 0}, {"lora_alpha": None}, {"target_modules": "(query"}])
+def test_settings_that_are_none(models, lora, setting):
+    base = models("bert", "unknown")
+    folder = lora(base, "mine", target_modules=["query"])
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **setting}))
+    with pytest.raises(InputError, match="adapter"):
+        load_encoder(base, adapter=folder, pooling="mean", max_length=LENGTH, device="cpu")
+
+
 def test_a_plain_adapter_needs_neither_peft_nor_transformers(models, lora):
     base = models("bert", "unknown")
     adapter = lora(base, "mine", target_modules=["query"])
