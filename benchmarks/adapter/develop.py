@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 from examples import read_passages, read_queries
+from measure import nearest
 from numpy.typing import NDArray
+from teacher import Vectors
 
 from instrerank.cli.inputs import default_store
 from instrerank.collections import load_qrels, open_passages
 from instrerank.encoders import Encoder, load_encoder
 from instrerank.evaluation.instructions import p_mrr_by_topic
+from instrerank.evaluation.measures import evaluate
 from instrerank.perturbations import generator
 from instrerank.perturbations.constraints import Constraint, constrain
 from instrerank.perturbations.typos import typo_mixed
@@ -28,17 +31,6 @@ SEEDS = 4
 """Rules of a topic."""
 CANDIDATES, NEAR = 100, 10
 """Passages of a topic nearest by `minilm`, and how many of these count as relevant for a rule."""
-
-Vectors = NDArray[np.float32]
-
-
-def reciprocal_rank(vectors: Vectors, passages: Vectors, answers: list[list[int]]) -> float:
-    """Return MRR@10 of a topic's answers, by row, over all passages."""
-    found = []
-    for scores, rows in zip(vectors @ passages.T, answers, strict=True):
-        rank = 1 + int((scores > scores[rows].max()).sum())
-        found.append(1 / rank if rank <= 10 else 0)
-    return float(np.mean(found))
 
 
 def main() -> None:
@@ -52,9 +44,8 @@ def main() -> None:
     row = {text: at for at, text in enumerate(texts)}
     answers = load_qrels(arguments.data / "instructir" / "mini.qrels.txt")
     pool = {each.docid: each.text for each in open_passages(arguments.data / "pool" / "passages.jsonl.gz")}
-    wanted = [[row[pool[docid]] for docid in answers[topic.qid] if pool[docid] in row] for topic in topics]
-    topics = [topic for topic, rows in zip(topics, wanted, strict=True) if rows]
-    wanted = [rows for rows in wanted if rows]
+    numbers = [str(at) for at in range(len(texts))]
+    judged = {topic.qid: {numbers[row[pool[docid]]]: 1 for docid in answers[topic.qid]} for topic in topics}
     misspelt = [typo_mixed(topic, generator(1, "typo-mixed", topic.qid)).topic for topic in topics]
 
     base = load_encoder("minilm", store=default_store())
@@ -72,10 +63,11 @@ def main() -> None:
     for name in ["minilm", *arguments.encoders]:
         encoder = load_encoder(name, store=default_store())
         passages = encoder.encode_passages(texts, progress=True).vectors  # minilm's where only queries are adapted
-        ranks = [
-            reciprocal_rank(encoder.encode_queries([each.text for each in asked]).vectors, passages, wanted)
-            for asked in (topics, misspelt)
-        ]
+        ranks = []
+        for asked in (topics, misspelt):
+            vectors = encoder.encode_queries([each.text for each in asked]).vectors
+            run = nearest(vectors, passages, numbers, list(number))
+            ranks.append(evaluate(run, judged, ["recip_rank"]).means["recip_rank"])
         moves = measure_rules(encoder, passages, topics, best, drawn)
         print(f"{name}: clean {ranks[0]:.4f}, misspelt {ranks[1]:.4f}, rules {len(drawn)}: {moves}", flush=True)
 

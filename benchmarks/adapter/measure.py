@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from examples import read_queries
+from teacher import Vectors
 
 from instrerank.cli.inputs import default_store
 from instrerank.collections import load_instructions, load_qrels, load_topics, open_passages
@@ -118,6 +119,15 @@ def pocket(run: Path, encoder: Encoder) -> dict[str, Values]:
     return found | narrowed(encoder, first, topics, texts, instructions, qrels, 1)
 
 
+def nearest(vectors: Vectors, passages: Vectors, docids: Sequence[str], qids: Sequence[str]) -> Run:
+    """Rank the ten passages [n, d] nearest to each query [qids, d]."""
+    run = Run("", {})
+    for qid, scores in zip(qids, vectors @ passages.T, strict=True):
+        best = np.argpartition(-scores, 10)[:10]
+        run.rankings[qid] = [ScoredDoc(docids[at], float(scores[at])) for at in best]
+    return run
+
+
 def instructir(data: Path, encoder: Encoder) -> dict[str, Values]:
     """Rank all passages of the pool for InstructIR's topics kept apart, with each of their instructions."""
     apart, _, _ = read_queries(data)
@@ -133,11 +143,8 @@ def instructir(data: Path, encoder: Encoder) -> dict[str, Values]:
         ("with its instructions", asked),
     ):
         vectors = encoder.encode_queries([each.text for _, each, _ in cases], [said for _, _, said in cases]).vectors
-        run, judged = Run("", {}), {}
-        for (qid, topic, _), scores in zip(cases, vectors @ passages.T, strict=True):
-            best = np.argpartition(-scores, 10)[:10]
-            run.rankings[qid] = [ScoredDoc(docids[at], float(scores[at])) for at in best]
-            judged[qid] = answers[topic.qid]
+        run = nearest(vectors, passages, docids, [qid for qid, _, _ in cases])
+        judged = {qid: answers[topic.qid] for qid, topic, _ in cases}
         found[f"nDCG@10, {name}"] = ndcg(run, judged)
     return found
 
