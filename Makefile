@@ -18,7 +18,7 @@ lint: .venv/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config pyproject.toml
 
 # the pages of the verbs from their parsers, then the site, into site/
 docs: .venv/dev.installed

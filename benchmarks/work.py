@@ -92,7 +92,7 @@ def gemm_peak(dtype: torch.dtype, threads: int) -> float:
     """Return the FLOP/s that `threads` threads reach in [1024, 768] · [768, 3072], weights packed."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from instrerank.encoders.linear import float_linear
+    from instrerank.encoders.networks.linear import float_linear
 
     layer = float_linear(torch.randn(3072, 768), torch.zeros(3072), dtype)
     states = torch.randn(1024, 768).to(dtype)

@@ -1,9 +1,10 @@
 """Indexing and BM25 search through the Anserini jar of pyserini: the only room that knows Java."""
 
+from instrerank.anserini.indexes import is_index
 from instrerank.anserini.indexing import IndexStatistics, build_index
 from instrerank.anserini.java import Java, find_java
 from instrerank.anserini.jvm import start_jvm, versions
-from instrerank.anserini.names import load_instructions, load_qrels, load_topics
+from instrerank.anserini.names import named_instructions, named_qrels, named_topics
 from instrerank.anserini.passages import IndexPassages, hit_text
 from instrerank.anserini.searching import BM25Searcher
 
@@ -15,9 +16,10 @@ __all__ = [
     "build_index",
     "find_java",
     "hit_text",
-    "load_instructions",
-    "load_qrels",
-    "load_topics",
+    "is_index",
+    "named_instructions",
+    "named_qrels",
+    "named_topics",
     "start_jvm",
     "versions",
 ]

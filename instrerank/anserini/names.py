@@ -1,4 +1,4 @@
-"""Topics, instructions and qrels by all that `instrerank.collections` takes, and by Pyserini's names too."""
+"""Topics, instructions and qrels by the names that Pyserini has for them, such as `dl19-passage`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
-from instrerank import collections
 from instrerank.anserini.jvm import java_class, reason, start_jvm
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.trec import Qrels, Topic, read_qrels
@@ -17,54 +15,30 @@ from instrerank.trec import Qrels, Topic, read_qrels
 _Found = TypeVar("_Found")
 
 
-def load_topics(source: str | Path) -> list[Topic]:
-    """Load topics from a file, `irds:ID`, `pocket`, or by one of Pyserini's names, such as `dl19-passage`.
+def named_topics(name: str) -> list[Topic]:
+    """Return the topics of a name, their titles as text.
 
     Raises:
-        InputError: the file is not to be read, or holds something else; there is neither file nor name.
-        MissingPrerequisiteError: a name, and no pyserini, no Java, or neither cache nor network.
+        InputError: no such name.
+        MissingPrerequisiteError: no pyserini, no Java, or neither cache nor network.
     """
-    if not _may_be_name(source):
-        return collections.load_topics(source)
-    return [Topic(qid, text) for qid, text in _field_of_topics(str(source), "title").items()]
+    return [Topic(qid, text) for qid, text in _field_of_topics(name, "title").items()]
 
 
-def load_instructions(source: str | Path) -> dict[str, str]:
-    """Load instructions by qid: as `load_topics`, the narratives of a name's topics serving as instructions.
-
-    Raises:
-        InputError: the file is not to be read, or holds something else; there is neither file nor name.
-        MissingPrerequisiteError: a name, and no pyserini, no Java, or neither cache nor network.
-    """
-    if not _may_be_name(source):
-        return collections.load_instructions(source)
-    return _field_of_topics(str(source), "narrative")
+def named_instructions(name: str) -> dict[str, str]:
+    """Return by qid the narratives of a name's topics, which serve as instructions; errors as `named_topics`."""
+    return _field_of_topics(name, "narrative")
 
 
-def load_qrels(source: str | Path) -> Qrels:
-    """Load qrels from a file, `irds:ID`, `pocket`, or by one of Pyserini's names.
-
-    Raises:
-        InputError: the file is not to be read, or holds something else; there is neither file nor name.
-        MissingPrerequisiteError: a name, and no pyserini, no Java, or neither cache nor network.
-    """
-    if not _may_be_name(source):
-        return collections.load_qrels(source)
+def named_qrels(name: str) -> Qrels:
+    """Return the qrels of a name; errors as `named_topics`."""
 
     def ask() -> str:
         from pyserini.search import get_qrels_file
 
-        return str(get_qrels_file(str(source)))
+        return str(get_qrels_file(name))
 
-    return read_qrels(_ask_pyserini(str(source), "qrels", ask))
-
-
-def _may_be_name(source: str | Path) -> bool:
-    """Say whether a source is no file, looks like none, and belongs to no other list of names."""
-    name = str(source)
-    elsewhere = re.match(r"irds:|pocket$|pocket:|-$", name)
-    like_a_file = re.search(r"[/\\]|\.(tsv|csv|txt|jsonl?|trec|topics|qrels?|gz)$", name)
-    return not elsewhere and not like_a_file and not Path(name).exists()
+    return read_qrels(_ask_pyserini(name, "qrels", ask))
 
 
 def _field_of_topics(name: str, field: str) -> dict[str, str]:

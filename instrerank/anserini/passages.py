@@ -9,9 +9,9 @@ from typing import Any
 
 from instrerank.anserini.indexes import locate_index, open_index
 from instrerank.anserini.jvm import start_jvm
-from instrerank.collections.passages import passage_of_fields
 from instrerank.errors import InputError
 from instrerank.trec import Passage
+from instrerank.trec.passages import passage_of_fields
 
 
 class IndexPassages:

@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Attack queries (or instructions), or passages."""
-    from instrerank.anserini import load_qrels
+    from instrerank.collections import load_qrels
     from instrerank.files import check_writable
     from instrerank.perturbations import resolve
     from instrerank.perturbations.querysets import check_topics, source_name

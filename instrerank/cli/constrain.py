@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the files, read them back and check every label again."""
-    from instrerank.anserini import load_qrels
+    from instrerank.collections import load_qrels
     from instrerank.files import read_lines, whole_file
     from instrerank.perturbations.constraints import changed_qrels, constrain, verify
     from instrerank.perturbations.querysets import check_topics

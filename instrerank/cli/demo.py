@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from instrerank.cli import main
     from instrerank.collections import POCKET
     from instrerank.files import check_writable
-    from instrerank.trec.sidecar import run_name
+    from instrerank.trec.runs import run_name
 
     output, encoder = arguments.output, arguments.encoder
     name = Path(encoder).name

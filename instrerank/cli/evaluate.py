@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate the runs and print one table; what needs saying about topics goes to standard error."""
-    from instrerank.anserini import load_qrels
+    from instrerank.collections import load_qrels
 
     if arguments.stability and (arguments.changed_qrels or not arguments.baseline):
         raise InputError("--stability compares with a --baseline, and not under --changed-qrels")
@@ -217,8 +217,7 @@ def _stability_rows(
 
 
 def _instruction_table(arguments: argparse.Namespace, qrels: Qrels) -> Table:
-    from instrerank.anserini import load_qrels
-    from instrerank.collections import load_run
+    from instrerank.collections import load_qrels, load_run
     from instrerank.evaluation.infosearch import gold_documents, sicr_by_topic, wise_by_topic
     from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic, run_under, under_instructions
 

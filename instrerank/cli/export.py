@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Check, then write; every violation is told with its line, and then nothing is written."""
-    from instrerank.anserini import load_topics
+    from instrerank.collections import load_topics
     from instrerank.integrations.results import write_beir_results, write_mteb_predictions
     from instrerank.trec import write_run
 
@@ -120,7 +120,7 @@ def _checked(arguments: argparse.Namespace, topics: list[Topic]) -> Run:
 
 def _write_tira(arguments: argparse.Namespace, exported: Run) -> None:
     from instrerank.integrations.tira import write_tira_folder
-    from instrerank.trec.sidecar import read_sidecar, sidecar_path
+    from instrerank.jobs.sidecar import read_sidecar, sidecar_path
 
     if not sidecar_path(arguments.run_file).exists():
         absent = sidecar_path(arguments.run_file)

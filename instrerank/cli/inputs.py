@@ -61,7 +61,7 @@ def add_format_argument(
 
 def load_topics_of(arguments: argparse.Namespace) -> list[Topic]:
     """Load what --topics names, with the instructions of --instructions; a topic that has none there gets none."""
-    from instrerank.anserini import load_instructions, load_topics
+    from instrerank.collections import load_instructions, load_topics
 
     topics = load_topics(arguments.topics)
     if not arguments.instructions:

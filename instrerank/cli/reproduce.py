@@ -82,7 +82,7 @@ def read_conditions() -> dict[str, dict[str, Any]]:
 
 def run_path(condition: Mapping[str, Any], output: Path, *, first_stage: bool = False) -> Path:
     """Return where the run of a condition, or its first stage, is written."""
-    from instrerank.trec.sidecar import run_name
+    from instrerank.trec.runs import run_name
 
     encoder = None if first_stage else condition.get("encoder")
     instructions = "none" if first_stage else condition.get("instructions", "none").rpartition(":")[2]
@@ -123,7 +123,7 @@ def _run_commands(commands: Sequence[Sequence[str]], done: dict[str, int], *, dr
 
 def _compare(condition: Mapping[str, Any], run: Path) -> list[str]:
     """Print each score of a run with its verdict."""
-    from instrerank.anserini import load_qrels
+    from instrerank.collections import load_qrels
     from instrerank.evaluation.measures import evaluate
     from instrerank.trec import read_run
 

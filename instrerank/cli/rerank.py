@@ -130,11 +130,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Rerank, write the run whole or not at all, then its sidecar."""
     from instrerank.files import check_writable, is_standard_stream
+    from instrerank.jobs.provenance import reranking_counts, reranking_stage
+    from instrerank.jobs.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
     from instrerank.reranking import Fusion, rerank, select_candidates
-    from instrerank.reranking.provenance import reranking_counts, reranking_stage
     from instrerank.trec import write_run
     from instrerank.trec.runs import check_tag
-    from instrerank.trec.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
 
     started = time.perf_counter()
     if arguments.output.resolve() == arguments.run_file.resolve() and not is_standard_stream(arguments.output):
@@ -228,8 +228,7 @@ def _print_plan(
 
 def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str, str]]:
     """Read the first stage, its topics and its texts; rank_llm's requests are all three."""
-    from instrerank.anserini import load_topics
-    from instrerank.collections import load_run
+    from instrerank.collections import load_run, load_topics
     from instrerank.integrations.rank_llm import read_requests
     from instrerank.reranking import candidate_docids
 
@@ -250,7 +249,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str,
 
 
 def _with_instructions(topics: list[Topic], arguments: argparse.Namespace) -> list[Topic]:
-    from instrerank.anserini import load_instructions
+    from instrerank.collections import load_instructions
     from instrerank.trec.problems import listed
 
     if arguments.instruction:

@@ -38,12 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Search, write the run and its sidecar, and say which topics found nothing."""
-    from instrerank.anserini import BM25Searcher, load_topics, versions
+    from instrerank.anserini import BM25Searcher, versions
+    from instrerank.collections import load_topics
     from instrerank.files import check_writable
+    from instrerank.jobs.sidecar import described_source, write_sidecar
     from instrerank.trec import Run, count_tied, write_run
     from instrerank.trec.problems import listed
     from instrerank.trec.runs import check_tag
-    from instrerank.trec.sidecar import described_source, write_sidecar
 
     started = time.perf_counter()
     check_tag(arguments.runtag)

@@ -14,7 +14,7 @@ from instrerank.errors import InputError, MissingPrerequisiteError
 if TYPE_CHECKING:
     from instrerank.encoders.loading import ModelFiles
     from instrerank.encoders.tokenizing import TextTokenizer
-    from instrerank.training.evaluation import RerankingEvaluation
+    from instrerank.jobs.training_evaluation import RerankingEvaluation
     from instrerank.training.rows import Row
     from instrerank.training.sampling import Sampler
     from instrerank.training.schedule import Habits, Schedule
@@ -242,10 +242,10 @@ def _train(
 
     if importlib.util.find_spec("accelerate") is None:
         raise MissingPrerequisiteError("training needs the package accelerate: pip install 'instrerank[train]'")
+    from instrerank.jobs.sidecar import described_source
     from instrerank.training.card import model_card
     from instrerank.training.schedule import Habits, Schedule
     from instrerank.training.trainer import train
-    from instrerank.trec.sidecar import described_source
 
     if arguments.side == "query" and not arguments.lora:
         raise InputError("--side query trains an adapter: give --lora as well")
@@ -303,7 +303,7 @@ def _flags(arguments: argparse.Namespace, of: type[Schedule] | type[Habits]) -> 
 
 
 def _evaluation(arguments: argparse.Namespace) -> RerankingEvaluation | None:
-    from instrerank.training.evaluation import load_evaluation
+    from instrerank.jobs.training_evaluation import load_evaluation
 
     given = [arguments.evaluate_run, arguments.evaluate_topics, arguments.evaluate_qrels]
     if not any(given) and not arguments.evaluate_constraints:

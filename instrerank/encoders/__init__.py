@@ -2,9 +2,9 @@
 
 from instrerank.encoders.cascade import Cascade, load_cascade
 from instrerank.encoders.encoder import Encoded, Encoder
+from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.loading import load_encoder
 from instrerank.encoders.pointwise import PairScorer, load_pair_scorer
-from instrerank.encoders.profiles import EncoderProfile
 
 __all__ = [
     "Cascade",

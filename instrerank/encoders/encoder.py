@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from instrerank.encoders.backends import Backend
 from instrerank.encoders.batching import length_sorted_batches, run_batches, run_halving
-from instrerank.encoders.layouts import Dense
+from instrerank.encoders.families.layouts import Dense
+from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
+from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.pooling import pool
-from instrerank.encoders.profiles import EncoderProfile
 from instrerank.encoders.query_attention import instruction_query_attention
 from instrerank.encoders.store import EmbeddingStore, Stored, StoreKey, StorePrecision, put_rows
-from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.errors import InputError
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from instrerank.collections import POCKET, PassageFile
-from instrerank.encoders.backends import Backend, choose_backend
 from instrerank.encoders.encoder import Encoder
-from instrerank.encoders.families import match_family
-from instrerank.encoders.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
+from instrerank.encoders.families.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
+from instrerank.encoders.families.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
+from instrerank.encoders.families.table import match_family
+from instrerank.encoders.families.texts import passage_text
 from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
-from instrerank.encoders.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
+from instrerank.encoders.networks.backends import Backend, choose_backend
+from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.store import StorePrecision
-from instrerank.encoders.tensors import fingerprint
-from instrerank.encoders.texts import passage_text
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_halving
+from instrerank.encoders.families.prompts import Prompt, choose_prompt, prompt_parts
 from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
-from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
-from instrerank.encoders.prompts import Prompt, choose_prompt, prompt_parts
-from instrerank.encoders.tensors import fingerprint
+from instrerank.encoders.networks.tensors import fingerprint
+from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.tokenizing import read_tokenizer, windows
 from instrerank.errors import InputError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from instrerank.encoders.profiles import PoolingMode
+from instrerank.encoders.families.profiles import PoolingMode
 
 if TYPE_CHECKING:
     import torch

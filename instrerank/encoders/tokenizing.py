@@ -8,9 +8,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.families.texts import EncoderText
 from instrerank.encoders.locate import read_json
-from instrerank.encoders.profiles import EncoderProfile
-from instrerank.encoders.texts import EncoderText
 from instrerank.errors import InputError, InstrerankError
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instrerank.collections.passages import passage_of_fields
 from instrerank.errors import InputError
 from instrerank.files import read_lines, whole_file
 from instrerank.reranking import Candidates
 from instrerank.trec import Run, ScoredDoc, Topic, trec_eval_order
 from instrerank.trec.order import fits_float32
+from instrerank.trec.passages import passage_of_fields
 from instrerank.trec.problems import Problems
 
 

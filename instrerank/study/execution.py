@@ -9,6 +9,8 @@ from typing import Any
 
 from instrerank.encoders import Encoder, PairScorer, load_encoder, load_pair_scorer
 from instrerank.files import sha256
+from instrerank.jobs.provenance import reranking_counts, reranking_stage
+from instrerank.jobs.sidecar import described_texts, write_sidecar
 from instrerank.reranking import (
     EncodedTexts,
     Fusion,
@@ -17,7 +19,6 @@ from instrerank.reranking import (
     rerank,
     select_candidates,
 )
-from instrerank.reranking.provenance import reranking_counts, reranking_stage
 from instrerank.study.commands import rerank_command
 from instrerank.study.configuration import EncoderChoice
 from instrerank.study.first_stage import candidate_texts, write_first_stage
@@ -25,7 +26,6 @@ from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files, write_query_files
 from instrerank.trec import read_run, write_run
-from instrerank.trec.sidecar import described_texts, write_sidecar
 
 
 @dataclass(frozen=True)

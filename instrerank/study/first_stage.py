@@ -9,6 +9,7 @@ from typing import Any
 from instrerank.collections import PassageSource, load_run, open_passages
 from instrerank.errors import InputError
 from instrerank.files import sha256
+from instrerank.jobs.sidecar import described_source, write_sidecar
 from instrerank.reranking import candidate_docids
 from instrerank.study.commands import search_command
 from instrerank.study.configuration import Configuration
@@ -17,7 +18,6 @@ from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files
 from instrerank.trec import Run, count_tied, read_run, write_run
 from instrerank.trec.problems import listed
-from instrerank.trec.sidecar import described_source, write_sidecar
 
 INDEX = "index"
 """Folder of the index that a study builds."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from instrerank.errors import InputError
 from instrerank.files import check_writable, sha256, whole_file
+from instrerank.jobs.sidecar import described_source, read_sidecar, versions
 from instrerank.study.configuration import Configuration
-from instrerank.trec.sidecar import described_source, read_sidecar, versions
 
 RECORD = "study.yaml"
 LOG = "log.jsonl"

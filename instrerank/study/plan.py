@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from instrerank.anserini import load_instructions, load_qrels, load_topics
-from instrerank.collections import load_run
+from instrerank.collections import load_instructions, load_qrels, load_run, load_topics
 from instrerank.errors import InputError
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.querysets import QuerySet
 from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode, System
 from instrerank.trec import Qrels, Topic
 from instrerank.trec.problems import listed
-from instrerank.trec.sidecar import run_name
+from instrerank.trec.runs import run_name
 
 CLEAN = "clean"
 

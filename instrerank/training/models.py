@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.encoders import Encoder, EncoderProfile
-from instrerank.encoders.layouts import POOLING_NAMES, load_dense
+from instrerank.encoders.families.layouts import POOLING_NAMES, load_dense
+from instrerank.encoders.families.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
 from instrerank.encoders.loading import ModelFiles, build_encoder
-from instrerank.encoders.networks import load_network
-from instrerank.encoders.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
+from instrerank.encoders.networks.transformers import load_network
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.files import check_writable

@@ -10,14 +10,14 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
-from instrerank.encoders.backends import TransformersBackend
 from instrerank.encoders.batching import length_sorted_batches
 from instrerank.encoders.encoder import Encoder
-from instrerank.encoders.layouts import Dense
+from instrerank.encoders.families.layouts import Dense
+from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
+from instrerank.encoders.networks.backends import TransformersBackend
 from instrerank.encoders.pooling import pool
-from instrerank.encoders.profiles import EncoderProfile
 from instrerank.encoders.query_attention import instruction_query_attention
-from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.training.sampling import Pair
 

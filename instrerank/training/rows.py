@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instrerank.collections.passages import join_title
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.files import read_lines
 from instrerank.perturbations.constraints import Rule
 from instrerank.trec import read_topics
+from instrerank.trec.passages import join_title
 from instrerank.trec.problems import listed
 
 HUB = "hf:"

@@ -70,6 +70,16 @@ def write_run(path: str | Path, run: Run, output_format: RunFormat = "trec") -> 
                     file.write(f"{qid}\t{docid}\t{rank}\n")
 
 
+def run_name(collection: str, first_stage: str, encoder: str, instructions: str, query_set: str) -> str:
+    """Return `run.<collection>.<first stage>.<encoder>.<instructions>.<query set>.txt`.
+
+    Fields are split by points, so that users can glob by name: a point, a blank or a slash inside a field
+    becomes a hyphen.
+    """
+    fields = (collection, first_stage, encoder, instructions, query_set)
+    return ".".join(["run", *(re.sub(r"[^\w+-]+", "-", field) for field in fields), "txt"])
+
+
 def check_tag(tag: str) -> None:
     """Refuse a run tag that would break the six columns.
 

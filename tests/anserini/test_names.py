@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
+from instrerank import collections
 from instrerank.anserini import names
 from instrerank.collections import POCKET
 from instrerank.errors import InputError
@@ -19,7 +20,8 @@ QRELS = "19335 Q0 1017759 0\n19335 Q0 1082489 2\n"
 
 NAMES = """
 import sys
-from instrerank.anserini import load_instructions, load_qrels, load_topics, start_jvm
+from instrerank.anserini import start_jvm
+from instrerank.collections import load_instructions, load_qrels, load_topics
 from instrerank.anserini.jvm import java_class
 from instrerank.errors import InstrerankError
 start_jvm()
@@ -67,16 +69,16 @@ def test_names_in_the_cache_are_read_and_others_are_out_of_reach_offline(python,
 def test_what_looks_like_a_file_never_starts_java(source, monkeypatch):
     monkeypatch.setattr(names, "start_jvm", pytest.fail)
     with pytest.raises(InputError):
-        names.load_topics(source)
+        collections.load_topics(source)
 
 
 def test_files_and_bundled_names_come_first(tmp_path, monkeypatch):
     monkeypatch.setattr(names, "start_jvm", pytest.fail)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dl19-passage").write_text(TOPICS)
-    assert [topic.qid for topic in names.load_topics("dl19-passage")] == ["19335", "47923"]
-    assert len(names.load_instructions("pocket:changed")) == len(names.load_qrels("pocket")) == 30
-    assert len(names.load_topics(POCKET / "topics.tsv")) == 30
+    assert [topic.qid for topic in collections.load_topics("dl19-passage")] == ["19335", "47923"]
+    assert len(collections.load_instructions("pocket:changed")) == len(collections.load_qrels("pocket")) == 30
+    assert len(collections.load_topics(POCKET / "topics.tsv")) == 30
 
 
 @pytest.mark.java

@@ -8,7 +8,7 @@ import yaml
 
 from instrerank import encoders
 from instrerank.cli import main
-from instrerank.encoders.prompts import choose_prompt
+from instrerank.encoders.families.prompts import choose_prompt
 from instrerank.trec import read_run
 
 

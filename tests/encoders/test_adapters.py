@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from tiny import LENGTH, PASSAGES
 
 from instrerank.encoders import load_encoder
-from instrerank.encoders.adapters import merge_adapter, merge_by_peft, merge_plain_adapter
-from instrerank.encoders.packed import PackedBert
-from instrerank.encoders.packed_modernbert import PackedModernBert
-from instrerank.encoders.profiles import EncoderProfile, write_profile
-from instrerank.encoders.weights import network_weights
+from instrerank.encoders.families.profiles import EncoderProfile, write_profile
+from instrerank.encoders.networks.adapters import merge_adapter, merge_by_peft, merge_plain_adapter
+from instrerank.encoders.networks.packed import PackedBert
+from instrerank.encoders.networks.packed_modernbert import PackedModernBert
+from instrerank.encoders.networks.weights import network_weights
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 QUERY = ["why does copper turn green"]

@@ -11,7 +11,7 @@ from tiny import INSTRUCTIONS, PASSAGES, QUERIES
 
 from instrerank.encoders import Encoder, load_encoder
 from instrerank.encoders.batching import length_sorted_batches
-from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.tokenizing import TextTokenizer
 from instrerank.errors import InputError, InstrerankError
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from instrerank.encoders import int8
-from instrerank.encoders.int8 import int8_linear
+from instrerank.encoders.networks import int8
+from instrerank.encoders.networks.int8 import int8_linear
 from instrerank.errors import InputError
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from instrerank.encoders import load_encoder
-from instrerank.encoders.layouts import read_layout
+from instrerank.encoders.families.layouts import read_layout
 from instrerank.errors import InputError
 
 MODELS = "sentence_transformers.models."

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.locate import locate
-from instrerank.encoders.networks import resolve_device
+from instrerank.encoders.networks.transformers import resolve_device
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 

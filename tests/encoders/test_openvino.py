@@ -8,7 +8,7 @@ import pytest
 from tiny import PASSAGES
 
 from instrerank.encoders import load_encoder
-from instrerank.encoders import openvino as our_openvino
+from instrerank.encoders.networks import openvino as our_openvino
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 

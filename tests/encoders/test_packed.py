@@ -9,8 +9,8 @@ import torch
 import transformers
 
 from instrerank.encoders.batching import run_batches
-from instrerank.encoders.packed import PackedBert
-from instrerank.encoders.packed_modernbert import PackedModernBert
+from instrerank.encoders.networks.packed import PackedBert
+from instrerank.encoders.networks.packed_modernbert import PackedModernBert
 from instrerank.errors import InputError
 
 LENGTHS = (3, 40, 7, 7, 7, 1, 300, 90, 90, 33)
@@ -72,7 +72,7 @@ def test_bfloat16_states_are_near(kind: str) -> None:
 
 def test_without_onednn_the_states_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     network = random_network("bert")
-    monkeypatch.setattr("instrerank.encoders.linear._packing_works", lambda dtype: False)
+    monkeypatch.setattr("instrerank.encoders.networks.linear._packing_works", lambda dtype: False)
     backend = PackedBert(network.config.to_dict(), network.state_dict())
     assert (backend.token_states(token_ids()) - expected_states(network)).abs().max() < 1e-5
 

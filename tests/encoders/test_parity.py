@@ -11,7 +11,8 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from tiny import INSTRUCTIONS, PASSAGES, QUERIES
 
-from instrerank.encoders import Encoder, backends, load_encoder
+from instrerank.encoders import Encoder, load_encoder
+from instrerank.encoders.networks import backends
 
 TOLERANCE = 1e-5
 

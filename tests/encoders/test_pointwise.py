@@ -8,7 +8,7 @@ import transformers
 from tiny import PASSAGES, QUERIES
 
 from instrerank.encoders import load_pair_scorer
-from instrerank.encoders.prompts import choose_prompt, match_prompt, prompt_parts
+from instrerank.encoders.families.prompts import choose_prompt, match_prompt, prompt_parts
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 SHORT = ["Sand.", "Bees carry pollen.", "Tides follow the moon, twice a month", "yeast eats sugar"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from instrerank.encoders.families import FAMILIES, match_family
-from instrerank.encoders.profiles import PROFILE_FILE, EncoderProfile, read_profile, write_profile
+from instrerank.encoders.families.profiles import PROFILE_FILE, EncoderProfile, read_profile, write_profile
+from instrerank.encoders.families.table import FAMILIES, match_family
 from instrerank.errors import InputError
 
 

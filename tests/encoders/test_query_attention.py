@@ -6,8 +6,8 @@ import torch
 from tiny import INSTRUCTIONS, QUERIES
 
 from instrerank.encoders import load_encoder
+from instrerank.encoders.families.texts import EncoderText
 from instrerank.encoders.query_attention import instruction_query_attention
-from instrerank.encoders.texts import EncoderText
 
 
 def one_pair(instruction: torch.Tensor, query: torch.Tensor) -> torch.Tensor:

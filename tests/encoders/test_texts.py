@@ -2,9 +2,9 @@
 
 import pytest
 
-from instrerank.encoders.families import FAMILIES
-from instrerank.encoders.profiles import EncoderProfile
-from instrerank.encoders.texts import passage_text, query_alone, query_text
+from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.families.table import FAMILIES
+from instrerank.encoders.families.texts import passage_text, query_alone, query_text
 from instrerank.errors import InputError
 
 WEB = "Given a web search query, retrieve relevant passages that answer the query"

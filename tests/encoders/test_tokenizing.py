@@ -6,8 +6,8 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instrerank.encoders.profiles import EncoderProfile
-from instrerank.encoders.texts import EncoderText, passage_text, query_text
+from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.families.texts import EncoderText, passage_text, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 

@@ -3,7 +3,7 @@
 import pytest
 
 from instrerank.cli import main
-from instrerank.trec.sidecar import write_sidecar
+from instrerank.jobs.sidecar import write_sidecar
 
 
 @pytest.mark.tira

@@ -5,7 +5,7 @@ import torch
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.loading import find_model
-from instrerank.encoders.networks import load_network
+from instrerank.encoders.networks.transformers import load_network
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.training.network import TrainableEncoder
 

@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from instrerank.encoders.loading import find_model
-from instrerank.encoders.networks import load_network
+from instrerank.encoders.networks.transformers import load_network
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.training.network import TrainableEncoder
 from instrerank.training.objectives import Objective

@@ -10,13 +10,13 @@ import jinja2
 
 import instrerank
 from instrerank.files import whole_file
+from instrerank.jobs.sidecar import read_sidecar, sidecar_path
 from instrerank.study.report import labels
 from instrerank.study.report.answer import LEVEL, sentences
 from instrerank.study.report.edits import visible
 from instrerank.study.report.plots import inline, write_plots
 from instrerank.study.report.reading import MODES, Cell, System, Tables, read_tables, system
 from instrerank.study.report.worst import worst
-from instrerank.trec.sidecar import read_sidecar, sidecar_path
 
 _OF_INSTRUCTIONS = ("p_mrr", "prompt_sensitivity")
 _EXPECTATIONS = {

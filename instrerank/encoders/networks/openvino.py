@@ -29,7 +29,7 @@ DTYPE = "int8-openvino"
 
 
 class OpenVinoBackend:
-    """A network quantised by OpenVINO (a `Backend` of `instrerank.encoders.backends`)."""
+    """A network quantised by OpenVINO (a `Backend` of `instrerank.encoders.networks.backends`)."""
 
     dtype = DTYPE
     device = "cpu"

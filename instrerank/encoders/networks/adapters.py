@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.encoders.locate import read_json
-from instrerank.encoders.tensors import read_weights
+from instrerank.encoders.networks.tensors import read_weights
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 if TYPE_CHECKING:

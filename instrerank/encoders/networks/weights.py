@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instrerank.encoders.locate import read_json
-from instrerank.encoders.tensors import read_weights
+from instrerank.encoders.networks.tensors import read_weights
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.errors import InputError
 
 _FIELD = re.compile(r"\{(q|i|d|\?)\}")

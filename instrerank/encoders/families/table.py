@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instrerank.encoders.profiles import EncoderProfile
+from instrerank.encoders.families.profiles import EncoderProfile
 
 
 class Family(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instrerank.encoders.adapters import merge_adapter
-from instrerank.encoders.tensors import bin_hint
+from instrerank.encoders.networks.adapters import merge_adapter
+from instrerank.encoders.networks.tensors import bin_hint
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from instrerank.jobs.sidecar import read_sidecar, write_sidecar
 from instrerank.trec import Run, ScoredDoc, write_run
-from instrerank.trec.sidecar import read_sidecar, write_sidecar
 
 
 @pytest.mark.parametrize("program", ["/somewhere/bin/instrerank", "/somewhere/instrerank/__main__.py"])

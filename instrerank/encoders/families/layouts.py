@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from instrerank.encoders.families.profiles import EncoderProfile, PoolingMode
 from instrerank.encoders.locate import read_json
-from instrerank.encoders.profiles import EncoderProfile, PoolingMode
-from instrerank.encoders.tensors import read_weights
+from instrerank.encoders.networks.tensors import read_weights
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from instrerank.encoders.attention import Block, attend, equal_length_blocks
-from instrerank.encoders.int8 import int8_linear
-from instrerank.encoders.linear import Activation, Linear, float_linear
-from instrerank.encoders.weights import Parameters
+from instrerank.encoders.networks.attention import Block, attend, equal_length_blocks
+from instrerank.encoders.networks.int8 import int8_linear
+from instrerank.encoders.networks.linear import Activation, Linear, float_linear
+from instrerank.encoders.networks.weights import Parameters
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ as reading them from memory, so these must stay in the cache."""
 
 
 class PackedNetwork(ABC):
-    """A network that runs without padding on the CPU (a `Backend` of `instrerank.encoders.backends`).
+    """A network that runs without padding on the CPU (a `Backend` of `instrerank.encoders.networks.backends`).
 
     Attributes:
         dtypes: precisions that the kind of network runs in.
@@ -70,7 +70,7 @@ class PackedNetwork(ABC):
         """Tell whether this class computes what a `config.json` asks for."""
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Run one batch (see `instrerank.encoders.backends.Backend.token_states`)."""
+        """Run one batch (see `instrerank.encoders.networks.backends.Backend.token_states`)."""
         import torch
 
         lengths = [len(ids) for ids in token_ids]

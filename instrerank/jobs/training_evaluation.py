@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instrerank.anserini import load_instructions, load_qrels, load_topics
-from instrerank.collections import PassageSource, load_run
+from instrerank.collections import PassageSource, load_instructions, load_qrels, load_run, load_topics
 from instrerank.encoders import Encoder
 from instrerank.errors import InputError
 from instrerank.evaluation.instructions import Documents, changed_documents, p_mrr_by_topic

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from instrerank.encoders import openvino
-from instrerank.encoders.adapters import merge_plain_adapter
 from instrerank.encoders.batching import padded
-from instrerank.encoders.networks import load_network, resolve_device, resolve_dtype
-from instrerank.encoders.packed import PackedBert
-from instrerank.encoders.packed_modernbert import PackedModernBert
-from instrerank.encoders.profiles import EncoderProfile
-from instrerank.encoders.tensors import fingerprint
-from instrerank.encoders.weights import network_weights
+from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.networks import openvino
+from instrerank.encoders.networks.adapters import merge_plain_adapter
+from instrerank.encoders.networks.packed import PackedBert
+from instrerank.encoders.networks.packed_modernbert import PackedModernBert
+from instrerank.encoders.networks.tensors import fingerprint
+from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
+from instrerank.encoders.networks.weights import network_weights
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from instrerank.encoders.linear import USUAL_TOKENS, Activation, Linear
+from instrerank.encoders.networks.linear import USUAL_TOKENS, Activation, Linear
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:

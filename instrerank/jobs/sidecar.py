@@ -158,16 +158,6 @@ def described_source(source: str | Path) -> dict[str, Any]:
     return {"source": str(source)}
 
 
-def run_name(collection: str, first_stage: str, encoder: str, instructions: str, query_set: str) -> str:
-    """Return `run.<collection>.<first stage>.<encoder>.<instructions>.<query set>.txt`.
-
-    Fields are split by points, so that users can glob by name: a point, a blank or a slash inside a field
-    becomes a hyphen.
-    """
-    fields = (collection, first_stage, encoder, instructions, query_set)
-    return ".".join(["run", *(re.sub(r"[^\w+-]+", "-", field) for field in fields), "txt"])
-
-
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that can decide a run, those that are installed."""
     versions = {}

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from instrerank.encoders.attention import Block, attend
-from instrerank.encoders.int8 import int8_linear
-from instrerank.encoders.linear import Linear, float_linear
-from instrerank.encoders.packed import Norm, PackedNetwork, by_rows
-from instrerank.encoders.weights import Parameters
+from instrerank.encoders.networks.attention import Block, attend
+from instrerank.encoders.networks.int8 import int8_linear
+from instrerank.encoders.networks.linear import Linear, float_linear
+from instrerank.encoders.networks.packed import Norm, PackedNetwork, by_rows
+from instrerank.encoders.networks.weights import Parameters
 
 if TYPE_CHECKING:
     import torch

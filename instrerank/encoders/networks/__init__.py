@@ -1,0 +1,1 @@
+"""How a network runs: packed and quantised networks for the CPU, OpenVINO, transformers; weights and adapters."""

@@ -1,0 +1,1 @@
+"""What the verbs do, one module a job: settings in, a result out, files written whole with their sidecars."""
