@@ -6,9 +6,13 @@ import gzip
 import hashlib
 import io
 import os
+import platform
+import re
+import secrets
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,8 +22,16 @@ from instrerank.errors import InputError
 
 
 def is_standard_stream(path: str | Path) -> bool:
-    """Say whether `-` is meant: standard input where one reads, standard output where one writes."""
+    """Return whether `-` is meant: standard input where one reads, standard output where one writes."""
     return str(path) == "-"
+
+
+def is_stream(path: str | Path) -> bool:
+    """Return whether `-`, a device or a FIFO is meant: it is written into, never replaced, and has no sidecar."""
+    path = Path(path)
+    if is_standard_stream(path) or str(path).startswith(("/dev/", "/proc/")):
+        return is_standard_stream(path) or path.exists()
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 @cache
@@ -70,49 +82,98 @@ def check_writable(path: str | Path) -> Path:
         InputError: the folder cannot be made or written, or `path` is a folder.
     """
     path = Path(path)
-    if is_standard_stream(path):
-        return path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {_reason(error)} ({path.parent})") from error
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder; give the name of a file")
+    if is_stream(path):
+        return path
+    try:
+        folder = path.resolve().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+        raise InputError(f"cannot write {path}: {_reason(error)} ({path.parent})") from error
     return path
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[TextIO]:
+def whole_file(path: str | Path, *, on_complete: Callable[[Path], None] | None = None) -> Iterator[TextIO]:
     r"""Open `path` for writing text (UTF-8, `\n`, gzip when it ends in `.gz`): it appears whole or not at all.
 
-    The text goes to a file beside it, which takes the name of `path` only when the block ends without error.
+    The text goes to a file beside it, which takes the name of `path` only when the block ends without error. A link
+    is followed: what it points to is replaced, not the link. Into what is no regular file (a device, a FIFO, `-` for
+    standard output) the whole text is written when the block has ended.
+
+    Args:
+        path: of the file.
+        on_complete: called with the complete file before it takes its name, such as for its hash.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
     """
     path = check_writable(path)
-    if is_standard_stream(path):
+    if is_stream(path):
         whole = io.StringIO()
         yield whole
-        sys.stdout.flush()
-        sys.stdout.buffer.write(whole.getvalue().encode())
-        sys.stdout.buffer.flush()
+        _write_stream(path, whole.getvalue().encode())
         return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    compressed, path = path.suffix == ".gz", path.resolve()
+    beside = partial_path(path)
     try:
         with beside.open("wb") as raw:
             # gzip without name and time: the same text gives the same bytes
-            packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else None
+            packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if compressed else None
             with io.TextIOWrapper(cast(IO[bytes], packed or raw), "utf-8", newline="\n") as text:
                 yield text
+        if on_complete is not None:
+            on_complete(beside)
         beside.replace(path)
     except BaseException as error:
         beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise InputError(f"cannot write {path}: {_reason(error)}") from error
         raise
+
+
+def partial_path(path: Path) -> Path:
+    """Return a name beside `path` for what is not complete yet; no two processes, on whatever machine, share one."""
+    host = re.sub(r"[^\w-]", "-", platform.node())[:40]
+    return path.with_name(f".{path.name[:80]}.{host}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+
+
+def remove_abandoned(folder: Path, *, recursive: bool = False) -> None:
+    """Remove the partial files and folders of processes of this machine that no longer run."""
+    host = re.sub(r"[^\w-]", "-", platform.node())[:40]
+    for path in list(folder.rglob(".*.partial") if recursive else folder.glob(".*.partial")):
+        match = re.search(r"\.([\w-]*)\.(\d+)\.[0-9a-f]{8}\.partial$", path.name)
+        if match and match[1] == host and not _runs(int(match[2])):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+def _write_stream(path: Path, content: bytes) -> None:
+    if is_standard_stream(path):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with path.open("wb") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {_reason(error)}") from error
 
 
 def cache_folder() -> Path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from instrerank.collections import PassageSource
     from instrerank.encoders import Cascade, Encoder, PairScorer
     from instrerank.trec import Topic
+
+_Settings = TypeVar("_Settings")
 
 _FOR_ANY_MODEL = (
     *("adapter", "max_length", "device", "dtype", "batch_tokens"),
@@ -57,6 +60,28 @@ def add_format_argument(
     parser.add_argument(
         "--json", dest=chosen.dest, action="store_const", const="json", help=f"the same as {flag} json"
     )
+
+
+def add_limit_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --limit."""
+    parser.add_argument("--limit", metavar="N", type=positive, help="only the first N topics, for a quick look")
+
+
+def add_writing_arguments(parser: argparse.ArgumentParser, *, resume: bool = True) -> None:
+    """Add --overwrite and, for a verb that can go on where it stopped, --resume."""
+    if resume:
+        parser.add_argument(
+            "--resume", action="store_true", help="go on where an earlier call stopped; do nothing if it had finished"
+        )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an output of other settings or inputs (default: refuse)"
+    )
+
+
+def settings_of(kind: type[_Settings], arguments: argparse.Namespace, **more: Any) -> _Settings:
+    """Return a job's settings from the flags that bear the names of its fields; `more` holds the others."""
+    given = vars(arguments) | more
+    return kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})  # type: ignore[arg-type]
 
 
 def load_topics_of(arguments: argparse.Namespace) -> list[Topic]:

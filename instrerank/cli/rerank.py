@@ -123,6 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do nothing if the output is there with this very configuration; refuse if with another",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace an output of another configuration")
     parser.add_argument("--dry-run", action="store_true", help="read everything, say what would be done, and stop")
     add_encoder_arguments(parser)
 
@@ -130,10 +131,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Rerank, write the run whole or not at all, then its sidecar."""
     from instrerank.files import check_writable, is_standard_stream
+    from instrerank.jobs.described import described_instructions, described_source, described_texts
     from instrerank.jobs.provenance import reranking_counts, reranking_stage
-    from instrerank.jobs.sidecar import configuration, described_source, described_texts, is_up_to_date, write_sidecar
+    from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
     from instrerank.reranking import Fusion, rerank, select_candidates
-    from instrerank.trec import write_run
     from instrerank.trec.runs import check_tag
 
     started = time.perf_counter()
@@ -164,9 +165,11 @@ def run(arguments: argparse.Namespace) -> None:
     data = {
         "topics": described_source(arguments.topics or arguments.run_file),
         "passages": described_texts(arguments.corpus or arguments.index or arguments.run_file, texts),
-        "instructions": described_source(arguments.instructions or arguments.instruction or "none"),
+        "instructions": described_instructions(arguments.instructions, arguments.instruction),
     }
-    if arguments.resume and is_up_to_date(arguments.output, configuration(tag, retrieval, data)):
+    if settle_run(
+        arguments.output, configuration(tag, retrieval, data), resume=arguments.resume, overwrite=arguments.overwrite
+    ):
         log.info(f"{arguments.output} is there, made under this very configuration: nothing to do")
         return
     if arguments.dry_run:
@@ -175,15 +178,15 @@ def run(arguments: argparse.Namespace) -> None:
     loaded = time.perf_counter()
     progress = shows_progress()
     reranked, scores = rerank(candidates, texts, scorer, tag=tag, fusion=fusion, windows=windows, progress=progress)
-    write_run(arguments.output, reranked, arguments.output_format)
-    ended = time.perf_counter()
-    write_sidecar(
+    write_run_with_sidecar(
         arguments.output,
-        tag=tag,
+        reranked,
+        output_format=arguments.output_format,
         retrieval=retrieval,
         data=data,
         counts=reranking_counts(candidates, counts, scores, reranked),
-        seconds={"read": read - started, "load encoder": loaded - read, "rerank": ended - loaded},
+        seconds={"read": read - started, "load encoder": loaded - read, "rerank": time.perf_counter() - loaded},
+        command=["instrerank"],
     )
     notes = [f"{counts.queries} topics", f"{scores.passages} distinct passages"]
     for number, what in (

@@ -242,7 +242,7 @@ def _train(
 
     if importlib.util.find_spec("accelerate") is None:
         raise MissingPrerequisiteError("training needs the package accelerate: pip install 'instrerank[train]'")
-    from instrerank.jobs.sidecar import described_source
+    from instrerank.jobs.described import described_source
     from instrerank.training.card import model_card
     from instrerank.training.schedule import Habits, Schedule
     from instrerank.training.trainer import train

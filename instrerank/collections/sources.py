@@ -1,77 +1,118 @@
-"""The one door to topics, qrels, runs, instructions and passages, by whatever the user names.
+"""The one door to topics, qrels, runs, instructions and passages, by whatever the user names or holds.
 
 A name is a file, `irds:ID`, the bundled `pocket`, or one of Pyserini's; what looks like a file never starts Java.
+What a script holds already (`instrerank.collections.loaded`) passes through the same functions.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 from instrerank import anserini
 from instrerank.collections.irds import PREFIX, IrdsPassages, irds_instructions, irds_qrels, irds_run, irds_topics
+from instrerank.collections.loaded import MappedPassages, as_qrels, as_run, as_topics, is_name
 from instrerank.collections.passages import PassageFile
 from instrerank.collections.pocket import POCKET
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.trec import Qrels, Run, Topic, read_instructions, read_qrels, read_run, read_topics
 from instrerank.trec.passages import PassageSource
+from instrerank.trec.problems import listed
 
 _Found = TypeVar("_Found")
 
+log = logging.getLogger(__name__)
 
-def load_topics(source: str | Path) -> list[Topic]:
+
+Name = str | Path
+
+MissingPolicy = Literal["error", "skip"]
+"""What to do about a topic without instruction, a candidate without text, …: refuse, or go on and count it."""
+
+
+def load_topics(source: Name | Any) -> list[Topic]:
     """Load topics from a file, `irds:ID`, `pocket`, or by one of Pyserini's names, such as `dl19-passage`.
+
+    Args:
+        source: a name, or topics as `instrerank.collections.loaded.as_topics` takes them.
 
     Raises:
         InputError: the file is not to be read, or holds something else; there is neither file nor name.
         MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach; one of Pyserini's names, and no
             pyserini, no Java, or neither cache nor network.
     """
+    if not is_name(source):
+        return as_topics(source)
     return _load(source, {"pocket": "topics.tsv"}, read_topics, irds_topics, anserini.named_topics)
 
 
-def load_instructions(source: str | Path) -> dict[str, str]:
+def load_instructions(source: Name | Mapping[str, str]) -> dict[str, str]:
     """Load instructions by qid: as `load_topics` (`pocket:changed`), narratives of a name serving as instructions.
+
+    Args:
+        source: a name, or a mapping from qid to instruction.
 
     Raises:
         InputError: as `load_topics`.
         MissingPrerequisiteError: as `load_topics`.
     """
+    if isinstance(source, Mapping):
+        return {str(qid): instruction for qid, instruction in source.items()}
     files = _variants("instructions.{}.tsv")
     return _load(source, files, read_instructions, irds_instructions, anserini.named_instructions)
 
 
-def load_qrels(source: str | Path) -> Qrels:
+def load_qrels(source: Name | Any) -> Qrels:
     """Load qrels: as `load_topics` (`pocket:changed`).
+
+    Args:
+        source: a name, or qrels as `instrerank.collections.loaded.as_qrels` takes them.
 
     Raises:
         InputError: as `load_topics`.
         MissingPrerequisiteError: as `load_topics`.
     """
+    if not is_name(source):
+        return as_qrels(source)
     return _load(source, _variants("qrels.{}.txt"), read_qrels, irds_qrels, anserini.named_qrels)
 
 
-def load_run(source: str | Path, *, keep_first_duplicate: bool = False) -> Run:
+def load_run(source: Name | Any, *, keep_first_duplicate: bool = False) -> Run:
     """Load a run from a file, as `read_run` does, or the candidates of `irds:ID`.
+
+    Args:
+        source: a name, or a run as `instrerank.collections.loaded.as_run` takes it.
+        keep_first_duplicate: of a duplicate docid in a file keep the better-ranked row, as one wants of a first
+            stage, instead of raising.
 
     Raises:
         InputError: the file is not to be read, or holds something else; no such id, or one without candidates.
         MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach.
     """
+    if not is_name(source):
+        return as_run(source)
     if str(source).startswith(PREFIX):
         return irds_run(str(source))
     return read_run(source, keep_first_duplicate=keep_first_duplicate)
 
 
-def open_passages(source: str | Path) -> PassageSource:
+def open_passages(source: Name | Mapping[str, str] | PassageSource) -> PassageSource:
     """Open the passages of a JSONL or TSV file, a folder of them, a Lucene index, `irds:ID`, or `pocket`.
+
+    Args:
+        source: a name, a mapping from docid to text, or a source that is open already.
 
     Raises:
         InputError: there is no such file, or no such id.
         MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach; an index without Java.
     """
+    if isinstance(source, Mapping):
+        return MappedPassages(source)
+    if not isinstance(source, str | Path):
+        return source
     name = str(source)
     if name.startswith(PREFIX):
         return IrdsPassages(name)
@@ -80,6 +121,47 @@ def open_passages(source: str | Path) -> PassageSource:
     if _may_be_pyserinis(name):
         return _prebuilt_passages(name)
     return PassageFile(POCKET / "passages.jsonl" if name == "pocket" else source)
+
+
+def instructed_topics(
+    topics: Name | Any,
+    instructions: Name | Mapping[str, str] | None = None,
+    *,
+    instruction: str | None = None,
+    missing: MissingPolicy = "error",
+    limit: int | None = None,
+) -> list[Topic]:
+    """Load topics with their instructions: the one rule about a topic that has none.
+
+    Args:
+        topics: as for `load_topics`; their own instructions hold where none of the next two is given.
+        instructions: as for `load_instructions`, for some topics or more than these.
+        instruction: one instruction for every topic.
+        missing: what to do where `instructions` has none for a topic: "error", or "skip" to leave that topic without
+            one.
+        limit: take only the first topics, so many of them.
+
+    Raises:
+        InputError: a topic without instruction, both kinds of instructions, or what `load_topics` raises.
+        MissingPrerequisiteError: as `load_topics`.
+    """
+    if instruction is not None and instructions is not None:
+        raise InputError("give `instruction`, the same for every topic, or `instructions` by qid, not both")
+    if instruction is not None and not instruction.strip():
+        raise InputError("`instruction` is empty: leave it out, or give it a text")
+    loaded = load_topics(topics)[:limit]
+    if instruction is not None:
+        return [topic._replace(instruction=instruction) for topic in loaded]
+    if instructions is None:
+        return loaded
+    by_qid = load_instructions(instructions)
+    absent = [topic.qid for topic in loaded if not by_qid.get(topic.qid, "").strip()]
+    if absent and missing == "error":
+        name = instructions if is_name(instructions) else "`instructions`"
+        raise InputError(f"{name} has no instruction for {len(absent)} of {len(loaded)} topics: {listed(absent)}")
+    if absent:
+        log.warning(f"{len(absent)} of {len(loaded)} topics have no instruction and go without: {listed(absent)}")
+    return [topic._replace(instruction=by_qid.get(topic.qid, "")) for topic in loaded]
 
 
 def _load(

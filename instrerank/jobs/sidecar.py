@@ -10,13 +10,14 @@ import os
 import platform
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from instrerank.errors import InputError
-from instrerank.files import is_standard_stream, read_lines, sha256, whole_file
+from instrerank.files import is_standard_stream, is_stream, read_lines, sha256, whole_file
+from instrerank.trec import Run, write_run
+from instrerank.trec.runs import RunFormat
 
 _LIBRARIES = (
     "instrerank",
@@ -41,59 +42,62 @@ def sidecar_path(run: str | Path) -> Path:
     return Path(f"{run}.yaml")
 
 
-def write_sidecar(
-    run: str | Path,
+def write_run_with_sidecar(
+    path: str | Path,
+    run: Run,
     *,
-    tag: str,
+    output_format: RunFormat = "trec",
     retrieval: list[dict[str, Any]],
     data: Mapping[str, Any],
     counts: Mapping[str, Any],
+    command: Sequence[str],
     seconds: Mapping[str, float] | None = None,
-    command: Sequence[str] | None = None,
 ) -> None:
-    """Write how a run came about, in the sections of ir_metadata v0.1 (github.com/irgroup/ir_metadata).
+    """Write a run and how it came about, in the sections of ir_metadata v0.1 (github.com/irgroup/ir_metadata).
 
-    A run on standard output has no sidecar.
+    The sidecar takes its place first: a run that is there without the sidecar that names its hash is never taken for
+    finished, at whatever moment the process is killed. A run that goes to a stream has no sidecar.
 
     Args:
-        run: path of the run file, which must exist: its hash is recorded.
-        tag: the run's tag.
+        path: of the run file.
+        run: the rankings.
+        output_format: "trec" or "msmarco".
         retrieval: the stages, first stage first, each with a `name` and what sets it.
-        data: the test collection: topics, passages, instructions, each as `described_file` gives it.
+        data: the test collection: topics, passages, instructions, each as `described_source` gives it.
         counts: queries, candidates, missing, truncated, tied, …
+        command: what makes this run.
         seconds: wall-clock time of each step; left out where the sidecar is to come out the same again.
-        command: what makes this run; by default the command that this process was started with.
-    """
-    import yaml
 
-    if is_standard_stream(run):
-        log.info("no sidecar: the run went to standard output")
-        return
+    Raises:
+        InputError: the folder cannot be written, or the run breaks its format.
+    """
     metadata: dict[str, Any] = {
-        "tag": tag,
+        "tag": run.tag,
         "platform": {
             "hardware": {"cpu": {"model": _cpu_model(), "cores": os.cpu_count()}},
             "operating system": f"{platform.system()} {platform.machine()}",
             "software": {"python": platform.python_version(), "libraries": {"python": versions()}},
         },
         "research goal": {"evaluation": {"score ties": "score, then docid, descending (trec_eval)"}},
-        "implementation": {
-            "executable": {"cmd": shlex.join(command or _own_command())},
-            "source": {"lang": "python"},
-        },
+        "implementation": {"executable": {"cmd": shlex.join(command)}, "source": {"lang": "python"}},
         "method": {"automatic": True, "retrieval": retrieval},
         "actor": {"role": "experimenter"},
         "data": {"test collection": dict(data)},
-        "run": {
-            "sha256": sha256(run),
-            "configuration": configuration(tag, retrieval, data),
-            "counts": dict(counts),
-        },
     }
+    recorded: dict[str, Any] = {"configuration": configuration(run.tag, retrieval, data), "counts": dict(counts)}
     if seconds is not None:
-        metadata["run"]["seconds"] = {step: round(value, 3) for step, value in seconds.items()}
-    with whole_file(sidecar_path(run)) as file:
-        yaml.safe_dump(metadata, file, sort_keys=False, allow_unicode=True, width=100)
+        recorded["seconds"] = {step: round(value, 3) for step, value in seconds.items()}
+
+    def write_sidecar(complete: Path) -> None:
+        import yaml
+
+        with whole_file(sidecar_path(path)) as file:
+            whole = metadata | {"run": {"sha256": sha256(complete)} | recorded}
+            yaml.safe_dump(whole, file, sort_keys=False, allow_unicode=True, width=100)
+
+    write_run(path, run, output_format, on_complete=write_sidecar)
+    if is_stream(path):
+        log.info(f"no sidecar: the run went to {'standard output' if is_standard_stream(path) else path}")
 
 
 def read_sidecar(run: str | Path) -> dict[str, Any]:
@@ -122,40 +126,49 @@ def configuration(tag: str, retrieval: list[dict[str, Any]], data: Mapping[str, 
     return hashlib.sha256(json.dumps([tag, retrieval, data], sort_keys=True, default=str).encode()).hexdigest()
 
 
-def is_up_to_date(run: str | Path, wanted: str) -> bool:
-    """Tell whether a run is there already with the configuration `wanted`, so that nothing is left to do.
+def settle_run(path: str | Path, wanted: str, *, resume: bool, overwrite: bool) -> bool:
+    """Decide about a run file before work starts: the one rule of every job that writes a run.
+
+    What another configuration made, and what no sidecar describes, is replaced only with `overwrite`. The same
+    configuration gives the same bytes, so that its run may be written again; with `resume` a finished one is left
+    alone, and one that is not as its sidecar says (cut short, edited) is written anew.
+
+    Args:
+        path: of the run.
+        wanted: its configuration, from `configuration`.
+        resume: go on where an earlier call stopped.
+        overwrite: replace whatever is there.
+
+    Returns:
+        Whether the run is there, finished, and to be left alone.
 
     Raises:
-        InputError: it is there with another configuration, or without a sidecar that would tell.
+        InputError: the file is there and not to be replaced.
     """
-    if not Path(run).exists():
+    if overwrite or is_stream(path) or not Path(path).exists():
         return False
     try:
-        found = read_sidecar(run)["run"]["configuration"]
+        recorded = read_sidecar(path)["run"]
+        found, complete = recorded["configuration"], recorded["sha256"] == sha256(path)
     except (InputError, KeyError, TypeError):
-        found = None
+        raise InputError(
+            f"{path} exists and has no readable sidecar ({sidecar_path(path).name}) that says how it was made: "
+            f"name another `output`, or replace it with `overwrite`"
+        ) from None
     if found != wanted:
         raise InputError(
-            f"{run} was made under another configuration (compare its sidecar {sidecar_path(run).name}): "
-            f"give another --output, or leave --resume out to write it anew"
+            f"{path} was made under another configuration (compare its sidecar {sidecar_path(path).name}): "
+            f"name another `output`, or replace it with `overwrite`"
         )
-    return True
-
-
-def described_texts(source: str | Path, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what names the passages of a run: their source, and a hash of those that were used."""
-    digest = hashlib.sha256()
-    for docid in sorted(texts):
-        digest.update(json.dumps([docid, texts[docid]]).encode())
-    return {"source": str(source), "sha256 of candidates": digest.hexdigest()}
-
-
-def described_source(source: str | Path) -> dict[str, Any]:
-    """Return what names an input beyond doubt: a file's path and hash, or the name that was given."""
-    path = Path(source)
-    if path.is_file() or is_standard_stream(source):
-        return {"source": str(source), "sha256": sha256(path)}
-    return {"source": str(source)}
+    if complete:
+        return resume
+    if not resume:
+        raise InputError(
+            f"{path} is not the run that its sidecar describes (it was cut short or edited since): "
+            f"write it anew with `resume`, or name another `output`"
+        )
+    log.warning(f"{path} is not the run that its sidecar describes: it is written anew")
+    return False
 
 
 def versions() -> dict[str, str]:
@@ -167,12 +180,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _own_command() -> list[str]:
-    """Return what this process was started with; `python -m instrerank` under the name of its command."""
-    program = Path(sys.argv[0])
-    return [program.parent.name if program.name == "__main__.py" else program.name, *sys.argv[1:]]
 
 
 def _cpu_model() -> str:

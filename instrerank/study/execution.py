@@ -9,8 +9,9 @@ from typing import Any
 
 from instrerank.encoders import Encoder, PairScorer, load_encoder, load_pair_scorer
 from instrerank.files import sha256
+from instrerank.jobs.described import described_texts
 from instrerank.jobs.provenance import reranking_counts, reranking_stage
-from instrerank.jobs.sidecar import described_texts, write_sidecar
+from instrerank.jobs.sidecar import write_run_with_sidecar
 from instrerank.reranking import (
     EncodedTexts,
     Fusion,
@@ -25,7 +26,7 @@ from instrerank.study.first_stage import candidate_texts, write_first_stage
 from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files, write_query_files
-from instrerank.trec import read_run, write_run
+from instrerank.trec import read_run
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,6 @@ class _Reranking:
             progress=self._progress,
         )
         path, (queries, instructions) = cell.path(configuration), query_files(self._plan, cell)
-        write_run(self._folder / path, reranked)
         stage = reranking_stage(
             self._scorer,
             kind=self._choice.kind,
@@ -174,9 +174,9 @@ class _Reranking:
             windows=self._windows,
             missing="skip",
         )
-        write_sidecar(
+        write_run_with_sidecar(
             self._folder / path,
-            tag=tag,
+            reranked,
             retrieval=[{"name": "first stage", **self._described(str(self._plan.first_stage_path(cell)))}, stage],
             data={
                 "topics": self._described(queries),

@@ -9,14 +9,16 @@ from typing import Any
 from instrerank.collections import PassageSource, load_run, open_passages
 from instrerank.errors import InputError
 from instrerank.files import sha256
-from instrerank.jobs.sidecar import described_source, write_sidecar
+from instrerank.jobs.described import command, described_source
+from instrerank.jobs.search import bm25_stage, search_counts
+from instrerank.jobs.sidecar import write_run_with_sidecar
 from instrerank.reranking import candidate_docids
 from instrerank.study.commands import search_command
 from instrerank.study.configuration import Configuration
 from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files
-from instrerank.trec import Run, count_tied, read_run, write_run
+from instrerank.trec import Run, read_run
 from instrerank.trec.problems import listed
 
 INDEX = "index"
@@ -87,22 +89,14 @@ def _given(plan: Plan) -> Run:
 
 
 def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:
-    from instrerank.anserini import BM25Searcher, build_index, versions
+    from instrerank.anserini import BM25Searcher, build_index
 
     configuration = plan.configuration
     index = configuration.index or folder / INDEX
     if not configuration.index and not (folder / INDEX).exists():
         build_index(open_study_passages(configuration), folder / INDEX)
     searcher = BM25Searcher(index, configuration.k1, configuration.b)
-    stage: dict[str, Any] = {
-        "name": "bm25",
-        "k1": searcher.k1,
-        "b": searcher.b,
-        "analyzer": searcher.analyzer,
-        "software": versions(),
-        "hits": configuration.search_hits,
-        "index": {"source": configuration.index or INDEX, "documents": searcher.documents},
-    }
+    stage = bm25_stage(searcher, configuration.search_hits, configuration.index or INDEX)
     for cell in cells:
         topics = plan.topics_of(cell.condition, cell.variation)
         _write(plan, folder, cell, Run("Anserini", searcher.batch_search(topics, configuration.search_hits)), stage)
@@ -110,17 +104,15 @@ def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:
 
 def _write(plan: Plan, folder: Path, cell: Cell, run: Run, stage: dict[str, Any]) -> None:
     path, (topics, _) = cell.path(plan.configuration), query_files(plan, cell)
-    write_run(folder / path, run)
-    write_sidecar(
+    write_run_with_sidecar(
         folder / path,
-        tag=run.tag,
+        run,
         retrieval=[stage],
         data={"topics": {"source": topics, "sha256": sha256(folder / topics)}},
-        counts={
-            "queries": len(run.rankings),
-            "topics without candidates": [topic.qid for topic in plan.topics if not run.rankings.get(topic.qid)],
-            "candidates": sum(map(len, run.rankings.values())),
-            "candidates with tied scores": sum(map(count_tied, run.rankings.values())),
-        },
-        command=search_command(plan, cell, stage["index"]["source"]) if stage["name"] == "bm25" else None,
+        counts=search_counts(run, [topic.qid for topic in plan.topics]),
+        command=(
+            search_command(plan, cell, stage["index"]["source"])
+            if stage["name"] == "bm25"
+            else command("study", {"--run": stage["source"]})
+        ),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.errors import InputError
-from instrerank.files import check_writable, sha256, whole_file
-from instrerank.jobs.sidecar import described_source, read_sidecar, versions
+from instrerank.files import check_writable, remove_abandoned, sha256, whole_file
+from instrerank.jobs.described import described_source
+from instrerank.jobs.sidecar import read_sidecar, versions
 from instrerank.study.configuration import Configuration
 
 RECORD = "study.yaml"
@@ -48,12 +48,7 @@ def open_folder(folder: Path, configuration: Configuration, *, resume: bool) -> 
         raise InputError(
             f"{folder} holds another study; changed since: {'; '.join(changes)}. Name another --output, or go back"
         )
-    # what a killed process left half-written
-    for partial in list(folder.rglob(".*.partial")):
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        else:
-            partial.unlink()
+    remove_abandoned(folder, recursive=True)
 
 
 def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:

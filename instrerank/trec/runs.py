@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -53,14 +53,26 @@ def read_run(path: str | Path, *, keep_first_duplicate: bool = False) -> Run:
     return Run(tag or "", ranked(best))
 
 
-def write_run(path: str | Path, run: Run, output_format: RunFormat = "trec") -> None:
+def write_run(
+    path: str | Path,
+    run: Run,
+    output_format: RunFormat = "trec",
+    *,
+    on_complete: Callable[[Path], None] | None = None,
+) -> None:
     """Write a run in trec_eval's order, ranks from 1, scores with the nine digits that keep float32 order.
+
+    Args:
+        path: of the file.
+        run: the rankings.
+        output_format: "trec", six columns, or "msmarco", `qid docid rank`.
+        on_complete: see `instrerank.files.whole_file`.
 
     Raises:
         InputError: a docid stands twice under a qid, a score is not finite, or a field holds a blank.
     """
     check_tag(run.tag)
-    with whole_file(path) as file:
+    with whole_file(path, on_complete=on_complete) as file:
         for qid, ranking in run.rankings.items():
             _check_ranking(qid, ranking)
             for rank, (docid, score) in enumerate(trec_eval_order(ranking), start=1):

@@ -71,7 +71,7 @@ def test_other_flags(folder):
     assert rerank("--hits", "2", "--runtag", "mine", "--fusion", "rrf", "--rrf.k", "10") == 0
     assert read_run("out/reranked.txt").tag == "mine"
     assert order() == "bac"
-    assert rerank("--output-format", "msmarco") == 0
+    assert rerank("--output-format", "msmarco", "--overwrite") == 0
     assert (folder / "out" / "reranked.txt").read_text().startswith("01\tb\t1\n")
 
 
@@ -152,7 +152,9 @@ def test_resume_does_nothing_twice_and_refuses_another_configuration(folder, cap
     assert "another configuration" in capsys.readouterr().err
     (folder / "passages.tsv").write_text("a\tthe sun\nb\tno moon\nc\tmoon tide\n")
     assert rerank("--resume") == 2
-    assert rerank() == 0
+    assert rerank() == 2
+    assert "replace it with" in capsys.readouterr().err
+    assert rerank("--overwrite") == 0
 
 
 def test_windows_are_recorded(folder):
@@ -201,7 +203,7 @@ def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
 def test_a_cascade_ranks_as_float32_and_is_recorded(folder, capsys):
     assert rerank("--encoder", "minilm") == 0
     in_float32 = read_run("out/reranked.txt").rankings
-    assert rerank("--encoder", "minilm", "--dtype", "cascade", "--cascade-depth", "2") == 0
+    assert rerank("--encoder", "minilm", "--dtype", "cascade", "--cascade-depth", "2", "--overwrite") == 0
     for qid, ranking in read_run("out/reranked.txt").rankings.items():
         assert [one.docid for one in ranking[:2]] == [one.docid for one in in_float32[qid][:2]]
         assert [one.score for one in ranking[:2]] == pytest.approx(
@@ -213,7 +215,7 @@ def test_a_cascade_ranks_as_float32_and_is_recorded(folder, capsys):
     assert encoder["cascade"] == {"first": "bfloat16", "best": "float32", "depth": 2}
     done = sidecar["run"]["counts"]["cascade"]
     assert done["passages encoded again"] == 3 and 0 < done["largest error seen"] <= done["margin"] < 0.1
-    assert rerank("--encoder", "minilm", "--dtype", "cascade", "--max-passage", "max") == 2
+    assert rerank("--encoder", "minilm", "--dtype", "cascade", "--max-passage", "max", "--overwrite") == 2
     assert "leave --fusion and --max-passage out" in capsys.readouterr().err
     assert rerank("--cascade-depth", "2") == 2
     assert "--cascade-depth: of no use with --encoder-kind biencoder --dtype float32" in capsys.readouterr().err

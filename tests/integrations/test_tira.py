@@ -3,7 +3,8 @@
 import pytest
 
 from instrerank.cli import main
-from instrerank.jobs.sidecar import write_sidecar
+from instrerank.jobs.sidecar import write_run_with_sidecar
+from instrerank.trec import Run, ScoredDoc
 
 
 @pytest.mark.tira
@@ -11,8 +12,9 @@ def test_tira_accepts_what_export_writes(tmp_path):
     from tira.check_format import check_format
 
     run = tmp_path / "run.txt"
-    run.write_text("".join(f"{qid} Q0 {docid} 1 {docid}.5 bm25\n" for qid in "123" for docid in "45"))
-    write_sidecar(run, tag="bm25", retrieval=[{"name": "bm25"}], data={"topics": "t.tsv"}, counts={}, seconds={})
+    rankings = {qid: [ScoredDoc("5", 5.5), ScoredDoc("4", 4.5)] for qid in "123"}
+    described = {"retrieval": [{"name": "bm25"}], "data": {"topics": "t.tsv"}, "counts": {}, "seconds": {}}
+    write_run_with_sidecar(run, Run("bm25", rankings), command=["instrerank", "search"], **described)
     fields = [
         "actor.team=moonlight",
         "implementation.source.repository=https://example.org/moon",

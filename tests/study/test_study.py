@@ -1,6 +1,7 @@
 """A study of the bundled collection: its runs, tables and resumption."""
 
 import csv
+import os
 import shutil
 from statistics import fmean
 
@@ -12,6 +13,7 @@ from instrerank.errors import InputError
 from instrerank.evaluation.infosearch import gold_documents
 from instrerank.evaluation.instructions import p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
+from instrerank.files import partial_path
 from instrerank.study import configure, make_plan, run_study
 from instrerank.study.tables import Table
 from instrerank.study.writing import write_tables
@@ -107,15 +109,17 @@ def test_the_hypothesis_is_the_difference_of_drops(study):
             assert float(row["difference"]) == pytest.approx(wanted, abs=1e-9)
 
 
-def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path):
+def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path, monkeypatch):
     folder = tmp_path / "killed"
     shutil.copytree(study, folder)
     runs = sorted((folder / "runs" / "fixed").glob("*minilm*.txt"))
     runs[0].unlink()  # never written
     (folder / f"runs/fixed/{runs[1].name}.yaml").unlink()  # killed between run and sidecar
     runs[2].write_text(runs[2].read_text()[:100])  # a disk that lost its end
-    (folder / "runs" / "fixed" / f".{runs[0].name}.1.partial").write_text("half")
-    (folder / ".index.1.partial" / "collection").mkdir(parents=True)
+    monkeypatch.setattr(os, "getpid", lambda: 2**22 + 1)  # above any process
+    partial_path(runs[0]).write_text("half")
+    (partial_path(folder / "index") / "collection").mkdir(parents=True)
+    monkeypatch.undo()
     shutil.rmtree(folder / "tables")
     with pytest.raises(InputError, match="--resume"):
         run_study(plan, folder)

@@ -1,0 +1,76 @@
+"""How a sidecar names inputs and commands beyond doubt: by path and hash, or by the hash of what a script held."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from instrerank.collections.loaded import is_name
+from instrerank.files import is_standard_stream, sha256
+from instrerank.trec import Run, Topic
+
+IN_MEMORY = "in memory"
+"""The source of what a script handed over."""
+
+
+def described_source(source: Any, loaded: Any = None) -> dict[str, Any]:
+    """Return what names an input beyond doubt: a file's path and hash, the name that was given, or a hash.
+
+    Args:
+        source: a path, a name, or an object in memory.
+        loaded: what was made of such an object: a `Run`, topics, or anything that JSON can hold.
+    """
+    if not is_name(source):
+        return {"source": IN_MEMORY, "sha256": _hash(loaded if loaded is not None else source)}
+    path = Path(source)
+    if is_standard_stream(source) or path.is_file():
+        return {"source": str(source), "sha256": sha256(path)}
+    return {"source": str(source)}
+
+
+def described_instructions(
+    instructions: Any, instruction: str | None, topics: Iterable[Topic] | None = None
+) -> dict[str, Any]:
+    """Return what names the instructions: their source, the one text for all, or `none`."""
+    if instruction is not None:
+        return {"source": instruction}
+    if instructions is None:
+        return {"source": "none"}
+    return described_source(instructions, {topic.qid: topic.instruction for topic in topics or ()})
+
+
+def described_texts(source: Any, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what names the passages of a run: their source, and a hash of those that were used."""
+    digest = hashlib.sha256()
+    for docid in sorted(texts):
+        digest.update(json.dumps([docid, texts[docid]]).encode())
+    return {"source": name_of(source), "sha256 of candidates": digest.hexdigest()}
+
+
+def name_of(source: Any) -> str:
+    """Return a source as a command line names it; what has no name gets one that no file has."""
+    if is_name(source):
+        return str(source)
+    return str(getattr(source, "name", None) or IN_MEMORY)
+
+
+def command(verb: str, flags: Mapping[str, object]) -> list[str]:
+    """Return the words of a command: `True` is a flag alone; `None` and `False` are left out."""
+    words = ["instrerank", verb]
+    for flag, value in flags.items():
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, list | tuple):
+            words += [word for each in value for word in (flag, str(each))]
+        elif value is not None and value is not False:
+            words += [flag, str(value)]
+    return words
+
+
+def _hash(content: Any) -> str:
+    if isinstance(content, Run):
+        content = content.rankings
+    return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()

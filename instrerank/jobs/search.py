@@ -1,0 +1,176 @@
+"""BM25 as a job: topics in, a first-stage run and its sidecar out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instrerank.collections import load_topics
+from instrerank.jobs.described import command, described_source, name_of
+from instrerank.jobs.outputs import check_output
+from instrerank.jobs.settings import settings_of
+from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
+from instrerank.trec import Run, ScoredDoc, count_tied, read_run
+from instrerank.trec.problems import listed
+from instrerank.trec.runs import RunFormat, check_tag
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """What `search` does.
+
+    Attributes:
+        topics: as `instrerank.load_topics` takes them.
+        index: folder of a Lucene index, or Pyserini's name for a prebuilt one.
+        hits: documents for each topic.
+        k1: BM25's k1.
+        b: BM25's b.
+        threads: Java threads.
+        limit: search the first topics only, so many of them.
+        runtag: the run's sixth column.
+        output: run file to write, with its sidecar; None: nothing is written.
+        output_format: "trec" or "msmarco".
+        resume: do nothing if `output` is there, finished, with this configuration.
+        overwrite: replace an `output` of another configuration.
+    """
+
+    topics: Any
+    index: str | Path
+    hits: int = 1000
+    k1: float = 0.9
+    b: float = 0.4
+    threads: int = 1
+    limit: int | None = None
+    runtag: str = "Anserini"
+    output: str | Path | None = None
+    output_format: RunFormat = "trec"
+    resume: bool = False
+    overwrite: bool = False
+
+
+class Searched(NamedTuple):
+    """What `search` returns; it stands for its run wherever a run is wanted.
+
+    Attributes:
+        run: the rankings, in trec_eval's order.
+        counts: topics, documents and ties, as the sidecar has them.
+        output: where the run was written, None if nowhere.
+    """
+
+    run: Run
+    counts: Mapping[str, Any]
+    output: Path | None
+
+    @property
+    def tag(self) -> str:
+        """The run's tag."""
+        return self.run.tag
+
+    @property
+    def rankings(self) -> dict[str, list[ScoredDoc]]:
+        """The run's rankings by qid."""
+        return self.run.rankings
+
+
+def search(topics: Any, index: str | Path, **settings: Any) -> Searched:
+    """Search topics with BM25: Pyserini's documents and scores, in trec_eval's order.
+
+    Args:
+        topics: as `instrerank.load_topics` takes them.
+        index: folder of a Lucene index, or Pyserini's name for a prebuilt one.
+        **settings: the other fields of `SearchSettings`.
+
+    Raises:
+        InputError: no such index, bad topics, parameters out of range, or an `output` not to be replaced.
+        MissingPrerequisiteError: no Java, no pyserini, or a prebuilt index out of reach.
+    """
+    return run_search(settings_of(SearchSettings, topics=topics, index=index, **settings))
+
+
+def run_search(settings: SearchSettings) -> Searched:
+    """Do what `SearchSettings` say; see `search`."""
+    from instrerank.anserini import BM25Searcher
+
+    started = time.perf_counter()
+    check_tag(settings.runtag)
+    output = None if settings.output is None else Path(settings.output)
+    if output is not None:
+        check_output(output, {"topics": settings.topics, "index": settings.index})
+    topics = load_topics(settings.topics)[: settings.limit]
+    searcher = BM25Searcher(settings.index, settings.k1, settings.b)
+    stage = bm25_stage(searcher, settings.hits, str(settings.index))
+    data = {"topics": described_source(settings.topics, topics)}
+    if settings.limit is not None:
+        data["topics"]["limit"] = settings.limit
+    wanted = configuration(settings.runtag, [stage], data)
+    if output and settle_run(output, wanted, resume=settings.resume, overwrite=settings.overwrite):
+        log.info(f"{output} is complete, with this very configuration: nothing to do")
+        run = read_run(output)
+        return Searched(run, search_counts(run, [topic.qid for topic in topics]), output)
+    opened = time.perf_counter()
+    run = Run(settings.runtag, searcher.batch_search(topics, settings.hits, settings.threads))
+    counts = search_counts(run, [topic.qid for topic in topics])
+    if counts["topics without candidates"]:
+        absent = counts["topics without candidates"]
+        log.warning(f"{len(absent)} topics found nothing: {listed(absent)}")
+    if output is not None:
+        seconds = {"open index": opened - started, "search": time.perf_counter() - opened}
+        write_run_with_sidecar(
+            output,
+            run,
+            output_format=settings.output_format,
+            retrieval=[stage],
+            data=data,
+            counts=counts,
+            command=search_command(settings),
+            seconds=seconds,
+        )
+        log.info(f"{output}: {len(topics)} topics, {counts['candidates']} documents")
+    return Searched(run, counts, output)
+
+
+def bm25_stage(searcher: Any, hits: int, index: str) -> dict[str, Any]:
+    """Return all that decides a BM25 run, as a stage of ir_metadata's `retrieval`; `index` is its name there."""
+    from instrerank.anserini import versions
+
+    return {
+        "name": "bm25",
+        "k1": searcher.k1,
+        "b": searcher.b,
+        "analyzer": searcher.analyzer,
+        "software": versions(),
+        "hits": hits,
+        "index": {"source": index, "documents": searcher.documents},
+    }
+
+
+def search_counts(run: Run, qids: list[str]) -> dict[str, Any]:
+    """Return what a sidecar counts of a first-stage run of these topics."""
+    return {
+        "queries": len(qids),
+        "topics without candidates": [qid for qid in qids if not run.rankings.get(qid)],
+        "candidates": sum(map(len, run.rankings.values())),
+        "candidates with tied scores": sum(map(count_tied, run.rankings.values())),
+    }
+
+
+def search_command(settings: SearchSettings) -> list[str]:
+    """Return the command that makes the run again."""
+    flags = {
+        "--index": settings.index,
+        "--topics": name_of(settings.topics),
+        "--hits": settings.hits,
+        "--k1": settings.k1,
+        "--b": settings.b,
+        "--limit": settings.limit,
+        "--runtag": None if settings.runtag == SearchSettings.runtag else settings.runtag,
+        "--output-format": None if settings.output_format == "trec" else settings.output_format,
+        "--output": settings.output,
+    }
+    return command("search", flags)
