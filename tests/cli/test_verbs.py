@@ -124,7 +124,7 @@ def test_counts_cannot_be_tested(folder, capsys):
     command = ["evaluate", "--qrels", "qrels.txt", "-m", "num_ret", "--baseline", "run.txt", "other.txt"]
     code, _, err = printed(capsys, *command)
     assert code == 2
-    assert "num_ret: no mean over topics" in err
+    assert "num_ret: not a mean over topics" in err
 
 
 def test_evaluate_takes_names_of_either_kind(folder, capsys):
@@ -183,7 +183,7 @@ def test_evaluate_with_reversed_instructions(folder, capsys):
     assert row["WISE ×100"] == pytest.approx(95)
     code, _, err = printed(capsys, *changed, "run.txt", "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
-    assert "each RUN needs its --reversed, in the same order; given 2 and 1" in err
+    assert "each run needs its reversed run, in the same order; given 2 and 1" in err
     code, _, err = printed(capsys, *command, "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
     assert "--reversed needs --changed-qrels" in err
