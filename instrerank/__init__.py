@@ -1,20 +1,92 @@
-"""Rerank Pyserini's BM25 runs with instruction-following bi-encoders, on clean and adversarial queries."""
+"""Rerank Pyserini's BM25 runs with instruction-following bi-encoders, on clean and adversarial queries.
+
+    import instrerank as ir
+
+    topics, qrels = ir.load_topics("topics.tsv"), ir.load_qrels("qrels.txt")
+    bm25 = ir.search(topics, index="indexes/passages", hits=100)
+    run = ir.rerank(bm25, topics, corpus="passages.jsonl", encoder="minilm", instructions="instructions.tsv")
+    print(ir.evaluate(run, qrels, ["nDCG@10"]).means)
+
+Every argument that takes data takes its name or path as well; `output=` writes what a verb of the command line writes.
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from instrerank.anserini import build_index
+    from instrerank.collections import (
+        load_instructions,
+        load_qrels,
+        load_run,
+        load_topics,
+        open_passages,
+    )
+    from instrerank.encoders import EncoderProfile
+    from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError
+    from instrerank.jobs.evaluate import compare, compare_instructions, evaluate
+    from instrerank.jobs.search import search
+    from instrerank.perturbations import Perturbation, QuerySet
     from instrerank.reranking import InstructionReranker, RerankingSearcher
+    from instrerank.trec import Passage, Qrels, Run, ScoredDoc, Topic, write_run
 
 __version__ = "0.1.0"
-__all__ = ["InstructionReranker", "RerankingSearcher", "__version__"]
+
+_HOMES = {
+    "anserini": ("build_index",),
+    "collections": ("load_instructions", "load_qrels", "load_run", "load_topics", "open_passages"),
+    "encoders": ("EncoderProfile",),
+    "errors": ("InputError", "InstrerankError", "MissingPrerequisiteError"),
+    "jobs.evaluate": ("compare", "compare_instructions", "evaluate"),
+    "jobs.search": ("search",),
+    "perturbations": ("Perturbation", "QuerySet"),
+    "reranking": ("InstructionReranker", "RerankingSearcher"),
+    "trec": ("Passage", "Qrels", "Run", "ScoredDoc", "Topic", "write_run"),
+}
+"""The public names by the module that has them."""
+
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "EncoderProfile",
+    "InputError",
+    "InstrerankError",
+    "InstructionReranker",
+    "MissingPrerequisiteError",
+    "Passage",
+    "Perturbation",
+    "Qrels",
+    "QuerySet",
+    "RerankingSearcher",
+    "Run",
+    "ScoredDoc",
+    "Topic",
+    "__version__",
+    "build_index",
+    "compare",
+    "compare_instructions",
+    "evaluate",
+    "load_instructions",
+    "load_qrels",
+    "load_run",
+    "load_topics",
+    "open_passages",
+    "search",
+    "write_run",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the API when it is first named: `import instrerank` alone is cheap and silent."""
-    if name in ("InstructionReranker", "RerankingSearcher"):
-        from instrerank import reranking
+    """Import a public name when it is first used: `import instrerank` alone is cheap and silent."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'instrerank' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"instrerank.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
 
-        return getattr(reranking, name)
-    raise AttributeError(f"module 'instrerank' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """List exactly the public names."""
+    return sorted(__all__)

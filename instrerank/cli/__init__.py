@@ -34,7 +34,7 @@ VERBS = {
 
 def build_parser(*verbs: str) -> argparse.ArgumentParser:
     """Build the parser; only the modules of `verbs` are imported, so that `--help` stays quick."""
-    parser = argparse.ArgumentParser(prog="instrerank", description=instrerank.__doc__)
+    parser = argparse.ArgumentParser(prog="instrerank", description=(instrerank.__doc__ or "").partition("\n")[0])
     parser.add_argument("--version", action="version", version=f"instrerank {instrerank.__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, summary in VERBS.items():
