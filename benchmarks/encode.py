@@ -39,7 +39,9 @@ def engine(folder: Path, variant: str) -> Run:
     from instrerank.encoders import load_encoder
 
     dtype, _, budget = variant.partition(":")
-    encoder = load_encoder(folder, dtype=dtype, device="cpu", batch_tokens=int(budget) if budget else None, **AS_ST)
+    encoder = load_encoder(
+        folder, dtype=dtype, device="cpu", batch_tokens=int(budget) if budget else None, store=None, **AS_ST
+    )
 
     def run(work: Work) -> Scores:
         passages = encoder.encode_passages(list(work.passages.values())).vectors
@@ -90,9 +92,9 @@ def loop(folder: Path) -> Run:
 
 
 def cascade(folder: Path) -> Run:
-    from instrerank.encoders import load_cascade
+    from instrerank.encoders import load_scorer
 
-    both = load_cascade(folder, device="cpu", **AS_ST)
+    both = load_scorer(folder, dtype="cascade", device="cpu", store=None, **AS_ST)
 
     def run(work: Work) -> Scores:
         row = {docid: at for at, docid in enumerate(work.passages)}

@@ -34,7 +34,7 @@ def biencoders(work: Work) -> dict[str, Run]:
     rows = [(q, work.topics[q], d, work.passages[d]) for q, docids in work.candidates.items() for d in docids]
     frame = pandas.DataFrame(rows, columns=["qid", "query", "docno", "text"])
     theirs = SBertBiEncoder(str(MINILM)).text_scorer()
-    encoder = load_encoder("minilm", device="cpu")
+    encoder = load_encoder("minilm", device="cpu", store=None)
 
     def pyterrier_dr() -> Scores:
         found = theirs(frame).set_index(["qid", "docno"])["score"]
@@ -56,14 +56,14 @@ def cross_encoders(work: Work, folder: Path) -> dict[str, Run]:
     import transformers
     from rerankers import Reranker
 
-    from instrerank.encoders import load_pair_scorer
+    from instrerank.encoders import load_scorer
 
     torch.manual_seed(0)
     config = transformers.AutoConfig.from_pretrained(MINILM, num_labels=1)
     transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     transformers.AutoTokenizer.from_pretrained(MINILM).save_pretrained(folder)
     theirs = Reranker(str(folder), model_type="cross-encoder", device="cpu", dtype="float32", verbose=0)
-    scorer = load_pair_scorer(folder, "crossencoder", device="cpu")
+    scorer = load_scorer(folder, kind="crossencoder", device="cpu")
 
     def rerankers() -> Scores:
         found = {}

@@ -59,10 +59,12 @@ def main() -> None:
     work = dl19(arguments.data, arguments.topics)
     sets = query_sets(work)
     seconds: dict[str, list[float]] = {"one set": [], "ten sets, store empty": [], "ten sets, store warm": []}
-    load_encoder("minilm", dtype=arguments.dtype, device="cpu").encode_passages(list(work.passages.values())[:64])
+    load_encoder("minilm", dtype=arguments.dtype, device="cpu", store=None).encode_passages(
+        list(work.passages.values())[:64]
+    )
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            plain = load_encoder("minilm", dtype=arguments.dtype, device="cpu")
+            plain = load_encoder("minilm", dtype=arguments.dtype, device="cpu", store=None)
             seconds["one set"].append(study(plain, work, sets[:1]))
             for name in ("ten sets, store empty", "ten sets, store warm"):
                 encoder = load_encoder("minilm", dtype=arguments.dtype, device="cpu", store=Path(folder) / "store")

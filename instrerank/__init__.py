@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from instrerank.version import __version__
+
 if TYPE_CHECKING:
     from instrerank.anserini import build_index
     from instrerank.collections import (
@@ -24,23 +26,25 @@ if TYPE_CHECKING:
         load_topics,
         open_passages,
     )
-    from instrerank.encoders import EncoderProfile
+    from instrerank.encoders import EncoderProfile, LoadOptions
     from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError
     from instrerank.jobs.evaluate import compare, compare_instructions, evaluate
-    from instrerank.jobs.search import search
+    from instrerank.jobs.models import load_encoder, load_scorer
+    from instrerank.jobs.rerank import Reranked, rerank
+    from instrerank.jobs.search import Searched, search
     from instrerank.perturbations import Perturbation, QuerySet
     from instrerank.reranking import InstructionReranker, RerankingSearcher
     from instrerank.trec import Passage, Qrels, Run, ScoredDoc, Topic, write_run
 
-__version__ = "0.1.0"
-
 _HOMES = {
     "anserini": ("build_index",),
     "collections": ("load_instructions", "load_qrels", "load_run", "load_topics", "open_passages"),
-    "encoders": ("EncoderProfile",),
+    "encoders": ("EncoderProfile", "LoadOptions"),
     "errors": ("InputError", "InstrerankError", "MissingPrerequisiteError"),
     "jobs.evaluate": ("compare", "compare_instructions", "evaluate"),
-    "jobs.search": ("search",),
+    "jobs.models": ("load_encoder", "load_scorer"),
+    "jobs.rerank": ("Reranked", "rerank"),
+    "jobs.search": ("Searched", "search"),
     "perturbations": ("Perturbation", "QuerySet"),
     "reranking": ("InstructionReranker", "RerankingSearcher"),
     "trec": ("Passage", "Qrels", "Run", "ScoredDoc", "Topic", "write_run"),
@@ -54,25 +58,31 @@ __all__ = [
     "InputError",
     "InstrerankError",
     "InstructionReranker",
+    "LoadOptions",
     "MissingPrerequisiteError",
     "Passage",
     "Perturbation",
     "Qrels",
     "QuerySet",
+    "Reranked",
     "RerankingSearcher",
     "Run",
     "ScoredDoc",
+    "Searched",
     "Topic",
     "__version__",
     "build_index",
     "compare",
     "compare_instructions",
     "evaluate",
+    "load_encoder",
     "load_instructions",
     "load_qrels",
     "load_run",
+    "load_scorer",
     "load_topics",
     "open_passages",
+    "rerank",
     "search",
     "write_run",
 ]

@@ -23,6 +23,7 @@ class BagOfWords:
     def __init__(self, *words: str) -> None:
         self.words = words
         self.dimension = len(words)
+        self.window_length = 2
         self.profile = SimpleNamespace(name="bag of words")
         self.passages: list[str] = []
         self.queries: list[tuple[str, str]] = []
@@ -60,6 +61,7 @@ def bag_of_words():
 def words(monkeypatch, bag_of_words):
     """The bag of words behind the name `words`, with what verbs ask of a loaded encoder."""
     from instrerank import encoders
+    from instrerank.jobs import models
 
     bag_of_words.name, bag_of_words.fingerprint = "words", "0"
     bag_of_words.dtype, bag_of_words.device, bag_of_words.revision = "float32", "cpu", None
@@ -67,12 +69,12 @@ def words(monkeypatch, bag_of_words):
         family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
         max_query_length=32, max_passage_length=32, normalize=False, source="a test",
     )  # fmt: skip
-    load_encoder = encoders.load_encoder
-    monkeypatch.setattr(
-        encoders,
-        "load_encoder",
-        lambda name, **given: bag_of_words if name == "words" else load_encoder(name, **given),
-    )
+
+    def standing_in(load):
+        return lambda name, *options, **changes: bag_of_words if name == "words" else load(name, *options, **changes)
+
+    for name in ("load_encoder", "load_scorer"):
+        monkeypatch.setattr(models, name, standing_in(getattr(models, name)))
     return bag_of_words
 
 

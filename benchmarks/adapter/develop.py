@@ -17,7 +17,6 @@ from measure import nearest
 from numpy.typing import NDArray
 from teacher import Vectors
 
-from instrerank.cli.inputs import default_store
 from instrerank.collections import load_qrels, open_passages
 from instrerank.encoders import Encoder, load_encoder
 from instrerank.evaluation.instructions import p_mrr_by_topic
@@ -48,7 +47,7 @@ def main() -> None:
     judged = {topic.qid: {numbers[row[pool[docid]]]: 1 for docid in answers[topic.qid]} for topic in topics}
     misspelt = [typo_mixed(topic, generator(1, "typo-mixed", topic.qid)).topic for topic in topics]
 
-    base = load_encoder("minilm", store=default_store())
+    base = load_encoder("minilm")
     passages = base.encode_passages(texts, progress=True).vectors
     scores = base.encode_queries([topic.text for topic in topics]).vectors @ passages.T
     best = np.argsort(-scores, 1, kind="stable")[:, :CANDIDATES]
@@ -61,7 +60,7 @@ def main() -> None:
 
     print(f"{len(topics)} topics, {len(drawn)} rules")
     for name in ["minilm", *arguments.encoders]:
-        encoder = load_encoder(name, store=default_store())
+        encoder = load_encoder(name)
         passages = encoder.encode_passages(texts, progress=True).vectors  # minilm's where only queries are adapted
         ranks = []
         for asked in (topics, misspelt):

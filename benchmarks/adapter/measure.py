@@ -20,7 +20,6 @@ import numpy as np
 from examples import read_queries
 from teacher import Vectors
 
-from instrerank.cli.inputs import default_store
 from instrerank.collections import load_instructions, load_qrels, load_topics, open_passages
 from instrerank.encoders import Encoder, load_encoder
 from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
@@ -188,7 +187,7 @@ def main() -> None:
         "scifact": partial(scifact, arguments.data),
     }
     names = ["minilm", *arguments.encoders]
-    encoders = [load_encoder(name, store=default_store()) for name in names]
+    encoders = [load_encoder(name) for name in names]
     print(f"| measure | {' | '.join(names)} |\n|{'---|' * (1 + len(names))}")
     for collection in arguments.collections.split(","):
         found = [collections[collection](encoder) for encoder in encoders]

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from wordings import instruction, neutral
 
-from instrerank.cli.inputs import default_store
 from instrerank.collections import load_qrels, load_topics, open_passages
 from instrerank.encoders import load_encoder
 from instrerank.files import read_lines, whole_file
@@ -73,7 +72,7 @@ def main() -> None:
     asking = [*training, *development, *dl22]
     first = {topic.qid: [ScoredDoc(docid, 0.0) for docid in rankings[topic.qid][:HITS]] for topic in asking}
     candidates = [Candidates(topic, first[topic.qid], []) for topic in asking]
-    best, _ = rerank(candidates, texts, load_encoder("minilm", store=default_store()), tag="minilm")
+    best, _ = rerank(candidates, texts, load_encoder("minilm"), tag="minilm")
     near = {qid: {each.docid: 1 for each in ranking[:NEAR]} for qid, ranking in best.rankings.items()}
 
     rows: list[object] = []

@@ -33,7 +33,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import kl_div, linear, normalize
 from tqdm import tqdm
 
-from instrerank.cli.inputs import default_store
 from instrerank.encoders import load_encoder
 from instrerank.encoders.batching import padded
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_text
@@ -191,7 +190,7 @@ def main() -> None:
     while len(queries) < real + stage.made:
         made = question(rng.choice(texts), rng)
         queries += [made] if made else []
-    base = load_encoder("minilm", device=device, store=default_store())
+    base = load_encoder("minilm", device=device)
     teacher = Teacher(texts, base.encode_passages(texts, progress=True).vectors)
     vectors = base.encode_queries(queries).vectors
     examples = Examples(queries, real, stories, texts, teacher, vectors, stage.draws, device)

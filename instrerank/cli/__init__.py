@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import instrerank
 from instrerank.cli.messages import add_message_arguments, coloured, log, messages_on_stderr
@@ -45,8 +46,28 @@ def build_parser(*verbs: str) -> argparse.ArgumentParser:
             module = importlib.import_module(f"instrerank.cli.{name}")
             module.add_arguments(subparser)
             add_message_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+            subparser.set_defaults(run=module.run, flags=_flags(subparser))
     return parser
+
+
+def in_flags(message: str, flags: Mapping[str, str]) -> str:
+    """Return a message in the words of the command line.
+
+    Library modules write a parameter in backticks (`max_length`), as a Python script knows it; whoever typed a command
+    knows the flag (--max-length). What is no flag of this verb stays as it is.
+    """
+    return re.sub(r"`([a-z][\w.]*)`", lambda match: flags.get(match[1], match[0]), message)
+
+
+def _flags(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Return the long flag of each parameter: by the attribute that argparse gives it, and by its spelling."""
+    flags: dict[str, str] = {}
+    for action in parser._actions:
+        long = next((flag for flag in action.option_strings if flag.startswith("--")), None)
+        flag = long or next(iter(action.option_strings), None)
+        if flag is not None:
+            flags |= {action.dest: flag, flag.lstrip("-").replace("-", "_"): flag}
+    return flags
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return code
         except InstrerankError as error:
             log.debug("traceback, as --verbose asks for it:", exc_info=True)
-            log.error("%s %s", coloured(f"instrerank {parsed.verb}:", "red", sys.stderr), error)
+            message = in_flags(str(error), parsed.flags)
+            log.error("%s %s", coloured(f"instrerank {parsed.verb}:", "red", sys.stderr), message)
             return error.exit_code
         except KeyboardInterrupt:
             log.error("instrerank %s: interrupted", parsed.verb)

@@ -165,9 +165,9 @@ def _attack_queries(
 ) -> None:
     from tqdm import tqdm
 
-    import instrerank
     from instrerank.perturbations import QuerySet, write_query_set
     from instrerank.perturbations.attack import Attack
+    from instrerank.version import __version__
 
     objective = _objective(arguments, encoder, targets, qrels)
     attack = Attack(
@@ -192,7 +192,7 @@ def _attack_queries(
         "changes": perturbation.changes,
         "needs_review": perturbation.needs_review,
         "seed": arguments.seed,
-        "instrerank": instrerank.__version__,
+        "instrerank": __version__,
         "encoder": arguments.encoder,
         "strategy": arguments.strategy,
         "budget": arguments.budget._asdict(),

@@ -8,7 +8,8 @@ import os
 import platform
 from pathlib import Path
 
-from instrerank.cli.inputs import add_format_argument, default_store
+from instrerank.cli.inputs import add_format_argument
+from instrerank.encoders.options import default_store
 from instrerank.errors import MissingPrerequisiteError
 from instrerank.tables import render
 

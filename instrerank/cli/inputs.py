@@ -5,27 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from instrerank.cli.messages import log
-from instrerank.errors import InputError
-from instrerank.files import cache_folder, check_writable
 from instrerank.tables import FORMATS
 
 if TYPE_CHECKING:
     from instrerank.collections import PassageSource
-    from instrerank.encoders import Cascade, Encoder, PairScorer
+    from instrerank.encoders import Encoder, LoadOptions
     from instrerank.trec import Topic
 
 _Settings = TypeVar("_Settings")
-
-_FOR_ANY_MODEL = (
-    *("adapter", "max_length", "device", "dtype", "batch_tokens"),
-    *("revision", "allow_bin", "trust_remote_code"),
-)
-_FOR_BIENCODERS = ("pooling", "query_template", "passage_template", "query_encoding")
-_FOR_LANGUAGE_MODELS = ("prompt", "true_token", "false_token")
 
 
 def add_topics_argument(parser: argparse.ArgumentParser, *, required: bool = True, note: str = "") -> None:
@@ -113,14 +103,37 @@ def open_passages_of(arguments: argparse.Namespace) -> PassageSource:
     return IndexPassages(arguments.index)
 
 
-def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what overrules an encoder's profile."""
+def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = False) -> None:
+    """Add a flag for each of `LoadOptions`; `baselines`: for other kinds than bi-encoders, and cascades, too."""
+    from instrerank.encoders.options import DTYPES, KINDS
+
     model = parser.add_argument_group("how the encoder is loaded (its profile knows; these overrule it)")
+    if baselines:
+        model.add_argument(
+            "--encoder-kind",
+            dest="kind",
+            choices=KINDS,
+            default="biencoder",
+            help="crossencoder, pointwise-llm: baselines that read query and passage together, such as monoT5 and "
+            "FollowIR-7B (default biencoder)",
+        )
+        model.add_argument(
+            "--prompt",
+            metavar="NAME|T",
+            help="what a pointwise LLM is asked: followir, mistral-instruct, monot5, or a text with {q} and {d}",
+        )
+        model.add_argument("--true-token", metavar="TOKEN", help="a pointwise LLM's answer about a relevant passage")
+        model.add_argument("--false-token", metavar="TOKEN", help="its answer about one that is not relevant")
+        model.add_argument(
+            "--cascade-depth", metavar="K", type=positive, help="ranks that --dtype cascade makes exact (default 10)"
+        )
     model.add_argument("--adapter", help="LoRA adapter: a folder or an id")
     model.add_argument("--pooling", help="mean, cls, last, …: needed for a model that no profile knows")
-    model.add_argument("--query-template", metavar="T", help="literal, with {q} and {i}: 'query: {q} {i}'")
-    model.add_argument("--passage-template", metavar="T", help="literal, with {d}: 'passage: {d}'")
-    model.add_argument("--max-length", metavar="N", type=positive, help="tokens, special ones included")
+    model.add_argument("--query-template", metavar="T", help="text of a query, with {q} and {i}: 'query: {q} {i}'")
+    model.add_argument("--passage-template", metavar="T", help="text of a passage, with {d}: 'passage: {d}'")
+    model.add_argument("--max-length", metavar="N", type=positive, help="tokens that are read, special ones included")
+    model.add_argument("--max-query-length", metavar="N", type=positive, help="the same for queries only")
+    model.add_argument("--max-passage-length", metavar="N", type=positive, help="the same for passages only")
     model.add_argument("--device", default="auto", help="auto, cpu, cuda:0 (default auto)")
     model.add_argument(
         "--query-encoding",
@@ -129,11 +142,13 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--dtype",
+        choices=[dtype for dtype in DTYPES if baselines or dtype != "cascade"],
         default="float32",
-        help="float32 (default), bfloat16, float16, int8, int8-openvino, auto; rerank: cascade",
+        metavar="DTYPE",
+        help=f"precision: {', '.join(dtype for dtype in DTYPES if baselines or dtype != 'cascade')} (default float32)",
     )
-    model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens in a batch")
-    model.add_argument("--revision", help="revision of a Hugging Face id")
+    model.add_argument("--batch-tokens", metavar="N", type=positive, help="tokens of one batch, padding included")
+    model.add_argument("--revision", help="branch, tag or commit of a Hugging Face id")
     add_store_argument(model)
     model.add_argument("--allow-bin", action="store_true", help="read .bin weights where there is no safetensors file")
     model.add_argument("--trust-remote-code", action="store_true", help="run code that comes with the model")
@@ -144,16 +159,24 @@ def add_store_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--store",
         metavar="DIR|none",
-        help="folder that keeps passage vectors: none is encoded twice for the same model, template, length and text "
-        "(default: store in $INSTRERANK_CACHE, else in ~/.cache/instrerank); none: keep none",
+        default="default",
+        help="folder that keeps passage vectors, so that they are reused for the same model, template, length and "
+        "text (default: store in $INSTRERANK_CACHE, else in ~/.cache/instrerank); none: keep none",
     )
+
+
+def load_options_of(arguments: argparse.Namespace) -> LoadOptions:
+    """Return how the flags say that a model is loaded."""
+    from instrerank.encoders.options import LoadOptions
+
+    return settings_of(LoadOptions, arguments)
 
 
 def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
     """Load the bi-encoder that --encoder names, as the other flags say."""
-    from instrerank.encoders import load_encoder
+    from instrerank.jobs.models import load_encoder
 
-    encoder = load_encoder(arguments.encoder, **_biencoder_options(arguments))
+    encoder = load_encoder(arguments.encoder, load_options_of(arguments))
     log.debug(f"{encoder.name}, {encoder.dtype} on {encoder.device}: {encoder.profile}")
     return encoder
 
@@ -166,57 +189,6 @@ def print_passages_to_encode(encoder: Encoder, texts: Sequence[str], queries: st
     print(f"{encoder.name} in {encoder.dtype} on {encoder.device}")
     print(f"{len(distinct)} distinct texts of passages, {stored} of them {where}")
     print(f"to encode: {len(distinct) - stored} texts of passages, {queries} queries")
-
-
-def _biencoder_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"store": store_of(arguments.store), **_given(arguments, *_FOR_ANY_MODEL, *_FOR_BIENCODERS)}
-
-
-def default_store() -> Path:
-    """Return where passage vectors are kept unless --store says otherwise."""
-    return cache_folder() / "store"
-
-
-def store_of(given: str | None) -> Path | None:
-    """Return the folder that --store names, the default one, or None where vectors are not kept."""
-    if given is not None:
-        return None if given == "none" else Path(given)
-    try:
-        check_writable(default_store() / "any")
-    except InputError as error:
-        log.warning(f"passage vectors are not kept: {error}")
-        return None
-    return default_store()
-
-
-def load_scorer_of(arguments: argparse.Namespace) -> Encoder | PairScorer | Cascade:
-    """Load the bi-encoder (or cascade), cross-encoder or pointwise LLM that --encoder and --encoder-kind name.
-
-    Raises:
-        InputError: a flag was given that this kind has no use for.
-    """
-    from instrerank.encoders import load_cascade, load_pair_scorer
-
-    kind = arguments.encoder_kind
-    cascade = kind == "biencoder" and arguments.dtype == "cascade"
-    useless = [] if kind == "biencoder" else [*_FOR_BIENCODERS, "store"]
-    useless += [] if kind == "pointwise-llm" else _FOR_LANGUAGE_MODELS
-    useless += [] if cascade else ["cascade_depth"]
-    flags = ", ".join(f"--{name.replace('_', '-')}" for name in _given(arguments, *useless))
-    if flags:
-        raise InputError(f"{flags}: of no use with --encoder-kind {kind} --dtype {arguments.dtype}")
-    if cascade:
-        options = _biencoder_options(arguments) | {"depth": arguments.cascade_depth or 10}
-        del options["dtype"]
-        return load_cascade(arguments.encoder, **options)
-    if kind == "biencoder":
-        return load_encoder_of(arguments)
-    return load_pair_scorer(arguments.encoder, kind, **_given(arguments, *_FOR_ANY_MODEL, *_FOR_LANGUAGE_MODELS))
-
-
-def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """Return the flags that were given, so that the loader's own defaults hold for the others."""
-    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 
 def positive(text: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instrerank.cli.inputs import add_store_argument, positive, store_of
+from instrerank.cli.inputs import add_store_argument, positive
 from instrerank.cli.messages import log, shows_progress
 from instrerank.cli.perturb import parse_seeds
 
@@ -65,11 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan, run it, and list what failed."""
+    from instrerank.encoders.options import LoadOptions
     from instrerank.study import configure, make_plan, read_configuration, run_study
 
     settings = read_configuration(arguments.configuration) if arguments.configuration else {}
     plan = make_plan(configure({**settings, **_given(arguments)}))
-    folder, store = arguments.output, store_of(arguments.store)
+    folder, store = arguments.output, LoadOptions(store=arguments.store).store_folder()
     if arguments.dry_run:
         print("\n".join([*_described(plan, folder), *_to_encode(plan, folder, store)]))
         return 0
@@ -108,10 +109,12 @@ def _described(plan: Plan, folder: Path) -> list[str]:
 
 def _to_encode(plan: Plan, folder: Path, store: Path | None) -> Iterator[str]:
     """Say how many passages each encoder has to read; loads the encoders, so that what is wrong shows now."""
-    from instrerank.encoders import Encoder
+    from instrerank.encoders import Cascade, Encoder
+    from instrerank.jobs.rerank import windows_of
     from instrerank.reranking.scoring import cut_passages
-    from instrerank.study.execution import load_scorer, windows_of
+    from instrerank.study.execution import load_scorer
     from instrerank.study.first_stage import candidate_texts, first_stage_run
+    from instrerank.study.settings import rerank_settings
 
     runs = [first_stage_run(plan, folder, cell) for cell in plan.cells if cell.encoder is None]
     known = [run for run in runs if run is not None]
@@ -119,7 +122,10 @@ def _to_encode(plan: Plan, folder: Path, store: Path | None) -> Iterator[str]:
     if len(known) < len(runs):
         yield f"{len(runs) - len(known)} first-stage runs are still to be searched: what they find comes on top"
     for choice in plan.configuration.encoders:
-        scorer = load_scorer(choice, store)
-        pieces = {part for parts in cut_passages(texts, scorer, windows_of(choice, scorer)).values() for part in parts}
+        loaded = load_scorer(choice, store)
+        scorer = loaded.rough if isinstance(loaded, Cascade) else loaded
+        cell = next(cell for cell in plan.cells if cell.encoder is choice)
+        windows = windows_of(rerank_settings(plan, cell), scorer)
+        pieces = {part for parts in cut_passages(texts, scorer, windows).values() for part in parts}
         stored = f", {scorer.count_stored(list(pieces))} of them in the store" if isinstance(scorer, Encoder) else ""
         yield f"{choice.name}: {len(pieces)} distinct texts of passages{stored}"

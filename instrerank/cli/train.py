@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instrerank.cli.inputs import add_passage_arguments, open_passages_of, positive, store_of
+from instrerank.cli.inputs import add_passage_arguments, open_passages_of, positive
 from instrerank.cli.messages import log, shows_progress
 from instrerank.errors import InputError, MissingPrerequisiteError
 
@@ -238,6 +238,7 @@ def _train(
 ) -> None:
     import importlib.util
 
+    from instrerank.encoders import LoadOptions
     from instrerank.training.models import Lora, load_trainable, save_trained
 
     if importlib.util.find_spec("accelerate") is None:
@@ -261,7 +262,7 @@ def _train(
         batch_tokens=arguments.batch_tokens,
         cache_gradients=arguments.cache_gradients,
         device=arguments.device,
-        store=store_of(None),
+        store=LoadOptions().store_folder(),
     )
     trainer = train(
         model,

@@ -1,18 +1,20 @@
-"""Bi-encoders: what each model family expects, and how texts become vectors."""
+"""Encoders: what each model family reads, and how texts become vectors or scores."""
 
-from instrerank.encoders.cascade import Cascade, load_cascade
+from instrerank.encoders.cascade import Cascade
 from instrerank.encoders.encoder import Encoded, Encoder
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.loading import load_encoder
-from instrerank.encoders.pointwise import PairScorer, load_pair_scorer
+from instrerank.encoders.options import LoadOptions
+from instrerank.encoders.pointwise import PairScorer
+from instrerank.encoders.scorers import load_scorer
 
 __all__ = [
     "Cascade",
     "Encoded",
     "Encoder",
     "EncoderProfile",
+    "LoadOptions",
     "PairScorer",
-    "load_cascade",
     "load_encoder",
-    "load_pair_scorer",
+    "load_scorer",
 ]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from instrerank.encoders.encoder import Encoder
-from instrerank.encoders.loading import load_encoder
 from instrerank.encoders.similarity import dot_products
 from instrerank.errors import InputError
 
@@ -131,19 +129,3 @@ class Cascade:
             for row, before in zip(rows, first, strict=True):
                 wanted[row[contenders(before, self.depth, margin)]] = True
         return CascadeScores(scores, [done[row] for row in rows], encoded.truncated, margin, int(done.sum()), error)
-
-
-def load_cascade(name_or_path: str | Path, *, depth: int = 10, **options: Any) -> Cascade:
-    """Load a bi-encoder in float32 and in bfloat16.
-
-    Args:
-        name_or_path: see `load_encoder`.
-        depth: down to which the ranking is to be exact.
-        **options: those of `load_encoder`, without `dtype`.
-
-    Raises:
-        InputError: as `load_encoder`, or a depth below 1.
-        MissingPrerequisiteError: as `load_encoder`.
-    """
-    exact, rough = (load_encoder(name_or_path, dtype=dtype, **options) for dtype in ("float32", "bfloat16"))
-    return Cascade(exact, rough, depth)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from instrerank.encoders.families.prompts import Prompt, choose_prompt, prompt_p
 from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
+from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.tokenizing import read_tokenizer, windows
 from instrerank.errors import InputError
 
@@ -214,76 +215,50 @@ class PointwiseLLM(PairScorer):
         return answers[:, 0] - answers[:, 1]
 
 
-def load_pair_scorer(
-    name_or_path: str | Path,
-    kind: Literal["crossencoder", "pointwise-llm"],
-    *,
-    adapter: str | Path | None = None,
-    prompt: str | None = None,
-    true_token: str | None = None,
-    false_token: str | None = None,
-    max_length: int | None = None,
-    device: str = "auto",
-    dtype: str = "float32",
-    batch_tokens: int | None = None,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    allow_bin: bool = False,
-) -> PairScorer:
+def load_pair_scorer(name_or_path: str | Path, options: LoadOptions) -> PairScorer:
     """Load a reranker that reads query and passage together.
 
     Args:
         name_or_path: folder or id on the Hugging Face hub.
-        kind: "crossencoder", any sequence classifier with one or two classes; "pointwise-llm", a causal or
-            sequence-to-sequence language model.
-        adapter: LoRA adapter, merged.
-        prompt: what a language model is asked: "followir", "mistral-instruct", "monot5", or a text with {q} and {d};
-            None where the name says it.
-        true_token: answer that says yes, where it is not the prompt's own.
-        false_token: answer that says no.
-        max_length: tokens of the whole input; 512 for cross-encoders and 2,048 for FollowIR-7B when None.
-        device: see `load_encoder`, as all that follow.
-        dtype: "float32", "bfloat16", "float16" or "auto".
-        batch_tokens: token budget of one batch.
-        revision: of the hub's repository.
-        trust_remote_code: run code from the model's folder.
-        allow_bin: read `.bin` weights.
+        options: of `kind` "crossencoder", any sequence classifier with one or two classes; or "pointwise-llm", a
+            causal or sequence-to-sequence language model.
 
     Raises:
-        InputError: an unknown kind or name, a language model whose prompt is not known, weights that do not fit.
+        InputError: another kind, a language model whose prompt is not known, weights that do not fit.
         MissingPrerequisiteError: a model, device or package that is not here.
     """
     name = str(name_or_path)
-    if kind not in ("crossencoder", "pointwise-llm"):
-        raise InputError(f"unknown kind of reranker {kind!r}: choose crossencoder or pointwise-llm")
+    if options.kind not in ("crossencoder", "pointwise-llm"):
+        raise InputError(
+            f"`kind` {options.kind!r} does not read query and passage together: choose crossencoder or pointwise-llm"
+        )
     question = None
-    if kind == "pointwise-llm":
-        question = choose_prompt(name, prompt, true_token, false_token)
-    elif prompt or true_token or false_token:
-        raise InputError("a cross-encoder is not asked: a prompt and its answers are for pointwise-llm only")
-    folder = locate(name, revision=revision, allow_bin=allow_bin, code=trust_remote_code)
-    lora = None if adapter is None else locate(str(adapter), allow_bin=allow_bin)
+    if options.kind == "pointwise-llm":
+        question = choose_prompt(name, options.prompt, options.true_token, options.false_token)
+    allow_bin, trusted = options.allow_bin, options.trust_remote_code
+    folder = locate(name, revision=options.revision, allow_bin=allow_bin, code=trusted)
+    lora = None if options.adapter is None else locate(str(options.adapter), allow_bin=allow_bin)
     config = read_json(folder / "config.json")
     auto_class = "AutoModelForSequenceClassification"
     if question is not None:
         auto_class = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
-    tokenizer, _ = read_tokenizer(folder, trust_remote_code=trust_remote_code)
-    place = resolve_device(device)
+    tokenizer, _ = read_tokenizer(folder, trust_remote_code=trusted)
+    place = resolve_device(options.device)
     model = load_network(
         folder,
         auto_class,
-        dtype=resolve_dtype(dtype, place),
+        dtype=resolve_dtype(options.dtype, place),
         device=place,
         adapter=lora,
-        trust_remote_code=trust_remote_code,
+        trust_remote_code=trusted,
         allow_bin=allow_bin,
     )
-    length = max_length or (512 if question is None else question.max_length)
+    length = options.max_length or (512 if question is None else question.max_length)
     parts: dict[str, Any] = {
         "max_length": min(length, position_limit(config) or length),
         "fingerprint": fingerprint([folder] if lora is None else [folder, lora], repr(question)),
         "revision": hub_commit(folder),
-        "batch_tokens": batch_tokens,
+        "batch_tokens": options.batch_tokens,
     }
     if question is None:
         return CrossEncoder(name, model, tokenizer, **parts)

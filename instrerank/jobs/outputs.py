@@ -15,12 +15,13 @@ from instrerank.errors import InputError
 from instrerank.files import check_writable, is_stream, partial_path, remove_abandoned
 
 
-def check_output(path: str | Path, inputs: Mapping[str, Any]) -> Path:
+def check_output(path: str | Path, inputs: Mapping[str, Any], *, create: bool = True) -> Path:
     """Prove before any work that an output can be written and is none of the inputs.
 
     Args:
         path: of the file to write; its sidecar lies beside it.
         inputs: by parameter what is read: paths count, other names and objects in memory do not.
+        create: make its folder, and remove what killed processes left there.
 
     Raises:
         InputError: the output (or its sidecar) is an input, or cannot be written.
@@ -34,8 +35,9 @@ def check_output(path: str | Path, inputs: Mapping[str, Any]) -> Path:
             raise InputError(
                 f"`output` {path} is also the input `{parameter}`: name another file, or it would be lost"
             )
-    check_writable(path)
-    remove_abandoned(path.resolve().parent)
+    if create:
+        check_writable(path)
+        remove_abandoned(path.resolve().parent)
     return path
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import instrerank
 from instrerank.errors import InputError
 from instrerank.files import whole_file
 from instrerank.perturbations.base import Perturbation, Perturbed, generator
 from instrerank.trec import write_topics
 from instrerank.trec.types import Topic
+from instrerank.version import __version__
 
 FORMATS = ("tsv", "jsonl")
 
@@ -91,7 +91,7 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
         "changes": perturbation.changes,
         "needs_review": perturbation.needs_review,
         "seed": seed,
-        "instrerank": instrerank.__version__,
+        "instrerank": __version__,
         "topics": len(perturbed),
         "changed": sum(one.changed for one in perturbed),
         "without_instruction": sum(not topic.instruction for topic in topics),

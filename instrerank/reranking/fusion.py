@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from instrerank.errors import InputError
 from instrerank.trec import ScoredDoc, trec_eval_order
@@ -29,10 +29,12 @@ class Fusion:
 
     def __post_init__(self) -> None:
         """Raise InputError for a parameter out of its range."""
-        if not 0 <= self.alpha <= 1:
-            raise InputError(f"alpha {self.alpha}: the weight of the first stage lies between 0 and 1")
-        if self.rrf_k < 0:
-            raise InputError(f"rrf.k {self.rrf_k}: it is at least 0")
+        if self.method not in get_args(FusionMethod):
+            raise InputError(f"unknown `fusion` {self.method!r}. Available: {', '.join(get_args(FusionMethod))}")
+        if not isinstance(self.alpha, int | float) or not 0 <= self.alpha <= 1:
+            raise InputError(f"`alpha`, the weight of the first stage, must be between 0 and 1; got {self.alpha!r}")
+        if not isinstance(self.rrf_k, int) or self.rrf_k < 0:
+            raise InputError(f"`rrf_k` must be a whole number, at least 0; got {self.rrf_k!r}")
 
     def combine(self, first_stage: Sequence[ScoredDoc], scores: Mapping[str, float]) -> list[ScoredDoc]:
         """Return the candidates of one topic in their final order.

@@ -45,7 +45,7 @@ def rerank(
     if isinstance(scorer, Cascade) and (fusion.method != "none" or windows is not None):
         raise InputError(
             "a cascade has float32's scores of the best whole passages only, but fusion and windows need others too: "
-            "leave --fusion and --max-passage out, or give another --dtype"
+            "leave `fusion` and `max_passage` out, or choose another `dtype`"
         )
     scores = score_candidates(candidates, texts, scorer, windows=windows, encoded=encoded, progress=progress)
     rankings = {

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from instrerank.encoders import Cascade, Encoded, Encoder, PairScorer
+from instrerank.encoders import Cascade, Encoded, Encoder, LoadOptions, PairScorer
 from instrerank.encoders.cascade import CascadeScores
 from instrerank.encoders.similarity import dot_products, finite
+from instrerank.errors import InputError
 from instrerank.reranking.candidates import Candidates
+from instrerank.reranking.fusion import Fusion, FusionMethod
 from instrerank.trec import Topic
 
 Aggregation = Literal["max", "first", "mean"]
@@ -31,6 +33,35 @@ class Windows:
     length: int
     stride: int
     aggregation: Aggregation = "max"
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a parameter out of its range."""
+        if self.aggregation not in get_args(Aggregation):
+            raise InputError(
+                f"unknown `max_passage` {self.aggregation!r}. Available: {', '.join(get_args(Aggregation))}"
+            )
+        if not isinstance(self.stride, int) or self.stride < 1:
+            raise InputError(f"`max_passage_stride` must be a whole number, at least 1; got {self.stride!r}")
+
+
+def check_scoring(
+    fusion: str, alpha: float, rrf_k: int, max_passage: str | None, max_passage_stride: int | None, load: LoadOptions
+) -> None:
+    """Prove that settings of a reranking go together, before anything is read.
+
+    Raises:
+        InputError: names the parameter, its value and what is allowed.
+    """
+    Fusion(cast(FusionMethod, fusion), alpha, rrf_k)
+    if max_passage is not None:
+        Windows(1, 1 if max_passage_stride is None else max_passage_stride, cast(Aggregation, max_passage))
+    elif max_passage_stride is not None:
+        raise InputError("`max_passage_stride` needs `max_passage`: max, first or mean")
+    if load.is_cascade and (fusion != "none" or max_passage is not None):
+        raise InputError(
+            "a cascade has float32 scores of the best whole passages only, but `fusion` and `max_passage` need others "
+            "too: leave them out, or choose another `dtype`"
+        )
 
 
 @dataclass

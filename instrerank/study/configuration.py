@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import inspect
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
+from instrerank.reranking.scoring import check_scoring
 
 Mode = Literal["fixed", "retrieve"]
 """Candidates of the clean query for every query set, or searched again with each (docs/study.md)."""
-
-EncoderKind = Literal["biencoder", "crossencoder", "pointwise-llm"]
 
 FIRST_STAGE = "bm25"
 """The first stage as a system of its own."""
@@ -43,26 +42,33 @@ class EncoderChoice:
     Attributes:
         name: in tables and in the names of runs.
         encoder: what `rerank --encoder` takes.
-        kind: `biencoder`, or a baseline that reads query and passage together.
+        load: how it is loaded; its fields are keys of the encoder in the YAML file.
         fusion: how the first stage's score takes part: none, interpolate, rrf.
         alpha: weight of the first stage's score in interpolate.
         rrf_k: k of rrf.
         max_passage: how the scores of a long passage's windows become one: max, first, mean; None: truncate.
-        max_passage_length: tokens of a window; None: what the encoder reads.
-        max_passage_stride: tokens between windows; None: half the length.
-        options: those of `load_encoder` (or `load_pair_scorer`): adapter, pooling, dtype, device, …
+        max_passage_stride: tokens between windows; None: half of what the encoder reads.
     """
 
     name: str
     encoder: str
-    kind: EncoderKind = "biencoder"
+    load: LoadOptions = field(default_factory=LoadOptions)
     fusion: Literal["none", "interpolate", "rrf"] = "none"
     alpha: float = 0.5
     rrf_k: int = 60
     max_passage: Literal["max", "first", "mean"] | None = None
-    max_passage_length: int | None = None
     max_passage_stride: int | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what `rerank` would refuse, before any work.
+
+        Raises:
+            InputError: names the encoder, the value and what is allowed.
+        """
+        try:
+            check_scoring(self.fusion, self.alpha, self.rrf_k, self.max_passage, self.max_passage_stride, self.load)
+        except InputError as error:
+            raise InputError(f"encoder {self.name}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,10 @@ class Configuration:
 
     def as_data(self) -> dict[str, Any]:
         """Return the configuration as plain data, to be written as YAML and compared."""
-        return cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
+        data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
+        for choice, plain in zip(self.encoders, data["encoders"], strict=True):
+            plain["load"] = _plain(choice.load.changed())
+        return data
 
 
 def read_configuration(path: Path) -> dict[str, Any]:
@@ -205,23 +214,18 @@ def _encoder(entry: Any) -> EncoderChoice:
     entry = {"encoder": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, Mapping) or not entry.get("encoder"):
         raise InputError(f"an encoder is a name or a mapping with `encoder: NAME`, not {entry!r}")
-    from instrerank.encoders import load_encoder, load_pair_scorer
-
     entry = {"name": Path(str(entry["encoder"])).name, **entry}
-    kind = entry.get("kind", "biencoder")
-    if kind not in get_args(EncoderKind):
-        raise InputError(f"kind: {kind} of encoder {entry['name']}; allowed: {', '.join(get_args(EncoderKind))}")
     if not re.fullmatch(r"[\w+.-]+", str(entry["name"])) or entry["name"] in (FIRST_STAGE, "none"):
         raise InputError(f"an encoder cannot be named {entry['name']!r}: letters, digits, hyphens; not bm25 or none")
-    loader = load_encoder if kind == "biencoder" else load_pair_scorer
     # a study sets the store for all its encoders
-    options = set(inspect.signature(loader).parameters) - {"name_or_path", "kind", "store", "store_precision"}
-    own = {each.name for each in dataclasses.fields(EncoderChoice)} - {"options"}
+    options = {each.name for each in dataclasses.fields(LoadOptions)} - {"store"}
+    own = {each.name for each in dataclasses.fields(EncoderChoice)} - {"load"}
     _check_keys(f"encoder {entry['name']}", entry, sorted(own | options))
-    return EncoderChoice(
-        **{key: value for key, value in entry.items() if key in own},
-        options={key: value for key, value in entry.items() if key in options},
-    )
+    try:
+        load = LoadOptions(**{key: value for key, value in entry.items() if key in options})
+    except InputError as error:
+        raise InputError(f"encoder {entry['name']}: {error}") from error
+    return EncoderChoice(**{key: value for key, value in entry.items() if key in own}, load=load)
 
 
 def _check_keys(what: str, given: Iterable[str], known: Sequence[str]) -> None:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instrerank.encoders import Encoder, PairScorer, load_encoder, load_pair_scorer
+from instrerank.encoders import Cascade, Encoder, PairScorer
 from instrerank.files import sha256
+from instrerank.jobs import models
 from instrerank.jobs.described import described_texts
-from instrerank.jobs.provenance import reranking_counts, reranking_stage
-from instrerank.jobs.sidecar import write_run_with_sidecar
-from instrerank.reranking import (
-    EncodedTexts,
-    Fusion,
-    Windows,
-    encode_texts,
-    rerank,
-    select_candidates,
-)
-from instrerank.study.commands import rerank_command
+from instrerank.jobs.rerank import Inputs, plan_of, windows_of
+from instrerank.jobs.rerank import execute as execute_rerank
+from instrerank.reranking import EncodedTexts, encode_texts
 from instrerank.study.configuration import EncoderChoice
 from instrerank.study.first_stage import candidate_texts, write_first_stage
 from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
-from instrerank.study.query_files import query_files, write_query_files
+from instrerank.study.query_files import write_query_files
+from instrerank.study.settings import rerank_settings
 from instrerank.trec import read_run
 
 
@@ -130,83 +125,46 @@ class _Reranking:
         texts = first_stage.texts
         with log.timed(step="load", encoder=choice.name):
             self._scorer = load_scorer(choice, store)
-        self._fusion = Fusion(choice.fusion, choice.alpha, choice.rrf_k)
-        self._windows = windows_of(choice, self._scorer)
         self._passages = described_texts(str(plan.configuration.corpus or plan.configuration.index), texts)
         self._encoded: EncodedTexts | None = None
         if isinstance(self._scorer, Encoder):
             # all of the study's topics, complete cells included: other batches would give other last bits
             cells = [cell for cell in plan.cells if cell.encoder is choice]
             topics = [topic for cell in cells for topic in plan.topics_of(cell.condition, cell.variation)]
+            windows = windows_of(rerank_settings(plan, cells[0]), self._scorer)
             with log.timed(step="encode passages", encoder=choice.name, passages=len(texts)):
-                encoded = encode_texts([], texts, self._scorer, windows=self._windows, progress=progress)
+                encoded = encode_texts([], texts, self._scorer, windows=windows, progress=progress)
             with log.timed(step="encode queries", encoder=choice.name, queries=len({topic[1:] for topic in topics})):
                 self._encoded = encoded.with_queries(topics, self._scorer, progress=progress)
 
     def write(self, cell: Cell) -> None:
-        """Write the run of a cell, then its sidecar."""
-        configuration, texts = self._plan.configuration, self._first_stage.texts
-        topics = self._plan.topics_of(cell.condition, cell.variation)
-        candidates, counts = select_candidates(
+        """Write the run of a cell and its sidecar."""
+        settings = dataclasses.replace(rerank_settings(self._plan, cell), progress=self._progress)
+        instructions = self._described(settings.instructions) if settings.instructions else {"source": "none"}
+        inputs = Inputs(
             self._first_stage.runs[self._plan.first_stage_path(cell)],
-            topics,
-            texts,
-            hits=configuration.hits,
-            missing="skip",
-        )
-        tag = "-".join(cell.system)
-        reranked, scores = rerank(
-            candidates,
-            texts,
-            self._scorer,
-            tag=tag,
-            fusion=self._fusion,
-            windows=self._windows,
-            encoded=self._encoded,
-            progress=self._progress,
-        )
-        path, (queries, instructions) = cell.path(configuration), query_files(self._plan, cell)
-        stage = reranking_stage(
-            self._scorer,
-            kind=self._choice.kind,
-            hits=configuration.hits,
-            fusion=self._fusion,
-            windows=self._windows,
-            missing="skip",
-        )
-        write_run_with_sidecar(
-            self._folder / path,
-            reranked,
-            retrieval=[{"name": "first stage", **self._described(str(self._plan.first_stage_path(cell)))}, stage],
-            data={
-                "topics": self._described(queries),
+            self._plan.topics_of(cell.condition, cell.variation),
+            self._first_stage.texts,
+            {"name": "first stage", **self._described(settings.run)},
+            {
+                "topics": self._described(settings.topics),
                 "passages": self._passages,
-                "instructions": self._described(instructions) if instructions else {"source": "none"},
+                "instructions": instructions,
             },
-            counts=reranking_counts(candidates, counts, scores, reranked),
-            command=rerank_command(self._plan, cell),
         )
+        execute_rerank(plan_of(settings, inputs, self._scorer), encoded=self._encoded, folder=self._folder)
 
     def _described(self, path: str) -> dict[str, str]:
         """Name a file of the study, by a path that holds wherever the folder lies."""
         return {"source": path, "sha256": sha256(self._folder / path)}
 
 
-def load_scorer(choice: EncoderChoice, store: Path | None) -> Encoder | PairScorer:
+def load_scorer(choice: EncoderChoice, store: Path | None) -> Encoder | Cascade | PairScorer:
     """Load an encoder of a study, or a baseline.
 
     Raises:
         InputError: there is no such model, or it is not to be loaded so.
         MissingPrerequisiteError: the model cannot be reached.
     """
-    if choice.kind == "biencoder":
-        return load_encoder(choice.encoder, store=store, **choice.options)
-    return load_pair_scorer(choice.encoder, choice.kind, **choice.options)
-
-
-def windows_of(choice: EncoderChoice, scorer: Encoder | PairScorer) -> Windows | None:
-    """Return how an encoder of a study cuts long passages."""
-    if choice.max_passage is None:
-        return None
-    length = choice.max_passage_length or scorer.window_length
-    return Windows(length, choice.max_passage_stride or max(1, length // 2), choice.max_passage)
+    stored = {"store": store} if choice.load.kind == "biencoder" else {}
+    return models.load_scorer(choice.encoder, choice.load, **stored)

@@ -10,14 +10,14 @@ from instrerank.collections import PassageSource, load_run, open_passages
 from instrerank.errors import InputError
 from instrerank.files import sha256
 from instrerank.jobs.described import command, described_source
-from instrerank.jobs.search import bm25_stage, search_counts
+from instrerank.jobs.search import bm25_stage, search_command, search_counts
 from instrerank.jobs.sidecar import write_run_with_sidecar
 from instrerank.reranking import candidate_docids
-from instrerank.study.commands import search_command
 from instrerank.study.configuration import Configuration
 from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files
+from instrerank.study.settings import search_settings
 from instrerank.trec import Run, read_run
 from instrerank.trec.problems import listed
 
@@ -111,7 +111,7 @@ def _write(plan: Plan, folder: Path, cell: Cell, run: Run, stage: dict[str, Any]
         data={"topics": {"source": topics, "sha256": sha256(folder / topics)}},
         counts=search_counts(run, [topic.qid for topic in plan.topics]),
         command=(
-            search_command(plan, cell, stage["index"]["source"])
+            search_command(search_settings(plan, cell, stage["index"]["source"]))
             if stage["name"] == "bm25"
             else command("study", {"--run": stage["source"]})
         ),

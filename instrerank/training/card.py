@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import instrerank
 from instrerank.encoders import EncoderProfile
 from instrerank.training.models import Lora
 from instrerank.training.sampling import Sampler
 from instrerank.training.schedule import Schedule
+from instrerank.version import __version__
 
 
 def model_card(
@@ -46,7 +46,7 @@ def model_card(
         "---",
         "# An instruction-following bi-encoder",
         "",
-        f"Trained by instrerank {instrerank.__version__} from `{base}` ({kind}) with the InF-Embed objective "
+        f"Trained by instrerank {__version__} from `{base}` ({kind}) with the InF-Embed objective "
         f"(arXiv 2505.21439): {objective.form}{{{','.join(objective.terms)}}}, temperature {objective.temperature:g}.",
         "",
         "`instrerank rerank --encoder DIR` reads the profile it was trained with from `instrerank.json`.",

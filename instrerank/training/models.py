@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instrerank.encoders import Encoder, EncoderProfile
+from instrerank.encoders import Encoder, EncoderProfile, LoadOptions
 from instrerank.encoders.families.layouts import POOLING_NAMES, load_dense
 from instrerank.encoders.families.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
 from instrerank.encoders.loading import ModelFiles, build_encoder
@@ -83,7 +83,7 @@ def load_trainable(
         network = _with_lora(network, lora, files.name, seed)
         profile = replace(profile, adapter_side=lora.side)
         if lora.side == "query":
-            frozen = FrozenPassages(build_encoder(files, device=device, store=store), passages)
+            frozen = FrozenPassages(build_encoder(files, LoadOptions(device=device, store=store)), passages)
     for key, parameter in network.named_parameters():
         if "pooler" in key:
             parameter.requires_grad_(False)

@@ -9,6 +9,7 @@ import yaml
 from instrerank import encoders
 from instrerank.cli import main
 from instrerank.encoders.families.prompts import choose_prompt
+from instrerank.jobs import models
 from instrerank.trec import read_run
 
 
@@ -104,11 +105,15 @@ BAD_RUN = "".join(f"01 Q0 d{rank} {rank} {9000 - rank} bm25\n" for rank in range
         ({}, ["--run", "nowhere.txt"], "cannot read nowhere.txt: No such file"),
         ({}, ["--corpus", "nowhere"], "no passages at nowhere"),
         ({}, ["--runtag", "two words"], "run tag 'two words'"),
-        ({}, ["--fusion", "interpolate", "--alpha", "2"], "alpha 2.0"),
+        (
+            {},
+            ["--fusion", "interpolate", "--alpha", "2"],
+            "--alpha, the weight of the first stage, must be between 0 and 1; got 2.0",
+        ),
         ({"out": "a file"}, [], "cannot write out/reranked.txt"),
         ({}, ["--output", "."], "it is a folder"),
-        ({}, ["--output", "run.txt"], "--output run.txt is the first stage: name another file"),
-        ({}, ["--output", "no/../run.txt"], "run.txt is the first stage: name another file"),
+        ({}, ["--output", "run.txt"], "--output run.txt is also the input --run: name another file"),
+        ({}, ["--output", "no/../run.txt"], "run.txt is also the input --run: name another file"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_no_file(folder, capsys, files, flags, complaint):
@@ -158,19 +163,21 @@ def test_resume_does_nothing_twice_and_refuses_another_configuration(folder, cap
 
 
 def test_windows_are_recorded(folder):
-    assert rerank("--max-passage", "max", "--max-passage-length", "2") == 0
+    assert rerank("--max-passage", "max") == 0
     sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
     assert sidecar["method"]["retrieval"][1]["windows"] == {"aggregation": "max", "length": 2, "stride": 1}
     assert sidecar["run"]["counts"]["windows"] > sidecar["run"]["counts"]["distinct passages"]
 
 
 def test_flags_that_do_not_go_together(folder, capsys):
-    assert rerank("--max-passage-length", "2") == 2
-    assert "need --max-passage" in capsys.readouterr().err
+    assert rerank("--max-passage-stride", "2") == 2
+    assert "--max-passage-stride needs --max-passage" in capsys.readouterr().err
     assert rerank("--encoder-kind", "crossencoder", "--pooling", "mean") == 2
-    assert "--pooling: of no use with --encoder-kind crossencoder" in capsys.readouterr().err
+    assert "--pooling: no use with --encoder-kind crossencoder" in capsys.readouterr().err
     assert rerank("--prompt", "monot5", "--true-token", "yes") == 2
-    assert "--prompt, --true-token: of no use with --encoder-kind biencoder --dtype float32" in capsys.readouterr().err
+    assert (
+        "--prompt, --true-token: no use with --encoder-kind biencoder and --dtype float32" in capsys.readouterr().err
+    )
 
 
 def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
@@ -188,11 +195,11 @@ def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
 
         _tokenise = _scores = None
 
-    def load(name, kind, **flags):
-        given.update(flags, kind=kind)
+    def load(name, options):
+        given.update(options.changed())
         return Asked()
 
-    monkeypatch.setattr(encoders, "load_pair_scorer", load)
+    monkeypatch.setattr(models, "load_scorer", load)
     assert rerank("--encoder-kind", "pointwise-llm", "--prompt", "Is {d} about {q}?", "--true-token", "yes") == 0
     assert given["kind"] == "pointwise-llm"
     sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
@@ -216,6 +223,6 @@ def test_a_cascade_ranks_as_float32_and_is_recorded(folder, capsys):
     done = sidecar["run"]["counts"]["cascade"]
     assert done["passages encoded again"] == 3 and 0 < done["largest error seen"] <= done["margin"] < 0.1
     assert rerank("--encoder", "minilm", "--dtype", "cascade", "--max-passage", "max", "--overwrite") == 2
-    assert "leave --fusion and --max-passage out" in capsys.readouterr().err
+    assert "--fusion and --max-passage need others too" in capsys.readouterr().err
     assert rerank("--cascade-depth", "2") == 2
-    assert "--cascade-depth: of no use with --encoder-kind biencoder --dtype float32" in capsys.readouterr().err
+    assert "--cascade-depth: no use with --encoder-kind biencoder and --dtype float32" in capsys.readouterr().err

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PASSAGES, QUERIES
 
-from instrerank.encoders.cascade import Cascade, contenders, load_cascade
+from instrerank.encoders import load_scorer
+from instrerank.encoders.cascade import Cascade, contenders
 from instrerank.encoders.encoder import Encoded
 from instrerank.errors import InputError
 
@@ -81,7 +82,7 @@ def test_two_models_are_refused() -> None:
 
 
 def test_one_model_in_two_precisions(models: Callable[..., Path]) -> None:
-    cascade = load_cascade(models("bert", "unknown"), depth=2, pooling="mean")
+    cascade = load_scorer(models("bert", "unknown"), dtype="cascade", cascade_depth=2, pooling="mean")
     assert (cascade.exact.dtype, cascade.rough.dtype, cascade.depth) == ("float32", "bfloat16", 2)
     queries = cascade.exact.encode_queries(QUERIES).vectors
     found = cascade.score(queries, PASSAGES, [range(len(PASSAGES))] * len(QUERIES))

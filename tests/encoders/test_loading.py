@@ -63,7 +63,7 @@ def test_an_id_in_the_cache_needs_no_network(models, monkeypatch, tmp_path):
 
 def test_an_unknown_model_says_which_flags_to_give(models):
     folder = models("bert", "unknown")
-    with pytest.raises(InputError, match=r"--pooling \(mean, cls, last.*--query-template.*--max-length"):
+    with pytest.raises(InputError, match=r"`pooling` \(mean, cls, last.*`query_template`.*`max_length`"):
         load_encoder(folder)
     profile = load_encoder(folder, pooling="cls", query_template="q: {q}", max_length=16).profile
     assert (profile.pooling, profile.query_template, profile.max_passage_length) == ("cls", "q: {q}", 16)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tiny import PASSAGES
 
-from instrerank.encoders import load_encoder
 from instrerank.encoders.networks import openvino as our_openvino
 from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.jobs.models import load_encoder
 
 
 @pytest.fixture(autouse=True)

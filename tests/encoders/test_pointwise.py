@@ -7,7 +7,7 @@ import torch
 import transformers
 from tiny import PASSAGES, QUERIES
 
-from instrerank.encoders import load_pair_scorer
+from instrerank.encoders import load_scorer
 from instrerank.encoders.families.prompts import choose_prompt, match_prompt, prompt_parts
 from instrerank.errors import InputError, MissingPrerequisiteError
 
@@ -68,7 +68,7 @@ def asked(query: str, instruction: str) -> str:
 @pytest.mark.parametrize("kind", ["mistral", "llama", "qwen3"])
 def test_pointwise_language_models(models, kind):
     folder = models(kind, f"asked-{kind}", auto_class="AutoModelForCausalLM")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt=ASK)
+    scorer = load_scorer(folder, kind="pointwise-llm", prompt=ASK)
     scores = scorer.score(PAIRS)
     expected = [causal(folder, ASK.format(q=asked(q, i), d=p)) for q, i, p in PAIRS[::3]]
     np.testing.assert_allclose(scores[::3], expected, atol=1e-4, rtol=1e-5)  # logits here are of the order of 10
@@ -79,7 +79,7 @@ def test_pointwise_language_models(models, kind):
 
 def test_monot5(models):
     folder = models("t5", "monot5-tiny", auto_class="AutoModelForSeq2SeqLM")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt="monot5")
+    scorer = load_scorer(folder, kind="pointwise-llm", prompt="monot5")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     network = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
     expected = []
@@ -97,7 +97,7 @@ def test_monot5(models):
 )
 def test_cross_encoders(models, kind, side):
     folder = models(kind, f"cross-{kind}", auto_class="AutoModelForSequenceClassification", side=side)
-    scorer = load_pair_scorer(folder, "crossencoder")
+    scorer = load_scorer(folder, kind="crossencoder")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     network = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     expected = []
@@ -113,7 +113,7 @@ def test_cross_encoders(models, kind, side):
 
 def test_an_over_long_passage_leaves_the_question_whole(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt=ASK)
+    scorer = load_scorer(folder, kind="pointwise-llm", prompt=ASK)
     whole = scorer._tokenizer.encode(ASK.format(q=QUERIES[0], d=PASSAGES[10])).ids
     tokens = scorer._tokenise(QUERIES[0], "", PASSAGES[10])
     assert tokens.truncated and len(whole) > tiny.LENGTH >= len(tokens.ids) > tiny.LENGTH - 4
@@ -127,7 +127,7 @@ def test_an_over_long_passage_leaves_the_question_whole(models):
 
 def test_instructions_reach_the_scorer(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt=ASK)
+    scorer = load_scorer(folder, kind="pointwise-llm", prompt=ASK)
     first, second, third = scorer.score([("tides", "", "Sand."), ("tides", "Only y", "Sand."), ("tides", "", "Sand.")])
     assert abs(first - second) > 0.01 and first == third
 
@@ -143,34 +143,36 @@ def test_the_difference_of_two_classes(models, tmp_path):
     with torch.no_grad():
         encoding = tokenizer.encode("tides", "Sand.")
         logits = network(torch.tensor([encoding.ids]), token_type_ids=torch.tensor([encoding.type_ids])).logits[0]
-    found = load_pair_scorer(tmp_path, "crossencoder").score([("tides", "", "Sand.")])
+    found = load_scorer(tmp_path, kind="crossencoder").score([("tides", "", "Sand.")])
     np.testing.assert_allclose(found, [float(logits[1] - logits[0])], atol=1e-5)
 
 
 def test_what_is_refused(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
-    with pytest.raises(InputError, match="crossencoder or pointwise-llm"):
-        load_pair_scorer(folder, "listwise")
+    with pytest.raises(
+        InputError, match="unknown `kind` 'listwise'. Available: biencoder, crossencoder, pointwise-llm"
+    ):
+        load_scorer(folder, kind="listwise")
     with pytest.raises(
         InputError, match="asked is not known: give --prompt, one of followir, mistral-instruct, monot5"
     ):
-        load_pair_scorer(folder, "pointwise-llm")
+        load_scorer(folder, kind="pointwise-llm")
     for prompt in ("{q}", "{q} {d} {d}", "follow-ir"):
         with pytest.raises(InputError, match=r"is no prompt: .*\{d\} once"):
-            load_pair_scorer(folder, "pointwise-llm", prompt=prompt)
-    with pytest.raises(InputError, match="a cross-encoder is not asked"):
-        load_pair_scorer(folder, "crossencoder", true_token="yes")
+            load_scorer(folder, kind="pointwise-llm", prompt=prompt)
+    with pytest.raises(InputError, match="`true_token`: no use with `kind` crossencoder"):
+        load_scorer(folder, kind="crossencoder", true_token="yes")
     with pytest.raises(InputError, match="lacks 'oui' or 'non'"):
-        load_pair_scorer(folder, "pointwise-llm", prompt=ASK, true_token="oui", false_token="non")
+        load_scorer(folder, kind="pointwise-llm", prompt=ASK, true_token="oui", false_token="non")
     with pytest.raises(InputError, match="would stay random"):  # an encoder has no classifier
-        load_pair_scorer(models("bert", "unknown"), "crossencoder")
+        load_scorer(models("bert", "unknown"), kind="crossencoder")
     with pytest.raises(MissingPrerequisiteError, match="CUDA devices"):
-        load_pair_scorer(folder, "pointwise-llm", prompt=ASK, device="cuda:99")
-    scorer = load_pair_scorer(folder, "pointwise-llm", prompt=ASK)
+        load_scorer(folder, kind="pointwise-llm", prompt=ASK, device="cuda:99")
+    scorer = load_scorer(folder, kind="pointwise-llm", prompt=ASK)
     for pair in (("", "only y", "Sand."), ("tides", "only y", " ")):
         with pytest.raises(InputError, match="empty"):
             scorer.score([pair])
-    cross = load_pair_scorer(models("bert", "cross-bert", "AutoModelForSequenceClassification"), "crossencoder")
+    cross = load_scorer(models("bert", "cross-bert", "AutoModelForSequenceClassification"), kind="crossencoder")
     with pytest.raises(InputError, match="fill all 64 tokens"):
         cross.score([(PASSAGES[10], "", "Sand.")])
     with pytest.raises(InputError, match="empty"):

@@ -9,7 +9,7 @@ import pytest
 from mteb.models.model_implementations import rerankers_monot5_based as mteb
 from torch.utils.data import DataLoader
 
-from instrerank.encoders import load_pair_scorer
+from instrerank.encoders import load_scorer
 
 PAIRS = [
     ("why does copper turn green", "Only passages that explain the cause are relevant.", "Copper reacts with water."),
@@ -52,7 +52,7 @@ def test_probabilities_are_mtebs(models, tmp_path, kind, auto_class, name, wrapp
     expected = wrapper(str(folder), **options).predict(
         loader, loader, task_metadata=None, hf_split="test", hf_subset="default"
     )
-    scorer = load_pair_scorer(folder, "pointwise-llm")
+    scorer = load_scorer(folder, kind="pointwise-llm")
     probabilities = 1 / (1 + np.exp(-scorer.score(PAIRS).astype(np.float64)))
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
     assert np.ptp(expected) > 0.01

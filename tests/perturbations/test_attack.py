@@ -136,7 +136,7 @@ def test_budgets():
 
 @pytest.fixture
 def files(tmp_path, monkeypatch, encoder):
-    monkeypatch.setattr("instrerank.encoders.load_encoder", lambda name, **options: encoder)
+    monkeypatch.setattr("instrerank.jobs.models.load_encoder", lambda name, options: encoder)
     (tmp_path / "topics.tea.tsv").write_text("7\tgreen tea\n8\tjazz quartet\n")
     (tmp_path / "run.txt").write_text(
         "".join(f"{qid} Q0 {d} {n} {9 - n} bm25\n" for qid in (7, 8) for n, d in enumerate(PASSAGES, start=1))

@@ -135,12 +135,12 @@ def test_a_cascade_ranks_as_its_exact_encoder(bag_of_words):
     *_, scores = reranked(cascade, texts=TEXTS | {"b": "moon " * 21}, topics=[Topic("2", "a " * 21), TOPICS[1]])
     assert (scores.passages_truncated, scores.queries_truncated) == (["b"], ["2"])
     for given in ({"fusion": Fusion("rrf")}, {"windows": Windows(2, 1)}):
-        with pytest.raises(InputError, match="leave --fusion and --max-passage out"):
+        with pytest.raises(InputError, match="leave `fusion` and `max_passage` out"):
             rerank([], TEXTS, cascade, tag="t", **given)
 
 
 def test_fusion_parameters_out_of_range():
-    with pytest.raises(InputError, match=r"alpha 1\.5"):
+    with pytest.raises(InputError, match=r"`alpha`.*got 1\.5"):
         Fusion("interpolate", alpha=1.5)
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-import instrerank
 from instrerank.files import whole_file
 from instrerank.jobs.sidecar import read_sidecar, sidecar_path
 from instrerank.study.report import labels
@@ -17,6 +16,7 @@ from instrerank.study.report.edits import visible
 from instrerank.study.report.plots import inline, write_plots
 from instrerank.study.report.reading import MODES, Cell, System, Tables, read_tables, system
 from instrerank.study.report.worst import worst
+from instrerank.version import __version__
 
 _OF_INSTRUCTIONS = ("p_mrr", "prompt_sensitivity")
 _EXPECTATIONS = {
@@ -75,7 +75,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     }
     configuration = folder / "study.yaml"
     page = environment.get_template("page.html").render(
-        version=instrerank.__version__,
+        version=__version__,
         # run.<collection>.<first stage>.…
         collection=Path(found[0].cells[0].run).name.split(".")[1],
         modes=[_section(folder, tables) for tables in found],

@@ -1,0 +1,42 @@
+"""Any model that can rerank, by its kind and precision: bi-encoder, cascade, cross-encoder, pointwise LLM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from instrerank.encoders.cascade import Cascade
+from instrerank.encoders.encoder import Encoder
+from instrerank.encoders.loading import Calibration, load_encoder
+from instrerank.encoders.options import LoadOptions
+from instrerank.encoders.pointwise import PairScorer, load_pair_scorer
+
+
+def load_scorer(
+    name_or_path: str | Path,
+    options: LoadOptions | None = None,
+    *,
+    calibration: Calibration | None = None,
+    **changes: Any,
+) -> Encoder | Cascade | PairScorer:
+    """Load a model that can rerank.
+
+    Args:
+        name_or_path: as for `load_encoder`; of baselines a folder or an id on the Hugging Face hub.
+        options: how it is loaded; `kind` and `dtype` say what it is.
+        calibration: as for `load_encoder`.
+        **changes: fields of `LoadOptions` that differ from `options`.
+
+    Raises:
+        InputError: as `load_encoder`.
+        MissingPrerequisiteError: as `load_encoder`.
+    """
+    options = (options or LoadOptions()).with_changes(**changes)
+    if options.kind != "biencoder":
+        return load_pair_scorer(name_or_path, options)
+    if not options.is_cascade:
+        return load_encoder(name_or_path, options, calibration=calibration)
+    depth = options.cascade_depth or 10
+    both = [options.with_changes(dtype=dtype, cascade_depth=None) for dtype in ("float32", "bfloat16")]
+    exact, rough = (load_encoder(name_or_path, each) for each in both)
+    return Cascade(exact, rough, depth)

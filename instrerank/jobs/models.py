@@ -1,0 +1,44 @@
+"""Models as jobs load them: with the bundled passages at hand for a quantisation that has to see some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from instrerank import encoders
+from instrerank.collections import open_passages
+from instrerank.encoders import Cascade, Encoder, LoadOptions, PairScorer
+
+_CALIBRATION = 100
+"""Passages of the bundled collection that a quantisation sees."""
+
+
+def load_encoder(name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any) -> Encoder:
+    """Load a bi-encoder as its authors meant it; its passage vectors are kept in the default store.
+
+    Args:
+        name_or_path: "minilm", "instrerank-minilm", a folder, or an id on the Hugging Face hub.
+        options: how it is loaded.
+        **changes: fields of `LoadOptions` that differ from `options` (`device`, `dtype`, `adapter`, `pooling`, …).
+
+    Raises:
+        InputError: an unknown name, an unknown model without the options it needs, weights that do not fit.
+        MissingPrerequisiteError: a model, device or package that is not here.
+    """
+    return encoders.load_encoder(name_or_path, options, calibration=_bundled_passages, **changes)
+
+
+def load_scorer(
+    name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any
+) -> Encoder | Cascade | PairScorer:
+    """Load any model that can rerank: a bi-encoder, a cascade, a cross-encoder or a pointwise LLM.
+
+    Arguments and errors as for `load_encoder`; `kind` and `dtype` say what it is.
+    """
+    return encoders.load_scorer(name_or_path, options, calibration=_bundled_passages, **changes)
+
+
+def _bundled_passages() -> Iterator[str]:
+    return (passage.text for passage in islice(open_passages("pocket"), _CALIBRATION))
