@@ -183,12 +183,9 @@ def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
 
 def print_passages_to_encode(encoder: Encoder, texts: Sequence[str], queries: str) -> None:
     """Say for --dry-run what the store spares of encoding these passages, and how many queries there are."""
-    distinct = list(dict.fromkeys(texts))
-    stored = encoder.count_stored(distinct)
-    where = "stored (--store none)" if encoder.store is None else f"in the store {encoder.store.folder}"
-    print(f"{encoder.name} in {encoder.dtype} on {encoder.device}")
-    print(f"{len(distinct)} distinct texts of passages, {stored} of them {where}")
-    print(f"to encode: {len(distinct) - stored} texts of passages, {queries} queries")
+    from instrerank.jobs.preview import to_encode
+
+    print("\n".join(to_encode(encoder, texts, queries)))
 
 
 def positive(text: str) -> int:

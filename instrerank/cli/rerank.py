@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from instrerank.cli.inputs import (
     add_encoder_arguments,
@@ -14,13 +13,9 @@ from instrerank.cli.inputs import (
     add_writing_arguments,
     load_options_of,
     positive,
-    print_passages_to_encode,
     settings_of,
 )
 from instrerank.cli.messages import log, shows_progress
-
-if TYPE_CHECKING:
-    from instrerank.jobs.rerank import Plan
 
 DESCRIPTION = """Rerank a run with an instruction-following bi-encoder, and write a sidecar that says how it was made.
 
@@ -102,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Rerank, write the run whole or not at all, and its sidecar."""
+    from instrerank.jobs.preview import preview
     from instrerank.jobs.rerank import RerankSettings, execute, prepare
 
     settings = settings_of(
@@ -113,32 +109,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     plan = prepare(settings, dry_run=arguments.dry_run)
     if arguments.dry_run:
-        _print_plan(plan)
+        print("\n".join(preview(plan)))
     elif plan.complete:
         log.info(f"{settings.output} is complete, with this very configuration: nothing to do")
     else:
         log.info(f"{settings.output}: {execute(plan).summary}")
-
-
-def _print_plan(plan: Plan) -> None:
-    """Say what would be encoded, what the store spares, and what would be written."""
-    from instrerank.encoders import Cascade, Encoder
-    from instrerank.reranking.scoring import cut_passages
-
-    candidates, scorer = plan.candidates, plan.scorer
-    if isinstance(scorer, Cascade):
-        print("cascade: what follows is the rough pass; some passages are encoded in float32 after it")
-        scorer = scorer.rough
-    needed = {document.docid: plan.inputs.texts[document.docid] for each in candidates for document in each.reranked}
-    pieces = cut_passages(needed, scorer, plan.windows)
-    topics = [each.topic for each in candidates]
-    instructed = sum(bool(topic.instruction) for topic in topics)
-    pairs = sum(len(each.reranked) for each in candidates)
-    print(f"{len(topics)} topics, {instructed} of them with an instruction; {pairs} candidates to rerank")
-    if isinstance(scorer, Encoder):
-        queries = len({(topic.text, topic.instruction) for topic in topics})
-        print_passages_to_encode(scorer, [part for parts in pieces.values() for part in parts], str(queries))
-    else:
-        print(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
-        print(f"to score: {sum(len(pieces[hit.docid]) for each in candidates for hit in each.reranked)} pairs")
-    print(f"to write: {plan.settings.output}")

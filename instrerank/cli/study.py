@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from instrerank.cli.inputs import add_store_argument, positive
 from instrerank.cli.messages import log, shows_progress
 from instrerank.cli.perturb import parse_seeds
-
-if TYPE_CHECKING:
-    from instrerank.study import Plan
 
 EPILOG = """examples:
   instrerank study --collection pocket --encoders minilm --perturbations typo-mixed,word-swap --seeds 1..5 \\
@@ -64,23 +60,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the plan, run it, and list what failed."""
-    from instrerank.encoders.options import LoadOptions
+    """Show the plan, run it, list what failed, and say where the result is and what the answer is."""
     from instrerank.study import configure, make_plan, read_configuration, run_study
+    from instrerank.study.preview import described, to_encode
 
     settings = read_configuration(arguments.configuration) if arguments.configuration else {}
     plan = make_plan(configure({**settings, **_given(arguments)}))
-    folder, store = arguments.output, LoadOptions(store=arguments.store).store_folder()
+    folder, store = arguments.output, arguments.store
     if arguments.dry_run:
-        print("\n".join([*_described(plan, folder), *_to_encode(plan, folder, store)]))
+        print("\n".join([*described(plan, folder), *to_encode(plan, folder, store)]))
         return 0
-    log.info("\n".join(_described(plan, folder)))
-    failures = run_study(plan, folder, resume=arguments.resume, store=store, progress=shows_progress())
-    for failure in failures:
+    log.info("\n".join(described(plan, folder)))
+    result = run_study(plan, folder, resume=arguments.resume, store=store, progress=shows_progress())
+    for failure in result.failures:
         cell = failure.cell
         log.error(f"failed: {cell.mode} {'/'.join(cell.system)} {cell.variation.label}: {failure.reason}")
-    log.info(f"{folder}: {len(plan.cells) - len(failures)} of {len(plan.cells)} runs, tables in {folder / 'tables'}")
-    return 1 if failures else 0
+    log.info(
+        f"{folder}: {len(plan.cells) - len(result.failures)} of {len(plan.cells)} runs, tables in {folder}/tables"
+    )
+    if result.report:
+        log.info("\n".join([*result.answer, str(result.report)]))
+    return 1 if result.failures else 0
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -90,42 +90,3 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _described(plan: Plan, folder: Path) -> list[str]:
-    from instrerank.study.folder import is_complete
-
-    configuration = plan.configuration
-    done = sum(is_complete(folder / cell.path(configuration)) for cell in plan.cells)
-    queries = {topic[1:] for cell in plan.cells for topic in plan.topics_of(cell.condition, cell.variation)}
-    return [
-        f"{len(plan.topics)} topics, {len(plan.variations)} query sets, {len(plan.instructions)} conditions "
-        f"({', '.join(plan.instructions)}), candidates {' and '.join(configuration.candidates)}",
-        f"{len(plan.cells)} runs, {done} of them there; "
-        f"{len(queries)} distinct queries to encode for each of {len(configuration.encoders)} encoders",
-        *plan.notes,
-    ]
-
-
-def _to_encode(plan: Plan, folder: Path, store: Path | None) -> Iterator[str]:
-    """Say how many passages each encoder has to read; loads the encoders, so that what is wrong shows now."""
-    from instrerank.encoders import Cascade, Encoder
-    from instrerank.jobs.rerank import windows_of
-    from instrerank.reranking.scoring import cut_passages
-    from instrerank.study.execution import load_scorer
-    from instrerank.study.first_stage import candidate_texts, first_stage_run
-    from instrerank.study.settings import rerank_settings
-
-    runs = [first_stage_run(plan, folder, cell) for cell in plan.cells if cell.encoder is None]
-    known = [run for run in runs if run is not None]
-    texts = candidate_texts(plan, known) if known else {}
-    if len(known) < len(runs):
-        yield f"{len(runs) - len(known)} first-stage runs are still to be searched: what they find comes on top"
-    for choice in plan.configuration.encoders:
-        loaded = load_scorer(choice, store)
-        scorer = loaded.rough if isinstance(loaded, Cascade) else loaded
-        cell = next(cell for cell in plan.cells if cell.encoder is choice)
-        windows = windows_of(rerank_settings(plan, cell), scorer)
-        pieces = {part for parts in cut_passages(texts, scorer, windows).values() for part in parts}
-        stored = f", {scorer.count_stored(list(pieces))} of them in the store" if isinstance(scorer, Encoder) else ""
-        yield f"{choice.name}: {len(pieces)} distinct texts of passages{stored}"

@@ -76,5 +76,7 @@ def reranking_counts(
         "candidates with tied scores": sum(
             count_tied(reranked.rankings[each.topic.qid][: len(each.reranked)]) for each in candidates
         ),
+        # left out where it is 0, as it nearly always is
+        **({"qids of the run without topic": counts.qids_without_topic} if counts.qids_without_topic else {}),
         **cascade,
     }

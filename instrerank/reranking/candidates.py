@@ -37,6 +37,7 @@ class CandidateCounts:
     below_depth: int = 0
     missing_texts: int = 0
     topics_without_candidates: list[str] = field(default_factory=list)
+    qids_without_topic: int = 0
 
 
 def candidate_docids(first_stage: Run, hits: int) -> list[str]:
@@ -64,17 +65,19 @@ def select_candidates(
         missing: what to do about a candidate whose text is missing or blank, and about a topic without
             candidates: raise, or let such a candidate fall below the reranked ones, and count either.
 
+    Topics may be a part of those that the run was made with: its other qids are left out, and counted.
+
     Raises:
-        InputError: a topic of the run has no query text; with `error` also what `missing` tells.
+        InputError: run and topics share no qid; with `error` also what `missing` says.
     """
     queries = {topic.qid for topic in topics}
     unknown = [qid for qid in first_stage.rankings if qid not in queries]
-    if unknown:
+    if len(unknown) == len(first_stage.rankings):
         raise InputError(
-            f"{len(unknown)} of {len(first_stage.rankings)} qids of the run are not in the topics: {listed(unknown)}; "
-            f"give the topics that the run was made with"
+            f"the run and the topics share no qid: the run has {listed(unknown) or 'none'}; the topics have "
+            f"{listed([topic.qid for topic in topics]) or 'none'}. Give the topics that the run was made with"
         )
-    counts = CandidateCounts()
+    counts = CandidateCounts(qids_without_topic=len(unknown))
     selected = []
     without_text: dict[str, None] = {}
     for topic in topics:

@@ -1,15 +1,22 @@
-"""A study from its plan to its report."""
+"""A study from its configuration to its report."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from instrerank.errors import MissingPrerequisiteError
+from instrerank.collections.loaded import is_name
+from instrerank.encoders.options import LoadOptions
+from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.study.configuration import Configuration, configure, read_configuration
 from instrerank.study.execution import Failure, execute
 from instrerank.study.folder import Log, open_folder
-from instrerank.study.plan import Plan
+from instrerank.study.plan import Plan, make_plan
 from instrerank.study.report import write_report
+from instrerank.study.report.answer import sentences
+from instrerank.study.report.reading import MODES, read_tables
 from instrerank.study.results import read_results
 from instrerank.study.tables import Table, all_tables
 from instrerank.study.writing import write_tables
@@ -17,37 +24,84 @@ from instrerank.study.writing import write_tables
 log = logging.getLogger(__name__)
 
 
+class StudyResult(NamedTuple):
+    """What `run_study` returns.
+
+    Attributes:
+        folder: of the study: its runs, `tables/<mode>/<table>.csv`, its report.
+        failures: the runs that failed; every other one is there.
+        report: the page, None where matplotlib is not installed.
+    """
+
+    folder: Path
+    failures: list[Failure]
+    report: Path | None
+
+    @property
+    def answer(self) -> list[str]:
+        """What the study says, in sentences, as on its page."""
+        found = read_tables(self.folder)
+        prefix = len(found) > 1
+        return [
+            f"{MODES[tables.mode]}: {each.striptags()}" if prefix else each.striptags()
+            for tables in found
+            for each in sentences(tables)
+        ]
+
+
 def run_study(
-    plan: Plan, folder: Path, *, resume: bool = False, store: Path | None = None, progress: bool = False
-) -> list[Failure]:
+    study: Plan | Configuration | Mapping[str, Any] | str | Path,
+    output: str | Path | None = None,
+    *,
+    resume: bool = False,
+    store: str | Path | None = "default",
+    progress: bool = False,
+    **settings: Any,
+) -> StudyResult:
     """Run a study, or what is left of it, and write its tables and its report.
 
     Killed at any moment and run again with `resume`, it ends with the same bytes in every file but the log and the
     index.
 
     Args:
-        plan: from `make_plan`.
-        folder: to be made, or that of the same study.
+        study: a YAML file, or its content as a mapping (docs/study.md); or what `configure` or `make_plan` made of it.
+        output: folder to be made, or that of the same study; None: named as the YAML file, without its suffix.
         resume: go on with a study that is there.
-        store: folder of the embedding store; None: passages are encoded anew by each process.
-        progress: show a progress bar.
+        store: as in `LoadOptions`, for all encoders of the study.
+        progress: show progress bars.
+        **settings: keys of the YAML file that overrule it.
 
     Returns:
-        The cells that failed, which the table `failed` lists; the other tables are of the other cells.
+        The folder, and which runs failed; the table `failed` lists them, the other tables are of the other runs.
 
     Raises:
         InputError: bad input, or the folder holds another study.
         MissingPrerequisiteError: BM25 has to search, and there is no Java or no pyserini.
     """
+    if output is None:
+        if not is_name(study):
+            raise InputError("give the `output` folder of the study")
+        output = Path(str(study)).with_suffix("")
+    plan, folder = _plan(study, settings), Path(output)
     open_folder(folder, plan.configuration, resume=resume)
-    failures = execute(plan, folder, store=store, progress=progress)
+    failures = execute(plan, folder, store=LoadOptions(store=store).store_folder(), progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
             failed = Table("failed", [failure.as_row() for failure in failures if failure.cell.mode == mode])
             write_tables(folder / "tables" / mode, [*all_tables(read_results(plan, folder, mode)), failed])
+    report = None
     try:
         with Log(folder).timed(step="report"):
-            write_report(folder)
+            report = write_report(folder)
     except MissingPrerequisiteError as error:
         log.warning(f"no report: {error}")
-    return failures
+    return StudyResult(folder, failures, report)
+
+
+def _plan(study: Plan | Configuration | Mapping[str, Any] | str | Path, settings: Mapping[str, Any]) -> Plan:
+    if isinstance(study, Plan | Configuration):
+        if settings:
+            raise InputError(f"{', '.join(settings)}: give them to `configure`, this study is planned already")
+        return study if isinstance(study, Plan) else make_plan(study)
+    given = study if isinstance(study, Mapping) else read_configuration(Path(study))
+    return make_plan(configure({**given, **settings}))

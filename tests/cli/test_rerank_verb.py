@@ -76,6 +76,17 @@ def test_other_flags(folder):
     assert (folder / "out" / "reranked.txt").read_text().startswith("01\tb\t1\n")
 
 
+def test_a_part_of_the_topics_is_normal_and_what_it_leaves_out_is_counted(folder, capsys):
+    (folder / "topics.tsv").write_text("01\tmoon\n")
+    assert rerank() == 0
+    assert "1 qids of the run without topic left out" in capsys.readouterr().err
+    (folder / "topics.tsv").write_text("01\tmoon\n2\tsun\n3\tbread\n")
+    assert rerank("--limit", "2", "--output", "out/two.txt") == 0
+    assert read_run("out/two.txt").rankings.keys() == {"01", "2"}
+    sidecar = yaml.safe_load((folder / "out" / "two.txt.yaml").read_text())
+    assert sidecar["data"]["test collection"]["topics"]["limit"] == 2
+
+
 def test_skipping_is_counted(folder, capsys):
     (folder / "passages.tsv").write_text("a\tthe sun\nc\tmoon tide\n")
     (folder / "topics.tsv").write_text("01\tmoon\n2\tsun\n3\tbread\n")
@@ -97,7 +108,7 @@ BAD_RUN = "".join(f"01 Q0 d{rank} {rank} {9000 - rank} bm25\n" for rank in range
         ({"passages.tsv": "a\tthe sun\n"}, [], "2 candidate docids have no text or a blank one: b, c"),
         ({"passages.tsv": "a\tthe sun\nb\t \nc\tx\n"}, [], "1 candidate docids have no text or a blank one: b"),
         ({"topics.tsv": "01\tmoon\n2\tsun\n3\tbread\n"}, [], "1 of 3 topics have no candidate in the run: 3"),
-        ({"topics.tsv": "01\tmoon\n"}, [], "1 of 2 qids of the run are not in the topics: 2"),
+        ({"topics.tsv": "1\tmoon\n"}, [], "share no qid: the run has 01, 2; the topics have 1."),
         ({"run.txt": ""}, [], "run.txt: empty file"),
         ({"run.txt": BAD_RUN}, [], "run.txt:3000: 5 columns; wanted 6"),
         ({"topics.tsv": "01\tcafé\n".encode("latin-1")}, [], "topics.tsv, line 1: not UTF-8"),

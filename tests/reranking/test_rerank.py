@@ -95,9 +95,11 @@ def test_topics_without_candidates(bag_of_words):
     assert counts.topics_without_candidates == ["7"]
 
 
-def test_qids_of_the_run_without_a_topic_are_always_refused(bag_of_words):
-    with pytest.raises(InputError, match="1 of 2 qids of the run are not in the topics: 2"):
-        reranked(bag_of_words, topics=[Topic("01", "moon")], missing="skip")
+def test_qids_of_the_run_without_a_topic_are_left_out_and_counted(bag_of_words):
+    run, counts, _ = reranked(bag_of_words, topics=[Topic("01", "moon")])
+    assert (list(run.rankings), counts.qids_without_topic) == (["01"], 1)
+    with pytest.raises(InputError, match="share no qid"):
+        reranked(bag_of_words, topics=[Topic("1", "moon")], missing="skip")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def plan(tmp_path_factory):
 @pytest.fixture(scope="module")
 def study(plan, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    assert run_study(plan, folder) == []
+    assert run_study(plan, folder).failures == []
     return folder
 
 
@@ -123,7 +123,7 @@ def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path, 
     shutil.rmtree(folder / "tables")
     with pytest.raises(InputError, match="--resume"):
         run_study(plan, folder)
-    assert run_study(plan, folder, resume=True) == []
+    assert run_study(plan, folder, resume=True).failures == []
     after, before = files(folder), files(study)
     assert {path for path in before if before[path] != after.get(path)} <= {
         path for path in before if path.name == "log.jsonl"
@@ -147,7 +147,7 @@ def test_a_failing_encoder_is_listed_and_the_others_go_on(plan, tmp_path):
         "measures": MEASURES,
     }
     folder = tmp_path / "study"
-    failures = run_study(make_plan(configure(settings)), folder)
+    failures = run_study(settings, folder).failures
     assert {failure.cell.system[0] for failure in failures} == {"absent"}
     assert {row["encoder"] for row in table(folder, "cells")} == {"bm25", "minilm"}
     assert [row["encoder"] for row in table(folder, "failed")] == ["absent"] * len(failures)
@@ -171,7 +171,7 @@ def test_a_run_shallower_than_hits_is_said_and_its_recall_left_out(plan, tmp_pat
     }
     shallow = make_plan(configure(settings))
     assert "the first stage gives at most 20 candidates a topic, fewer than hits (100)" in shallow.notes
-    assert run_study(shallow, tmp_path / "study") == []
+    assert run_study(shallow, tmp_path / "study").failures == []
     assert {row["measure"] for row in table(tmp_path / "study", "cells")} == {"recall_10"}
 
 
@@ -189,7 +189,7 @@ def test_one_topic_is_told_and_gives_no_test(plan, tmp_path):
     alone = make_plan(configure({**settings, "run": plan.configuration.run, "perturbations": ["case-lower"]}))
     assert "29 of 30 topics have no judgement and are left out" in alone.notes
     assert "one topic only: there will be no interval and no test" in alone.notes
-    assert run_study(alone, tmp_path / "study") == []
+    assert run_study(alone, tmp_path / "study").failures == []
     assert "no interval over one topic" in (tmp_path / "study" / "report.html").read_text()
     assert {row["p"] for row in table(tmp_path / "study", "robustness")} == {""}
 
