@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         required=True,
         type=Path,
-        help="first-stage run; irds:ID for its candidates (scoreddocs); or rank_llm's requests (.jsonl), which bear "
-        "their topics and passages",
+        help="first-stage run; irds:ID for its candidates (scoreddocs); or rank_llm's requests (.jsonl, .json), which "
+        "hold their topics and passages",
     )
     add_topics_argument(parser, required=False)
     add_passage_arguments(parser, required=False)
@@ -235,7 +235,7 @@ def _read(arguments: argparse.Namespace) -> tuple[Run, list[Topic], Mapping[str,
     passages = arguments.corpus or arguments.index
     topics: list[Topic] = []
     texts: Mapping[str, str] = {}
-    if ".jsonl" in arguments.run_file.suffixes:
+    if {".jsonl", ".json"} & set(arguments.run_file.suffixes):
         topics, first_stage, texts = read_requests(arguments.run_file)
     elif arguments.topics and passages:
         first_stage = load_run(arguments.run_file, keep_first_duplicate=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from instrerank import anserini
+from instrerank.collections.folders import topics_file
 from instrerank.collections.irds import PREFIX, IrdsPassages, irds_instructions, irds_qrels, irds_run, irds_topics
 from instrerank.collections.passages import PassageFile
 from instrerank.collections.pocket import POCKET
@@ -22,14 +23,18 @@ _Found = TypeVar("_Found")
 
 
 def load_topics(source: str | Path) -> list[Topic]:
-    """Load topics from a file, `irds:ID`, `pocket`, or by one of Pyserini's names, such as `dl19-passage`.
+    """Load topics from a file, BEIR's folder, `irds:ID`, `pocket`, or by a name of Pyserini's, such as `dl19-passage`.
 
     Raises:
         InputError: the file is not to be read, or holds something else; there is neither file nor name.
         MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach; one of Pyserini's names, and no
             pyserini, no Java, or neither cache nor network.
     """
-    return _load(source, {"pocket": "topics.tsv"}, read_topics, irds_topics, anserini.named_topics)
+
+    def read(path: str | Path) -> list[Topic]:
+        return read_topics(topics_file(path))
+
+    return _load(source, {"pocket": "topics.tsv"}, read, irds_topics, anserini.named_topics)
 
 
 def load_instructions(source: str | Path) -> dict[str, str]:

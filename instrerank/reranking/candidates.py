@@ -9,6 +9,7 @@ from typing import Literal
 from instrerank.errors import InputError
 from instrerank.trec import Run, ScoredDoc, Topic
 from instrerank.trec.problems import listed
+from instrerank.trec.records import is_empty
 
 MissingPolicy = Literal["error", "skip"]
 
@@ -83,8 +84,8 @@ def select_candidates(
             counts.topics_without_candidates.append(topic.qid)
             continue
         within = ranking[:hits]
-        reranked = [document for document in within if texts.get(document.docid, "").strip()]
-        textless = [document for document in within if not texts.get(document.docid, "").strip()]
+        reranked = [document for document in within if not is_empty(texts.get(document.docid, ""))]
+        textless = [document for document in within if is_empty(texts.get(document.docid, ""))]
         without_text.update(dict.fromkeys(document.docid for document in textless))
         selected.append(Candidates(topic, reranked, textless + ranking[hits:]))
         counts.queries += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +17,11 @@ class Problem(NamedTuple):
     warning: bool = False
 
 
+_MOST = 100_000
+
+
 class Problems:
-    """Collects what a reader finds wrong with one file."""
+    """Collects what a reader finds wrong with one file, up to a number that nobody reads to the end."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -25,7 +29,20 @@ class Problems:
 
     def add(self, line: int, message: str, *, warning: bool = False) -> None:
         """Note a problem; a warning is told by `check` and does not stop a reader."""
-        self.found.append(Problem(line, message, warning))
+        if len(self.found) < _MOST:
+            self.found.append(Problem(line, message, warning))
+        elif len(self.found) == _MOST:
+            self.found.append(Problem(0, f"more than {_MOST:,} problems; the others are not listed"))
+
+    def add_once(self, line: int, message: str, *, warning: bool = False) -> None:
+        """Note what may be wrong with every line, for the first of them."""
+        if all(problem.message != message for problem in self.found):
+            self.add(line, message, warning=warning)
+
+    def add_error(self, error: InputError, line: int = 0) -> None:
+        """Note what another reader raised of this file, at the line that it names, or else at `line`."""
+        place = re.match(rf"{re.escape(str(self.path))}:(\d+): ", str(error))
+        self.add(int(place[1]) if place else line, str(error)[place.end() if place else 0 :])
 
     @property
     def errors(self) -> list[Problem]:

@@ -40,7 +40,7 @@ def test_lines_end_at_newlines_only(tmp_path):
     ("text", "complaint"),
     [
         ("1\ta\n2\n", r"p:2: wanted .* found 1 tab"),
-        ('{"id": "1"}\n', "p:1: wanted one of docid, id, _id and one of contents, .* found id"),
+        ('{"id": "1"}\n', "p:1: wanted one of pid, docid, id, .* and one of contents, .* found id"),
         ('{"id": "1", "contents": \n', "p:1: not JSON"),
     ],
 )
