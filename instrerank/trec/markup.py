@@ -101,7 +101,8 @@ def parse_markup(whole: WholeText, problems: Problems) -> Iterator[MarkupTopic]:
                 problems.add(whole.line_of(offset), f"</{name}> without <{name}>")
             elif text.strip():
                 what = f"text outside of topics is not read: {text.strip():.60}"
-                problems.add(whole.line_of(offset), what, warning=True)
+                at = offset + len(text) - len(text.lstrip())
+                problems.add(whole.line_of(at), what, warning=True)
         elif name == outside and closing:
             count += 1
             yield _finished(topic, problems)

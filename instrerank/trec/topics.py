@@ -37,7 +37,7 @@ from instrerank.trec.types import Topic
 
 log = logging.getLogger(__name__)
 
-_MARKUP = re.compile(r"\s*<(\?xml|!--|/?[a-z]\w*[\s>])", re.IGNORECASE)
+_MARKUP = re.compile(r"\s*<([?!]|/?[a-z]\w*[\s>])", re.IGNORECASE)
 _TOPIC_TAG = re.compile(r"\s*<(top|topic|topics)[\s>]", re.IGNORECASE)
 
 
