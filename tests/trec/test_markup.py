@@ -24,7 +24,8 @@ def write(path, text):
         "<!DOCTYPE topics [ <!ELEMENT top (num)> ]><top><num>1</num><title>tides</title></top>"
         "<top><num>2</num><query><title>bread</title></query></top>",
         "<top>\n<head> Tipster Topic Description\n<num> Number: 1\n<dom> Domain: Sea\n<title> Topic: tides\n"
-        "<con> Concept(s):\n1. moon\n<fac> Factor(s):\n<nat> Nationality: U.S.\n</fac>\n</top>\n<top><num>2<title>bread</top>",
+        "<con> Concept(s):\n1. moon\n<fac> Factor(s):\n<nat> Nationality: U.S.\n</fac>\n"
+        "</top>\n<top><num>2<title>bread</top>",
     ],
 )
 def test_tags_make_topics_wherever_lines_end(tmp_path, text):
