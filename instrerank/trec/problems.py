@@ -26,13 +26,22 @@ class Problems:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.found: list[Problem] = []
+        self._counts = {False: 0, True: 0}  # by whether it is a warning
 
     def add(self, line: int, message: str, *, warning: bool = False) -> None:
-        """Note a problem; a warning is told by `check` and does not stop a reader."""
-        if len(self.found) < _MOST:
+        """Note a problem; a warning is shown by `check` and does not stop a reader.
+
+        Raises:
+            InputError: so many errors that the file must be of another kind, or made to fill the memory.
+        """
+        self._counts[warning] += 1
+        if self._counts[warning] <= _MOST:
             self.found.append(Problem(line, message, warning))
-        elif len(self.found) == _MOST:
-            self.found.append(Problem(0, f"more than {_MOST:,} problems; the others are not listed"))
+        elif not warning:
+            first = self.describe(self.errors[0])
+            raise InputError(f"{self.path}: more than {_MOST:,} errors, so reading stopped; the first: {first}")
+        elif self._counts[warning] == _MOST + 1:
+            self.found.append(Problem(0, f"more than {_MOST:,} warnings; the others are not listed", warning))
 
     def add_once(self, line: int, message: str, *, warning: bool = False) -> None:
         """Note what may be wrong with every line, for the first of them."""
@@ -42,7 +51,8 @@ class Problems:
     def add_error(self, error: InputError, line: int = 0) -> None:
         """Note what another reader raised of this file, at the line that it names, or else at `line`."""
         place = re.match(rf"{re.escape(str(self.path))}:(\d+): ", str(error))
-        self.add(int(place[1]) if place else line, str(error)[place.end() if place else 0 :])
+        message = str(error)[place.end() if place else 0 :].removeprefix(f"{self.path}: ")
+        self.found.append(Problem(int(place[1]) if place else line, message))
 
     @property
     def errors(self) -> list[Problem]:

@@ -1,7 +1,7 @@
 import pytest
 
 from instrerank.errors import InputError
-from instrerank.trec import problems
+from instrerank.trec import problems, read_topics
 from instrerank.trec.submission import PRESETS
 from instrerank.trec.validation import check_files
 
@@ -74,7 +74,10 @@ def test_a_file_of_nothing_but_errors_is_not_kept_in_memory(tmp_path, monkeypatc
     monkeypatch.setattr(problems, "_MOST", 10)
     (file,) = found(tmp_path, f="1\ta\n" * 100)
     assert len(file) == 11
-    assert file[-1] == "f: more than 10 problems; the others are not listed"
+    assert file[-1].startswith("f: more than 10 errors, so reading stopped; the first: ")
+    assert found(tmp_path, g=RUN + "\n" * 100)[0][-1] == "g: warning: more than 10 warnings; the others are not listed"
+    with pytest.raises(InputError, match="more than 10 errors, .* first: .*f:2: duplicate qid 1, first on line 1"):
+        read_topics(tmp_path / "f")
 
 
 def test_sound_files_have_no_problem(tmp_path):
