@@ -185,7 +185,8 @@ def parse_json(text: str, place: str) -> Any:
     """
     try:
         value = json.loads(text)
-        if "\\u" in text and _SURROGATE.search(text):
+        # a single character is found many times faster than two
+        if "\\" in text and "\\u" in text and ("\\ud" in text or "\\uD" in text):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
@@ -197,9 +198,6 @@ def parse_json(text: str, place: str) -> Any:
     except ValueError as error:  # an integer of more than 4,300 digits
         raise InputError(f"{place}: not JSON that can be read: {error}") from error
     return value
-
-
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _reason(error: BaseException) -> str:

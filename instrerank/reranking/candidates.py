@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from instrerank.errors import InputError
 from instrerank.trec import Run, ScoredDoc, Topic
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import listed, own_documents
 from instrerank.trec.records import is_empty
+
+log = logging.getLogger(__name__)
 
 MissingPolicy = Literal["error", "skip"]
 
@@ -75,6 +78,11 @@ def select_candidates(
             f"{len(unknown)} of {len(first_stage.rankings)} qids of the run are not in the topics: {listed(unknown)}; "
             f"give the topics that the run was made with"
         )
+    own = own_documents(
+        {qid: {document.docid for document in ranking} for qid, ranking in first_stage.rankings.items()}
+    )
+    if own:
+        log.warning(f"the first stage: {own}")
     counts = CandidateCounts()
     selected = []
     without_text: dict[str, None] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,3 +83,21 @@ def listed(names: list[str], shown: int = 5) -> str:
     """Return the first few names and the count of the rest: `a, b, c (and 7 more)`."""
     rest = len(names) - shown
     return ", ".join(names[:shown]) + (f" (and {rest} more)" if rest > 0 else "")
+
+
+def own_documents(docids: Mapping[str, Collection[str]]) -> str:
+    """Say that topics find themselves: in ArguAna and Quora the queries are documents, with their qids as docids.
+
+    Args:
+        docids: the documents of each topic.
+
+    Returns:
+        A warning where half of the topics or more do, else "".
+    """
+    found = [qid for qid, ranked in docids.items() if qid in ranked]
+    if not found or 2 * len(found) < len(docids):
+        return ""
+    return (
+        f"{len(found)} of {len(docids)} topics have a document with their own qid as docid: {listed(found)}; if the "
+        f"queries are part of the collection, as in ArguAna and Quora, take these rows out (awk '$1 != $3')"
+    )

@@ -20,12 +20,14 @@ DOCIDS = ("pid", "docid", "id", "_id", "docno", "doc_id")
 TEXTS = ("contents", "text", "passage", "segment", "body", "content")
 TITLES = ("title",)
 
-_ANY_ID = re.compile(r"(?i:(.*[\s_.-])?(id|qid|pid|docid|docno|number|num|no))|\w*[a-z]Id")
+_ANY_ID = re.compile(
+    r"(?i:(.*[\s_.-])?(id|qid|pid|docid|docno|number|num|no)|topic|query|doc|document|passage|key|index)|\w*[a-z]Id"
+)
 _NAME = re.compile(r"[A-Za-z_][\w .-]{0,40}")
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zs", "Zl", "Zp")
-_GLUED = re.compile("\ufeff[^\\s\ufeff]+\t")
-GLUED = "a byte order mark within the line: two files were joined without a line break"
+_GLUED = re.compile("[\ufeff\r][^\\s\ufeff]+\t")
+GLUED = "two records on one line, with a byte order mark or a carriage return between: end each line with \\n"
 
 
 def pick(fields: Mapping[str, Any], names: Sequence[str]) -> Any:
@@ -96,8 +98,8 @@ def _unquoted(cell: str) -> str:
 
 
 def glued(line: str) -> bool:
-    """Say whether the last line of one file and the first of another stand on this line, a byte order mark between."""
-    return "\ufeff" in line and _GLUED.search(line) is not None
+    """Say whether a line is two records: files joined without a line break, or old line ends (a carriage return)."""
+    return ("\ufeff" in line or "\r" in line) and _GLUED.search(line) is not None
 
 
 def shown(names: Sequence[str], most: int = 8) -> str:

@@ -204,10 +204,13 @@ def _topic_of(fields: dict[str, Any], number: int, problems: Problems, instructi
     content = instruction if instructions_only else text
     if not is_id(qid) or not isinstance(content, str) or not isinstance(instruction, str | None):
         names = (*INSTRUCTIONS, *NARRATIVES) if instructions_only else QUERIES
+        wrong = [value for value in (content, instruction) if not isinstance(value, str | None)]
+        wrong += [qid] if qid is not None and not is_id(qid) else []
         problems.add(
             number,
             f"wanted strings: one of {', '.join(QIDS)} and one of {', '.join(names)}"
-            f"{'' if instructions_only else ', and maybe instruction'}; found {shown(list(fields))}",
+            f"{'' if instructions_only else ', and maybe instruction'}; found "
+            + (f"the value {wrong[0]!r:.60}" if wrong else shown(list(fields))),
         )
         return None
     return Topic(str(qid), text if isinstance(text, str) else "", instruction or "")

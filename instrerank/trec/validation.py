@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, NoReturn, get_args
 
 from instrerank.errors import InputError
 from instrerank.files import parse_json, read_lines
 from instrerank.trec.lines import json_texts, starts_json
 from instrerank.trec.order import count_tied, trec_eval_order
 from instrerank.trec.passages import parse_passages
-from instrerank.trec.problems import Problems, listed
+from instrerank.trec.problems import Problems, listed, own_documents
 from instrerank.trec.qrels import parse_qrels
 from instrerank.trec.records import (
     DOCIDS,
@@ -34,6 +34,14 @@ from instrerank.trec.types import ScoredDoc
 
 Kind = Literal["run", "qrels", "topics", "instructions", "passages"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_WORDS: dict[Kind, tuple[str, ...]] = {
+    "run": ("run",),
+    "qrels": ("qrel",),
+    "topics": ("topic", "quer"),
+    "instructions": ("instruction", "narrative"),
+    "passages": ("passage", "corpus", "collection", "docs"),
+}
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
@@ -109,11 +117,11 @@ def _kind(path: str | Path) -> Kind | None:
         return None
     if starts_json(line):
         number, text = next(json_texts(chain([(number, line)], lines), path), (number, "[]"))
-        return _kind_of_fields(parse_json(text, f"{path}:{number}"), f"{path}:{number}")
+        return _kind_of_fields(parse_json(text, f"{path}:{number}"), path, number)
     if line.lstrip().startswith("<"):
         return "topics"
     tabs, columns = line.split("\t"), split_columns(line)
-    if header_of(tabs, QIDS, ("corpus-id", "score")):
+    if header_of(columns, QIDS, ("corpus-id", "score")):
         return "qrels"
     # a text holds blanks: only where tabs do not say otherwise is each word a column
     width = len(columns) if len(tabs) in (1, len(columns)) else 0
@@ -123,12 +131,22 @@ def _kind(path: str | Path) -> Kind | None:
         return "run"
     if (width > 2 and columns[1] == "Q0") or (width == len(tabs) == 3 and re.fullmatch(r"\d+", columns[2])):
         return "run"
+    place = f"{path}:{number}"
+    if width == len(tabs) == 3 and _NUMBER.fullmatch(columns[2]):
+        return _named(path, ["topics", "run", "qrels"]) or _ask(place, "three columns, the last a number")
     if len(tabs) == 1 and len(columns) > 1 and "," not in columns[0]:
-        raise InputError(_ask(f"{path}:{number}", f"{len(columns)} columns without tabs"))
-    return "topics"
+        return _ask(place, f"{len(columns)} columns without tabs")
+    return _named(path, ["instructions", "passages"]) or "topics"
 
 
-def _kind_of_fields(fields: object, place: str) -> Kind:
+def _named(path: str | Path, possible: Sequence[Kind]) -> Kind | None:
+    """Return the kind that a file's name speaks of, among those that its content leaves open."""
+    name = Path(path).name.lower()
+    return next((kind for kind in possible for word in _WORDS[kind] if word in name), None)
+
+
+def _kind_of_fields(fields: object, path: str | Path, number: int) -> Kind:
+    place = f"{path}:{number}"
     if not isinstance(fields, dict):
         raise InputError(f"{place}: wanted JSON objects, found {type(fields).__name__} {fields!r:.40}")
     possible: list[Kind] = []
@@ -146,12 +164,12 @@ def _kind_of_fields(fields: object, place: str) -> Kind:
         possible = ["passages"]
     if len(possible) == 1:
         return possible[0]
-    raise InputError(_ask(place, f"an object with {shown(list(fields))}", possible))
+    return _named(path, possible) or _ask(place, f"an object with {shown(list(fields))}", possible)
 
 
-def _ask(place: str, what: str, possible: Sequence[Kind] = ()) -> str:
+def _ask(place: str, what: str, possible: Sequence[Kind] = ()) -> NoReturn:
     could = f"could be {' or '.join(possible)}" if possible else "not known"
-    return f"{place}: {what}: {could}; give the kind of the file: {', '.join(possible or KINDS)}"
+    raise InputError(f"{place}: {what}: {could}; give the kind of the file: {', '.join(possible or KINDS)}")
 
 
 def _check_passages(path: str | Path, problems: Problems) -> str:
@@ -187,6 +205,9 @@ def _check_run(path: str | Path, problems: Problems, preset: Preset | None) -> t
                 f"topic {rows[0].qid}: the rank column is not trec_eval's order (score, then docid, descending)",
                 warning=True,
             )
+    own = own_documents({qid: {row.docid for row in rows} for qid, rows in rows_by_qid.items()})
+    if own:
+        problems.add(0, own, warning=True)
     count = sum(map(len, rows_by_qid.values()))
     deepest = max(map(len, rows_by_qid.values()), default=0)
     summary = (

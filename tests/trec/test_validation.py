@@ -53,11 +53,33 @@ def test_the_kind_is_told_by_the_first_line(tmp_path, text, kind):
         ),
         ('{"a": "1"}\n', "f:1: an object with a: not known; give the kind of the file: run, qrels, topics"),
         ("1 how do tides form\n", "f:1: 5 columns without tabs: not known; give the kind"),
+        ("q1\td1\t0.3\n", "f:1: three columns, the last a number: not known; give the kind"),
         ("[1, 2]\n", "f:1: 1 tab-separated"),
     ],
 )
 def test_what_could_be_several_things_is_asked_for(tmp_path, text, complaint):
     assert complaint in found(tmp_path, f=text)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("queries.jsonl", '{"_id": "1", "text": "a"}\n', "topics"),
+        ("corpus.jsonl", '{"_id": "1", "text": "a"}\n', "passages"),
+        ("instructions.tsv", "1\ta\n", "instructions"),
+        ("passages.tsv", "1\ta\n", "passages"),
+        ("passages.tsv", RUN, "run"),
+    ],
+)
+def test_a_files_name_decides_what_its_content_leaves_open(tmp_path, name, text, kind):
+    (tmp_path / name).write_text(text)
+    assert check_files([tmp_path / name])[0].kind == kind
+
+
+def test_topics_that_find_themselves(tmp_path):
+    (run,) = found(tmp_path, r="q1 Q0 q1 1 2 t\nq1 Q0 d 2 1 t\nq2 Q0 q1 1 1 t\n")
+    assert run[0].startswith("r: warning: 1 of 2 topics have a document with their own qid as docid: q1; ")
+    assert not found(tmp_path, r="q1 Q0 q1 1 2 t\nq2 Q0 d 1 1 t\nq3 Q0 d 1 1 t\n")[0]
 
 
 def test_passages_are_checked(tmp_path):
