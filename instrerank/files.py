@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import platform
 import re
@@ -12,13 +13,45 @@ import secrets
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 from instrerank.errors import InputError
+
+_LONGEST_LINE = 256 << 20
+_BOMB_SIZE, _BOMB_RATIO = 64 << 20, 200  # text does not shrink to less than a hundredth; deflate's limit is 1032
+_BLOCK = 1 << 18
+_NEWLINE = b"\n"
+_BOM = "\ufeff"
+
+_TRUE_NAMES: tuple[tuple[bytes, str], ...] = (
+    (rb"\x1f\x8b", "gzip data, but its name does not end in .gz: rename it"),
+    (rb"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first (zstd -d)"),
+    (rb"BZh[1-9](1AY&SY|\x17\x72\x45)", "compressed with bzip2: unpack it first (bunzip2)"),
+    (rb"\xfd7zXZ\0", "compressed with xz: unpack it first (unxz)"),
+    (rb"\x04\x22\x4d\x18", "compressed with lz4: unpack it first (lz4 -d)"),
+    (rb"7z\xbc\xaf", "a 7z archive: unpack it first"),
+    (rb"PK(\x03\x04|\x05\x06)", "a zip archive (or an office document): unpack it first"),
+    (rb"(?s).{257}ustar", "a tar archive: unpack it first (tar xf)"),
+    (rb"PAR1[\x00-\x1f]", "a Parquet file: export it as JSONL first, e.g. with pandas or DuckDB"),
+    (rb"ARROW1\0", "an Arrow file: export it as JSONL first"),
+    (rb"(?s)\xff\xff\xff\xff.{4}\x10\0\0\0", "an Arrow file: export it as JSONL first"),
+    (rb"SQLite format 3\0", "an SQLite database: export it as JSONL first"),
+    (rb"\x89HDF|\x93NUMPY", "a file of arrays (HDF5 or NumPy), not text"),
+    (rb"\x80[\x02-\x05][\x00-\x1f\x28-\x7f\x80-\xff]", "a Python pickle: export it as JSONL first"),
+    (rb"%PDF-", "a PDF document, not text"),
+    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "UTF-32: convert it first (iconv -f UTF-32 -t UTF-8)"),
+    (rb"\xff\xfe|\xfe\xff", "UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)"),
+    (rb"([^\0]\0){4}", "UTF-16 without byte order mark: convert it first (iconv -f UTF-16LE -t UTF-8)"),
+    (rb"(\0[^\0]){4}", "UTF-16 without byte order mark: convert it first (iconv -f UTF-16BE -t UTF-8)"),
+    (rb"version https://git-lfs", "a Git LFS pointer, not the file that it stands for: fetch it (git lfs pull)"),
+    (rb"(?i)\s*(<!doctype html|<html[\s>])", "a web page (HTML), perhaps of a failed download"),
+)
+"""Pattern of a file's first bytes, and what the file then is."""
 
 
 def is_standard_stream(path: str | Path) -> bool:
@@ -37,38 +70,145 @@ def is_stream(path: str | Path) -> bool:
 @cache
 def _standard_input() -> bytes:
     """Return all of standard input, kept for whoever reads it twice (`check`, and the hash of a sidecar)."""
+    if sys.stdin is None:
+        raise InputError("cannot read -: standard input is closed")
     return sys.stdin.buffer.read()
 
 
-def _open_bytes(path: Path) -> io.BufferedReader | io.BytesIO:
+@cache
+def _piped(path: Path) -> bytes:
+    """Return all that a process substitution, `<(command)`, delivers; it can be read only once."""
+    return path.read_bytes()
+
+
+def _open_bytes(path: Path) -> io.BufferedReader:
     if is_standard_stream(path):
-        return io.BytesIO(_standard_input())
+        return _buffered(io.BytesIO(_standard_input()))
+    if str(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/self/fd/")):
+        return _buffered(io.BytesIO(_piped(path)))
     return path.open("rb")
+
+
+def _buffered(stream: io.BufferedIOBase) -> io.BufferedReader:
+    return io.BufferedReader(cast(io.RawIOBase, stream), 1 << 18)
+
+
+class _Unpacked(gzip.GzipFile):
+    """A gzipped file that refuses to unpack to what no text packs to."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        block = super().read(size)
+        packed = cast(io.BufferedReader, self.fileobj)
+        if self.tell() > _BOMB_SIZE and packed.seekable() and self.tell() > _BOMB_RATIO * packed.tell():
+            raise InputError(
+                f"cannot read {self.name}: it unpacks to more than {_BOMB_RATIO} times its size, as no text does"
+            )
+        return block
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     r"""Yield (line number from 1, line without its end) of a UTF-8 text file, gzipped when it ends in `.gz`.
 
     Lines end at `\n` or `\r\n` only: passages may hold U+0085 and the like, at which `str.splitlines` would
-    break. A byte order mark at the start is dropped.
+    break. A byte order mark at the start of a line is dropped: of the file, or of one that was joined to it.
 
     Raises:
-        InputError: the file cannot be read, or is not UTF-8 (named with its line).
+        InputError: the file cannot be read, or is not text in UTF-8 (named with its line and, where its first
+            bytes tell, as what it is), or a line is longer than 256 MiB.
     """
     path = Path(path)
     number = 0
     try:
-        with _open_bytes(path) as raw_file, gzip.open(raw_file) if path.suffix == ".gz" else raw_file as file:
-            for number, raw in enumerate(file, start=1):
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield number, line.rstrip("\n").removesuffix("\r")
+        with _open_bytes(path) as stored, _text_bytes(path, stored) as file:
+            while block := _whole_lines(file):
+                text = _decoded(block, path, number)
+                lines = text.split("\n")
+                if not lines[-1]:
+                    lines.pop()
+                if "\r" in text:
+                    lines = [line.removesuffix("\r") for line in lines]
+                if _BOM in text:
+                    lines = [line.removeprefix(_BOM) for line in lines]
+                yield from enumerate(lines, start=number + 1)
+                number += len(lines)
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
+        place = f" after line {number}" if number else ""
+        reason = "it is a folder: name a file" if isinstance(error, IsADirectoryError) else _reason(error)
+        raise InputError(f"cannot read {path}{place}: {reason}") from error
+
+
+def _whole_lines(file: io.BufferedReader) -> bytes:
+    """Read about a block, to the end of its last line; far faster than line by line."""
+    block = file.read(_BLOCK)
+    return block if not block or block.endswith(b"\n") else block + file.readline(_LONGEST_LINE)
+
+
+def _decoded(block: bytes, path: Path, before: int) -> str:
+    """Return the text of a block of lines.
+
+    Raises:
+        InputError: not UTF-8, a NUL character, or a line without end; named with its line.
+    """
+    try:
+        text = block.decode()
+        at, fault = block.find(b"\0"), "a NUL character: this is a binary file, or a damaged one"
+        if at < 0 and len(block) > _LONGEST_LINE and not block.endswith(b"\n"):
+            at, fault = len(block), f"a line of more than {_LONGEST_LINE >> 20} MiB"
+        if at < 0:
+            return text
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start} of the line). "
-            f"Convert it first, for example: iconv -f LATIN1 -t UTF-8 {path}"
-        ) from error
-    except (OSError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {_reason(error)}") from error
+        at = error.start
+        start = block.rfind(b"\n", 0, at) + 1
+        binary = re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", block[start : block.find(b"\n", at)])
+        hint = "It looks like a binary file" if binary else f"Convert it first, e.g. iconv -f LATIN1 -t UTF-8 {path}"
+        fault = f"not UTF-8 ({error.reason} at byte {at - start} of the line). {hint}"
+    raise InputError(f"{path}:{before + block.count(_NEWLINE, 0, at) + 1}: {fault}")
+
+
+def _text_bytes(path: Path, stored: io.BufferedReader) -> io.BufferedReader:
+    """Return the bytes of the text: unpacked where the name ends in `.gz`.
+
+    Raises:
+        InputError: the first bytes are those of another kind of file.
+    """
+    file = stored
+    if path.suffix == ".gz":
+        if not stored.peek(2).startswith(b"\x1f\x8b") and stored.peek(1):
+            raise InputError(f"cannot read {path}: its name ends in .gz, but it is not gzip data")
+        file = _buffered(_Unpacked(str(path), fileobj=stored))
+    head = file.peek(512)
+    for pattern, what in _TRUE_NAMES:
+        if re.match(pattern, head):
+            raise InputError(f"cannot read {path}: {what}")
+    return file
+
+
+def parse_json(text: str, place: str) -> Any:
+    r"""Return the value of a JSON text.
+
+    Args:
+        text: a line, or another part of a file.
+        place: `FILE:LINE`, for messages.
+
+    Raises:
+        InputError: not JSON; nested too deeply; a number of too many digits; half of a surrogate pair (such as
+            `\ud83d` alone), which no file can hold.
+    """
+    try:
+        value = json.loads(text)
+        # a single character is found many times faster than two
+        if "\\" in text and "\\u" in text and ("\\ud" in text or "\\uD" in text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise InputError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise InputError(f"{place}: JSON nested too deeply") from error
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise InputError(f"{place}: {half} is a lone surrogate, half a character; put \\ufffd in its place") from error
+    except ValueError as error:  # an integer of more than 4,300 digits
+        raise InputError(f"{place}: not JSON that can be read: {error}") from error
+    return value
 
 
 def _reason(error: BaseException) -> str:

@@ -27,13 +27,16 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     from instrerank.trec.submission import PRESETS
+    from instrerank.trec.validation import KINDS
 
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="run, qrels, topics or instructions")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", type=Path, help="run, qrels, topics, instructions or passages"
+    )
     parser.add_argument(
         "--kind",
-        choices=("run", "qrels", "topics", "instructions"),
-        help="what the files are (default: each file's first line tells)",
+        choices=KINDS,
+        help="what the files are (default: the first record of each tells)",
     )
     parser.add_argument(
         "--preset", choices=PRESETS, help="what the runs are to be submitted to (docs/leaderboards.md has the rules)"

@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="run_file",
         metavar="RUN",
         required=True,
-        help="first-stage run; irds:ID for its candidates (scoreddocs); or rank_llm's requests (.jsonl), which hold "
-        "their topics and passages",
+        help="first-stage run; irds:ID for its candidates (scoreddocs); or rank_llm's requests (.jsonl, .json), which "
+        "hold their topics and passages",
     )
     add_topics_argument(parser, required=False)
     add_limit_argument(parser)

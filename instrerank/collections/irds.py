@@ -10,6 +10,9 @@ from typing import Any
 
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.trec import Passage, Qrels, Run, Topic, ranked
+from instrerank.trec.passages import join_title
+from instrerank.trec.problems import listed
+from instrerank.trec.records import is_empty
 
 PREFIX = "irds:"
 
@@ -17,7 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class IrdsPassages:
-    """The documents of an ir_datasets id; the text is the dataset's own `default_text` (title, then body)."""
+    """The documents of an ir_datasets id; the text is the dataset's own `default_text` (title, then body).
+
+    Iteration and look-up raise MissingPrerequisiteError where the dataset is not in the cache and cannot be fetched,
+    and InputError where its documents have no text that is clearly the one to read.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -27,18 +34,26 @@ class IrdsPassages:
         """Yield every document in the order of the dataset."""
         with _reachable(self.name):
             for document in self.dataset.docs_iter():
-                yield Passage(document.doc_id, document.default_text())
+                yield Passage(document.doc_id, _text_of(document, self.name))
 
     def lookup(self, docids: Iterable[str]) -> dict[str, str]:
         """Return the texts of those docids that the dataset has."""
         with _reachable(self.name):
             documents = self.dataset.docs_store().get_many(list(docids))
-        return {docid: document.default_text() for docid, document in documents.items()}
+        return {docid: _text_of(document, self.name) for docid, document in documents.items()}
 
 
 def irds_topics(name: str) -> list[Topic]:
-    """Return the topics of `irds:ID`, without instructions."""
-    return [Topic(query.query_id, query.default_text()) for query in _queries(name)]
+    """Return the topics of `irds:ID`, without instructions.
+
+    Raises:
+        InputError: its queries have no text, or some have an empty one.
+    """
+    topics = [Topic(query.query_id, _text_of(query, name)) for query in _queries(name)]
+    empty = [topic.qid for topic in topics if is_empty(topic.text)]
+    if empty:
+        raise InputError(f"{name}: {len(empty)} of {len(topics)} queries have an empty text: {listed(empty)}")
+    return topics
 
 
 def irds_instructions(name: str) -> dict[str, str]:
@@ -54,11 +69,26 @@ def irds_instructions(name: str) -> dict[str, str]:
 
 
 def irds_qrels(name: str) -> Qrels:
-    """Return the qrels of `irds:ID`."""
+    """Return the qrels of `irds:ID`.
+
+    Raises:
+        InputError: judgements of subtopics or parts of documents, of which no one grade of a document can be made.
+    """
+    dataset = _load(name, "qrels")
+    if "subtopic_id" in getattr(dataset.qrels_cls(), "_fields", ()):
+        raise InputError(
+            f"{name}: judgements by subtopic, several of a document for one topic; make a qrels file with one grade "
+            f"of each document, such as the highest over subtopics"
+        )
     qrels: Qrels = {}
     with _reachable(name):
-        for judgement in _load(name, "qrels").qrels_iter():
-            qrels.setdefault(judgement.query_id, {})[judgement.doc_id] = judgement.relevance
+        for judgement in dataset.qrels_iter():
+            grades = qrels.setdefault(judgement.query_id, {})
+            if grades.setdefault(judgement.doc_id, judgement.relevance) != judgement.relevance:
+                raise InputError(
+                    f"{name}: duplicate judgement of {judgement.doc_id} for topic {judgement.query_id}, with grades "
+                    f"{grades[judgement.doc_id]} and {judgement.relevance}; make a qrels file with one of them"
+                )
     return qrels
 
 
@@ -82,14 +112,30 @@ def _queries(name: str) -> list[Any]:
         return list(_load(name, "queries").queries_iter())
 
 
+def _text_of(record: Any, name: str) -> str:
+    """Return the text of a document or query: what ir_datasets takes as such, else the field `text`."""
+    if hasattr(record, "default_text"):
+        return str(record.default_text())
+    text, title = getattr(record, "text", None), getattr(record, "title", None)
+    if not isinstance(text, str):
+        raise InputError(
+            f"{name}: ir_datasets has no default text of its {type(record).__name__}, whose fields are "
+            f"{', '.join(record._fields)}: write those that are wanted to a file (docs/formats.md)"
+        )
+    return join_title(title or "", text=text)
+
+
 @contextmanager
 def _reachable(name: str) -> Iterator[None]:
-    """Turn a failed download (requests' errors are OSErrors) into one line."""
+    """Turn what ir_datasets raises of a failed download, a missing package or a broken cache into one line."""
     try:
         yield
-    except OSError as error:
+    except InputError:
+        raise
+    except Exception as error:  # RuntimeError, OSError, EOFError, ValueError: each downloader has its own
+        reason = str(error.args[0] if error.args else error) or type(error).__name__
         raise MissingPrerequisiteError(
-            f"{name} is not in ir_datasets' cache and cannot be fetched ({error}): "
+            f"{name} is not in ir_datasets' cache and cannot be fetched ({reason:.300}): "
             f"fetch it on a machine with a network, or give a file"
         ) from error
 

@@ -1,27 +1,28 @@
-"""Passage texts from files: JSONL in Pyserini's and BEIR's fields, TSV, or a folder of such files."""
+"""Passage texts from files: one file, a folder of them, or BEIR's folder, whose corpus is one file of several."""
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from instrerank.collections.folders import beir_part, passage_files
 from instrerank.errors import InputError
-from instrerank.files import is_standard_stream, read_lines
+from instrerank.files import is_standard_stream
 from instrerank.trec import Passage
-from instrerank.trec.passages import join_title, passage_of_fields
+from instrerank.trec.passages import parse_passages
 
-_SUFFIXES = (".jsonl", ".json", ".tsv", ".txt")
+log = logging.getLogger(__name__)
 
 
 class PassageFile:
-    """Passages of a JSONL or TSV file, or of all such files of a folder, read as a stream."""
+    """Passages of a JSON or TSV file, or of all such files of a folder, read as a stream."""
 
     def __init__(self, path: str | Path) -> None:
         """Take a file or a folder.
 
         Raises:
-            InputError: there is no such path, or the folder holds no passage file.
+            InputError: there is no such path, or the folder holds no passage file, or others beside them.
         """
         self.path = Path(path)
         self.name = str(path)
@@ -29,48 +30,42 @@ class PassageFile:
             raise InputError(f"no passages at {path}: give a JSONL or TSV file, a folder of them, or irds:ID")
         self.files = [self.path]
         if self.path.is_dir():
-            self.files = sorted(
-                file for file in self.path.iterdir() if file.name.removesuffix(".gz").endswith(_SUFFIXES)
-            )
-            if not self.files:
-                raise InputError(f"{path} holds no {', '.join(_SUFFIXES)} file (gzipped or not)")
+            corpus = beir_part(self.path, "corpus")
+            if corpus:
+                log.info(f"{path}: BEIR's layout, its corpus is {corpus.name}")
+            self.files = [corpus] if corpus else passage_files(self.path)
 
     def __iter__(self) -> Iterator[Passage]:
         """Yield the passages in file order.
 
         Raises:
-            InputError: names the file and line that is no passage.
+            InputError: names the file and line that is not a passage.
         """
         for file in self.files:
-            for number, line in read_lines(file):
-                if line.strip():
-                    yield _parse_passage(f"{file}:{number}", line)
+            for _, passage in parse_passages(file):
+                yield passage
 
     def lookup(self, docids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of those docids that are here; reading stops when all are found."""
+        """Return the texts of those docids that are here.
+
+        The files are read to their end, since a docid may be there again.
+
+        Raises:
+            InputError: names the file and line that is not a passage, or has one of these docids a second time.
+        """
         wanted = set(docids)
-        texts = {}
-        for docid, text in self:
-            if docid in wanted:
+        texts: dict[str, str] = {}
+        places: dict[str, str] = {}
+        for file in self.files:
+            for number, (docid, text) in parse_passages(file):
+                if docid not in wanted:
+                    continue
+                if docid in texts:
+                    same = "the same" if texts[docid] == text else "another"
+                    raise InputError(
+                        f"{file}:{number}: duplicate docid {docid} with {same} text, first in {places[docid]}: "
+                        f"make docids distinct"
+                    )
                 texts[docid] = text
-                wanted.remove(docid)
-                if not wanted:
-                    break
+                places[docid] = f"{file}:{number}"
         return texts
-
-
-def _parse_passage(place: str, line: str) -> Passage:
-    if line.startswith("{"):
-        try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
-        return passage_of_fields(fields, place)
-    columns = line.split("\t")
-    if len(columns) not in (2, 3):
-        raise InputError(
-            f'{place}: wanted {{"id": …, "contents": …}} or docid<TAB>text or docid<TAB>title<TAB>text; '
-            f"found {len(columns)} tab-separated columns"
-        )
-    *title, text = columns[1:]
-    return Passage(columns[0], join_title(*title, text=text))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from instrerank import anserini
+from instrerank.collections.folders import topics_file
 from instrerank.collections.irds import PREFIX, IrdsPassages, irds_instructions, irds_qrels, irds_run, irds_topics
 from instrerank.collections.loaded import MappedPassages, as_qrels, as_run, as_topics, is_name
 from instrerank.collections.passages import PassageFile
@@ -34,7 +35,7 @@ MissingPolicy = Literal["error", "skip"]
 
 
 def load_topics(source: Name | Any) -> list[Topic]:
-    """Load topics from a file, `irds:ID`, `pocket`, or by one of Pyserini's names, such as `dl19-passage`.
+    """Load topics from a file, BEIR's folder, `irds:ID`, `pocket`, or by a name of Pyserini's, such as `dl19-passage`.
 
     Args:
         source: a name, or topics as `instrerank.collections.loaded.as_topics` takes them.
@@ -46,7 +47,11 @@ def load_topics(source: Name | Any) -> list[Topic]:
     """
     if not is_name(source):
         return as_topics(source)
-    return _load(source, {"pocket": "topics.tsv"}, read_topics, irds_topics, anserini.named_topics)
+
+    def read(path: str | Path) -> list[Topic]:
+        return read_topics(topics_file(path))
+
+    return _load(source, {"pocket": "topics.tsv"}, read, irds_topics, anserini.named_topics)
 
 
 def load_instructions(source: Name | Mapping[str, str]) -> dict[str, str]:

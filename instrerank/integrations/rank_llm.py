@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from instrerank.errors import InputError
-from instrerank.files import read_lines, whole_file
+from instrerank.files import parse_json, read_lines, whole_file
 from instrerank.reranking import Candidates
 from instrerank.trec import Run, ScoredDoc, Topic, trec_eval_order
+from instrerank.trec.lines import json_texts
 from instrerank.trec.order import fits_float32
 from instrerank.trec.passages import passage_of_fields
 from instrerank.trec.problems import Problems
+from instrerank.trec.records import is_empty, unfit_id
 
 
 class Requests(NamedTuple):
@@ -35,7 +37,7 @@ class Requests(NamedTuple):
 
 
 def read_requests(path: str | Path) -> Requests:
-    """Read requests or results (`.jsonl`, gzipped or not), as `DataWriter.write_in_jsonl_format` writes them.
+    """Read requests or results as `rank_llm.data.DataWriter` writes them: an object a line, or an array (`.json`).
 
     Raises:
         InputError: what is wrong with which lines: no such fields, a qid or docid that stands twice, a score that
@@ -44,13 +46,12 @@ def read_requests(path: str | Path) -> Requests:
     problems = Problems(path)
     requests = Requests([], Run("rank_llm"), {})
     first_line: dict[str, int] = {}
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
+    lines = ((number, line) for number, line in read_lines(path) if line.strip())
+    for number, text in json_texts(lines, path):
         try:
-            topic, ranking, texts = _parse_request(line, f"{path}:{number}")
+            topic, ranking, texts = _parse_request(text, f"{path}:{number}")
         except InputError as error:
-            problems.add(number, str(error).removeprefix(f"{path}:{number}: "))
+            problems.add_error(error, number)
             continue
         if topic.qid in first_line:
             problems.add(number, f"duplicate qid {topic.qid}, first on line {first_line[topic.qid]}")
@@ -67,17 +68,15 @@ def read_requests(path: str | Path) -> Requests:
     return requests
 
 
-def _parse_request(line: str, place: str) -> tuple[Topic, list[ScoredDoc], dict[str, str]]:
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg} at column {error.colno}") from error
-    match fields:
-        case {"query": {"qid": str() | int() as qid, "text": str(text), **query}, "candidates": list(candidates)}:
-            topic = Topic(str(qid), text, str(query.get("instruction", "")))
+def _parse_request(text: str, place: str) -> tuple[Topic, list[ScoredDoc], dict[str, str]]:
+    match parse_json(text, place):
+        case {"query": {"qid": str() | int() as qid, "text": str(question), **query}, "candidates": list(candidates)}:
+            topic = Topic(str(qid), question, str(query.get("instruction") or ""))
         case _:
             raise InputError('wanted {"query": {"qid": …, "text": …}, "candidates": [{"docid", "score", "doc"}, …]}')
-    if not topic.text.strip():
+    if unfit := unfit_id(topic.qid):
+        raise InputError(f"qid {topic.qid!r:.60} {unfit}")
+    if is_empty(topic.text):
         raise InputError(f"qid {topic.qid} has an empty text")
     ranking = [_parse_candidate(candidate, place) for candidate in candidates]
     texts = {document.docid: text for document, text in ranking}
@@ -92,6 +91,8 @@ def _parse_candidate(candidate: Any, place: str) -> tuple[ScoredDoc, str]:
             pass
         case _:
             raise InputError(f'candidate {candidate!r:.80}: wanted {{"docid": …, "score": number, "doc": {{…}}}}')
+    if unfit := unfit_id(str(docid)):
+        raise InputError(f"docid {docid!r:.60} {unfit}")
     if not fits_float32(score):
         raise InputError(f"docid {docid}: score {score!r:.40} is not a finite number as float32")
     return ScoredDoc(str(docid), float(score)), passage_of_fields({**doc, "docid": docid}, place).text

@@ -317,7 +317,7 @@ def read_inputs(settings: RerankSettings) -> Inputs:
     topics: Any = settings.topics
     passages = settings.corpus if settings.corpus is not None else settings.index
     texts: Mapping[str, str] = {}
-    if is_name(settings.run) and ".jsonl" in Path(settings.run).suffixes:
+    if is_name(settings.run) and {".jsonl", ".json"} & set(Path(settings.run).suffixes):
         from instrerank.integrations.rank_llm import read_requests
 
         requested, first_stage, texts = read_requests(settings.run)

@@ -15,6 +15,7 @@ from instrerank.reranking.rerank import rerank
 from instrerank.reranking.scoring import Windows
 from instrerank.trec import ScoredDoc, Topic, trec_eval_order
 from instrerank.trec.problems import listed
+from instrerank.trec.records import is_empty
 
 Texts = Mapping[str, str] | PassageSource
 """Passage text by docid, or where to look it up."""
@@ -119,7 +120,7 @@ class InstructionReranker:
             candidates.append(Candidates(Topic(str(number), query, instruction), trec_eval_order(scored), []))
         given = texts if isinstance(texts, Mapping) else texts.lookup(distinct) if texts else {}
         passages = {docid: given[docid] if docid in given else hit_text(hit) for docid, hit in distinct.items()}
-        textless = [docid for docid, text in passages.items() if not text.strip()]
+        textless = [docid for docid, text in passages.items() if is_empty(text)]
         if textless:
             raise InputError(
                 f"{len(textless)} hits bear no text: {listed(textless)}; give it as texts={{docid: text}} "

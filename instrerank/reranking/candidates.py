@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from instrerank.errors import InputError
 from instrerank.trec import Run, ScoredDoc, Topic
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import listed, own_documents
+from instrerank.trec.records import is_empty
+
+log = logging.getLogger(__name__)
 
 MissingPolicy = Literal["error", "skip"]
 
@@ -77,6 +81,11 @@ def select_candidates(
             f"the run and the topics share no qid: the run has {listed(unknown) or 'none'}; the topics have "
             f"{listed([topic.qid for topic in topics]) or 'none'}. Give the topics that the run was made with"
         )
+    own = own_documents(
+        {qid: {document.docid for document in ranking} for qid, ranking in first_stage.rankings.items()}
+    )
+    if own:
+        log.warning(f"the first stage: {own}")
     counts = CandidateCounts(qids_without_topic=len(unknown))
     selected = []
     without_text: dict[str, None] = {}
@@ -86,8 +95,8 @@ def select_candidates(
             counts.topics_without_candidates.append(topic.qid)
             continue
         within = ranking[:hits]
-        reranked = [document for document in within if texts.get(document.docid, "").strip()]
-        textless = [document for document in within if not texts.get(document.docid, "").strip()]
+        reranked = [document for document in within if not is_empty(texts.get(document.docid, ""))]
+        textless = [document for document in within if is_empty(texts.get(document.docid, ""))]
         without_text.update(dict.fromkeys(document.docid for document in textless))
         selected.append(Candidates(topic, reranked, textless + ranking[hits:]))
         counts.queries += 1

@@ -6,14 +6,13 @@ row stand in the same batch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from instrerank.errors import InputError, MissingPrerequisiteError
-from instrerank.files import read_lines
+from instrerank.files import parse_json, read_lines
 from instrerank.perturbations.constraints import Rule
 from instrerank.trec import read_topics
 from instrerank.trec.passages import join_title
@@ -79,8 +78,8 @@ def _collect(
     for number, line in lines:
         try:
             rows.append(parse(f"{source}:{number}", line))
-        except _RowError as error:
-            wrong.append(f"{source}:{number}: {error}")
+        except InputError as error:
+            wrong.append(f"{source}:{number}: {str(error).removeprefix(f'{source}:{number}: ')}")
     if wrong:
         more = [f"… and {len(wrong) - shown} more rows"] if len(wrong) > shown else []
         raise InputError("\n".join(wrong[:shown] + more))
@@ -89,7 +88,7 @@ def _collect(
     return rows
 
 
-class _RowError(ValueError):
+class _RowError(InputError):
     """What is wrong with one row."""
 
 
@@ -99,10 +98,7 @@ def _row_of_line(name: str, line: str) -> Row:
         if len(columns) != 3 or not all(column.strip() for column in columns):
             raise _RowError(f"wanted JSON or query<TAB>positive<TAB>negative; found {len(columns)} columns")
         return Row(name, (Triple(columns[0], "", columns[1], (columns[2],)),))
-    try:
-        return _row_of(name, json.loads(line))
-    except json.JSONDecodeError as error:
-        raise _RowError(f"not JSON: {error.msg} at column {error.colno}") from error
+    return _row_of(name, parse_json(line, name))
 
 
 def _row_of(name: str, record: Any) -> Row:
@@ -201,14 +197,14 @@ def _read_constraints(folder: Path) -> list[_Record]:
     records = []
     for number, line in read_lines(folder / "constraints.jsonl"):
         name = f"{folder / 'constraints.jsonl'}:{number}"
+        record = parse_json(line, name)
         try:
-            record = json.loads(line)
             rule = Rule(**record["rule"])
             against = replace(rule, wanted=not rule.wanted).phrasings
             opposite = [f"{record['original']} {phrasing}" for phrasing in against]
             query = queries[record["qid"]]
             records.append(_Record(name, query, record["phrasings"], opposite, record["kept"], record["dropped"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{name}: not a constraint of these topics: {error!r}") from error
     if not records:
         raise InputError(f"{folder} holds no constraints")

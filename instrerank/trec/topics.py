@@ -1,21 +1,44 @@
-"""Topics and instructions: TSV, JSONL and TREC `<top>` files, gzipped or not."""
+"""Topics and instructions: TSV, JSON and TREC's markup, gzipped or not."""
 
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from instrerank.errors import InputError
-from instrerank.files import read_lines, whole_file
+from instrerank.files import parse_json, read_lines, whole_file
+from instrerank.trec.lines import Lines, WholeText, json_texts, starts_json
+from instrerank.trec.markup import NARRATIVES as NARRATIVE_ELEMENTS
+from instrerank.trec.markup import parse_markup
 from instrerank.trec.problems import Problems
+from instrerank.trec.records import (
+    DOCIDS,
+    GLUED,
+    INSTRUCTIONS,
+    NARRATIVES,
+    QIDS,
+    QUERIES,
+    columns_of,
+    glued,
+    header_of,
+    is_empty,
+    is_id,
+    looks_like_header,
+    pick,
+    shown,
+    unfit_id,
+)
 from instrerank.trec.types import Topic
 
-_QID_FIELDS = ("qid", "id", "_id", "request_id")
-_TEXT_FIELDS = ("text", "query", "title", "narrative")
-_INSTRUCTION_FIELDS = ("instruction", "narrative")
+log = logging.getLogger(__name__)
+
+_MARKUP = re.compile(r"\s*<([?!]|/?[a-z]\w*[\s>])", re.IGNORECASE)
+_TOPIC_TAG = re.compile(r"\s*<(top|topic|topics)[\s>]", re.IGNORECASE)
 
 
 class TopicRow(NamedTuple):
@@ -28,30 +51,23 @@ class TopicRow(NamedTuple):
 def read_topics(path: str | Path) -> list[Topic]:
     """Read topics in file order.
 
-    The content tells the format: TREC `<top>` blocks (the title is the text; the narrative is left to
-    `read_instructions`, so that it is used only when asked for), JSON objects one a line (`qid`/`id`/`_id`/
-    `request_id`, `text`/`query`/`title`/`narrative`, `instruction`), else TSV of `qid`, `text` and, where there is
-    a third column, `instruction`.
+    The content tells the format: TREC's markup (the title is the text; the narrative is left to
+    `read_instructions`, so that it is used only when asked for), JSON objects (one a line, or in an array), else
+    TSV of `qid`, `text` and, where there is a third column, `instruction`. docs/formats.md lists all fields.
 
     Raises:
         InputError: what is wrong with which lines: unreadable, empty, a duplicate qid, an empty text.
     """
-    problems = Problems(path)
-    rows = parse_topics(path, problems)
-    problems.raise_errors()
-    return [row.topic for row in rows]
+    return [row.topic for row in _sound_rows(path, instructions_only=False)]
 
 
 def read_instructions(path: str | Path) -> dict[str, str]:
-    """Read instructions by qid: TSV `qid<TAB>instruction`, JSONL with `instruction` or `narrative`, TREC narratives.
+    """Read instructions by qid: TSV `qid<TAB>instruction`, JSON with `instruction` or `narrative`, TREC narratives.
 
     Raises:
         InputError: what is wrong with which lines, as for `read_topics`.
     """
-    problems = Problems(path)
-    rows = parse_topics(path, problems, instructions_only=True)
-    problems.raise_errors()
-    return {row.topic.qid: row.topic.instruction for row in rows}
+    return {row.topic.qid: row.topic.instruction for row in _sound_rows(path, instructions_only=True)}
 
 
 def write_topics(path: str | Path, topics: Iterable[Topic]) -> None:
@@ -78,38 +94,67 @@ def write_topics(path: str | Path, topics: Iterable[Topic]) -> None:
                 file.write("\t".join(columns) + "\n")
 
 
+def _sound_rows(path: str | Path, *, instructions_only: bool) -> list[TopicRow]:
+    problems = Problems(path)
+    rows = parse_topics(path, problems, instructions_only=instructions_only)
+    problems.raise_errors()
+    for problem in problems.found:
+        log.warning(problems.describe(problem))
+    return rows
+
+
 def parse_topics(path: str | Path, problems: Problems, *, instructions_only: bool = False) -> list[TopicRow]:
     """Read the rows of a topics file, or of an instructions file, and note what is wrong with it."""
-    lines = [(number, line) for number, line in read_lines(path) if line.strip()]
-    if not lines:
-        problems.add(0, "empty file: no topic in it")
-        return []
-    start = lines[0][1].lstrip()
-    parse: Callable[[list[tuple[int, str]], Problems, bool], Iterator[TopicRow]]
-    parse = _parse_trec if start.startswith("<") else _parse_jsonl if start.startswith("{") else _parse_tsv
     rows = []
     first_line: dict[str, int] = {}
-    for row in parse(lines, problems, instructions_only):
+    what = "instruction" if instructions_only else "text"
+    for row in _parse(path, problems, instructions_only):
         qid, text, instruction = row.topic
-        what, content = ("instruction", instruction) if instructions_only else ("text", text)
-        if not qid or re.search(r"\s", qid):
-            problems.add(row.line, f"qid {qid!r}: it must be there and hold no blank, or runs cannot name it")
+        unfit = unfit_id(qid)
+        if unfit:
+            problems.add(row.line, f"qid {qid!r:.60} {unfit}")
         elif qid in first_line:
             problems.add(row.line, f"duplicate qid {qid}, first on line {first_line[qid]}")
-        elif not content.strip():
+        elif is_empty(instruction if instructions_only else text):
             problems.add(row.line, f"qid {qid} has an empty {what}")
         else:
             rows.append(row)
         first_line.setdefault(qid, row.line)
+    if not first_line and not problems.errors:
+        problems.add(0, "empty file: no topic in it")
     return rows
 
 
-def _parse_tsv(lines: list[tuple[int, str]], problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
-    allowed = (2,) if instructions_only else (2, 3)
-    for number, line in lines:
-        columns = line.split("\t")
-        if len(columns) not in allowed:
-            wanted = "qid<TAB>instruction" if instructions_only else "qid<TAB>text, and maybe <TAB>instruction"
+def _parse(path: str | Path, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
+    """Yield every row, sound or not, in the format that the first lines show."""
+    lines = ((number, line) for number, line in read_lines(path) if line.strip())
+    start = list(islice(lines, 20))
+    every = chain(start, lines)
+    if start and (_MARKUP.match(start[0][1]) or any(_TOPIC_TAG.match(line) for _, line in start)):
+        return _parse_trec(WholeText(every, path), problems, instructions_only)
+    if start and starts_json(start[0][1]):
+        return _parse_json(every, problems, instructions_only)
+    return _parse_tsv(every, problems, instructions_only)
+
+
+def _parse_tsv(lines: Lines, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
+    wanted = "qid<TAB>instruction" if instructions_only else "qid<TAB>text, and maybe <TAB>instruction"
+    lines = iter(lines)
+    first = list(islice(lines, 1))
+    header = _header(*first[0], problems) if first else None
+    if problems.errors:
+        return
+    for number, line in lines if header else chain(first, lines):
+        columns = columns_of(line, header is not None)
+        if glued(line):
+            problems.add(number, GLUED)
+        elif header and len(columns) != len(header):
+            problems.add(number, f"{len(columns)} tab-separated columns; the header row has {len(header)}")
+        elif header:
+            fields = dict(zip(header, columns, strict=True))
+            if topic := _topic_of(fields, number, problems, instructions_only):
+                yield TopicRow(number, topic)
+        elif len(columns) not in ((2,) if instructions_only else (2, 3)):
             problems.add(number, f"{len(columns)} tab-separated columns; wanted {wanted}")
         elif instructions_only:
             yield TopicRow(number, Topic(columns[0], "", columns[1]))
@@ -117,52 +162,65 @@ def _parse_tsv(lines: list[tuple[int, str]], problems: Problems, instructions_on
             yield TopicRow(number, Topic(*columns))
 
 
-def _parse_jsonl(lines: list[tuple[int, str]], problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
-    for number, line in lines:
+def _header(number: int, line: str, problems: Problems) -> list[str] | None:
+    """Return the names of the columns, if the first row is a header, and note where they are of no use."""
+    columns = line.split("\t")
+    header = header_of(columns, QIDS, (*QUERIES, *INSTRUCTIONS))
+    commas = header_of(line.split(","), QIDS, (*QUERIES, *INSTRUCTIONS))
+    if header:
+        problems.add(number, f"a header row ({shown(header)}), not a topic", warning=True)
+    elif commas:
+        problems.add(number, f"comma-separated columns ({shown(commas)}); wanted tabs between columns")
+    elif looks_like_header(columns) or header_of(columns, (*QIDS, *DOCIDS), ("score", "corpus-id", *QUERIES)):
+        what = f"a header row ({shown(columns)}) of other columns than {', '.join(QIDS)} and {', '.join(QUERIES)}"
+        problems.add(number, f"{what}: rename its columns, or delete it")
+    return header
+
+
+def _parse_json(lines: Lines, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
+    for number, text in json_texts(lines, problems.path):
         try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as error:
-            problems.add(number, f"not JSON: {error.msg} at column {error.colno}")
+            fields = parse_json(text, f"{problems.path}:{number}")
+        except InputError as error:
+            problems.add_error(error)
             continue
         if not isinstance(fields, dict):
-            problems.add(number, "wanted a JSON object")
-            continue
-        qid = next((fields[name] for name in _QID_FIELDS if name in fields), None)
-        text = next((fields[name] for name in _TEXT_FIELDS if name in fields), "")
-        # a narrative counts only where it is asked for, as in TREC's own topics
-        names = _INSTRUCTION_FIELDS if instructions_only else _INSTRUCTION_FIELDS[:1]
-        instruction = next((fields[name] for name in names if name in fields), "")
-        if not isinstance(qid, str | int) or not isinstance(text, str) or not isinstance(instruction, str):
-            problems.add(number, 'wanted {"qid": …, "text": …, "instruction": …} with strings')
-            continue
-        yield TopicRow(number, Topic(str(qid), text, instruction))
+            problems.add(number, f"wanted a JSON object, found {type(fields).__name__} {fields!r:.40}")
+        elif topic := _topic_of(fields, number, problems, instructions_only):
+            yield TopicRow(number, topic)
 
 
-def _parse_trec(lines: list[tuple[int, str]], problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
-    block: list[str] = []
-    begins = 0
-    for number, line in lines:
-        if line.strip().lower() == "<top>":
-            if begins:
-                problems.add(begins, "<top> without </top>")
-            begins, block = number, []
-        elif line.strip().lower() == "</top>":
-            fields = _trec_fields("\n".join(block))
-            narrative = fields.get("narr", "") if instructions_only else ""
-            yield TopicRow(begins, Topic(fields.get("num", ""), fields.get("title", ""), narrative))
-            begins = 0
+def _topic_of(fields: dict[str, Any], number: int, problems: Problems, instructions_only: bool) -> Topic | None:
+    """Make a topic of named fields, or note what is missing."""
+    qid, text = pick(fields, QIDS), pick(fields, QUERIES)
+    # a narrative counts only where it is asked for, as in TREC's own topics
+    instruction = pick(fields, INSTRUCTIONS + (NARRATIVES if instructions_only else ()))
+    others = [name for name in fields if name.startswith("instruction_")]
+    if others and instruction is None:
+        what = f"{shown(others)}: not read, as any could be meant; rename the one that is wanted to instruction"
+        problems.add_once(number, what, warning=not instructions_only)
+        if instructions_only:
+            return None
+    content = instruction if instructions_only else text
+    if not is_id(qid) or not isinstance(content, str) or not isinstance(instruction, str | None):
+        names = (*INSTRUCTIONS, *NARRATIVES) if instructions_only else QUERIES
+        wrong = [value for value in (content, instruction) if not isinstance(value, str | None)]
+        wrong += [qid] if qid is not None and not is_id(qid) else []
+        problems.add(
+            number,
+            f"wanted strings: one of {', '.join(QIDS)} and one of {', '.join(names)}"
+            f"{'' if instructions_only else ', and maybe instruction'}; found "
+            + (f"the value {wrong[0]!r:.60}" if wrong else shown(list(fields))),
+        )
+        return None
+    return Topic(str(qid), text if isinstance(text, str) else "", instruction or "")
+
+
+def _parse_trec(whole: WholeText, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
+    for topic in parse_markup(whole, problems):
+        narrative = topic.get(*NARRATIVE_ELEMENTS) if instructions_only else ""
+        if not (narrative if instructions_only else topic.text):
+            what = "instruction (no <narr> or <narrative>)" if instructions_only else "text (no <title> or <query>)"
+            problems.add(topic.line, f"qid {topic.qid} has an empty {what}; its elements: {topic.elements or 'none'}")
         else:
-            block.append(line)
-    if begins:
-        problems.add(begins, "<top> without </top>")
-
-
-def _trec_fields(block: str) -> dict[str, str]:
-    """Return the fields of one `<top>` block, without TREC's labels (`Number:`) and closing tags."""
-    parts = re.split(r"<(num|title|desc|narr)>", block, flags=re.IGNORECASE)
-    labels = r"^\s*(number|topic|description|narrative)\s*:"
-    fields = {}
-    for name, content in zip(parts[1::2], parts[2::2], strict=True):
-        content = re.sub(r"</\w+>", " ", content)
-        fields[name.lower()] = " ".join(re.sub(labels, "", content, flags=re.IGNORECASE).split())
-    return fields
+            yield TopicRow(topic.line, Topic(topic.qid, topic.text, narrative))

@@ -1,30 +1,56 @@
-"""Everything that is wrong with run, qrels and topics files, alone and against each other."""
+"""Everything that is wrong with run, qrels, topics and passage files, alone and against each other."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NoReturn, get_args
 
 from instrerank.errors import InputError
-from instrerank.files import read_lines
+from instrerank.files import parse_json, read_lines
+from instrerank.trec.lines import json_texts, starts_json
 from instrerank.trec.order import count_tied, trec_eval_order
-from instrerank.trec.problems import Problems, listed
+from instrerank.trec.passages import parse_passages
+from instrerank.trec.problems import Problems, listed, own_documents
 from instrerank.trec.qrels import parse_qrels
+from instrerank.trec.records import (
+    DOCIDS,
+    INSTRUCTIONS,
+    NARRATIVES,
+    QIDS,
+    QUERIES,
+    TEXTS,
+    header_of,
+    is_empty,
+    pick,
+    shown,
+)
 from instrerank.trec.runs import RunRow, parse_run, split_columns
 from instrerank.trec.submission import Preset, check_submission
 from instrerank.trec.topics import parse_topics
 from instrerank.trec.types import ScoredDoc
 
-Kind = Literal["run", "qrels", "topics", "instructions"]
+Kind = Literal["run", "qrels", "topics", "instructions", "passages"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_WORDS: dict[Kind, tuple[str, ...]] = {
+    "run": ("run",),
+    "qrels": ("qrel",),
+    "topics": ("topic", "quer"),
+    "instructions": ("instruction", "narrative"),
+    "passages": ("passage", "corpus", "collection", "docs"),
+}
+
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 
 class CheckedFile(NamedTuple):
     """What `check_files` found in one file.
 
     Attributes:
-        kind: what the file was read as; None where it is empty or cannot be read.
+        kind: what the file was read as; None where it is empty, cannot be read, or could be several things.
         problems: what is wrong with it.
         summary: what is in it, in a few words.
         first_lines: line of the first row of each qid.
@@ -42,8 +68,8 @@ def check_files(
     """Check files, and the qids of the runs among them against the topics and qrels among them.
 
     Args:
-        paths: run, qrels, topics or instructions files in any format that instrerank reads.
-        kind: what they all are; otherwise each file's first line tells.
+        paths: run, qrels, topics, instructions or passage files in any format that instrerank reads.
+        kind: what they all are; otherwise each file's first record tells, or is reported as ambiguous.
         preset: what the runs are to be submitted to; they must then answer every topic.
 
     Raises:
@@ -66,6 +92,8 @@ def _check(path: str | Path, kind: Kind | None, preset: Preset | None) -> Checke
         if kind is None:
             problems.add(0, "empty file")
             return CheckedFile(None, problems, "empty", {})
+        if kind == "passages":
+            return CheckedFile(kind, problems, _check_passages(path, problems), {})
         if kind == "run":
             return CheckedFile(kind, problems, *_check_run(path, problems, preset))
         if kind == "qrels":
@@ -73,22 +101,90 @@ def _check(path: str | Path, kind: Kind | None, preset: Preset | None) -> Checke
         rows = parse_topics(path, problems, instructions_only=kind == "instructions")
         return CheckedFile(kind, problems, f"{len(rows)} {kind}", {row.topic.qid: row.line for row in rows})
     except InputError as error:
-        problems.add(0, str(error))
+        problems.add_error(error)
         return CheckedFile(None, problems, "unreadable", {})
 
 
 def _kind(path: str | Path) -> Kind | None:
-    line = next((line for _, line in read_lines(path) if line.strip()), "")
-    columns = split_columns(line)
-    if not columns:
+    """Return what a file is by its first record, None if it is empty.
+
+    Raises:
+        InputError: it could be several things, or is none that is known.
+    """
+    lines = ((number, line) for number, line in read_lines(path) if line.strip())
+    number, line = next(lines, (0, ""))
+    if not line:
         return None
-    if re.match(r"\s*[{<]", line):
+    if starts_json(line):
+        number, text = next(json_texts(chain([(number, line)], lines), path), (number, "[]"))
+        return _kind_of_fields(parse_json(text, f"{path}:{number}"), path, number)
+    if line.lstrip().startswith("<"):
         return "topics"
-    if len(columns) == 4 and columns[1] in ("0", "Q0") and re.fullmatch(r"-?\d+", columns[3]):
+    tabs, columns = line.split("\t"), split_columns(line)
+    if header_of(columns, QIDS, ("corpus-id", "score")):
         return "qrels"
-    if len(columns) >= 3 and (columns[1] == "Q0" or re.fullmatch(r"\S+\t\S+\t\d+", line)):
+    # a text holds blanks: only where tabs do not say otherwise is each word a column
+    width = len(columns) if len(tabs) in (1, len(columns)) else 0
+    if width == 4 and _NUMBER.fullmatch(columns[3]):
+        return "qrels"
+    if width == 6 and (columns[1] == "Q0" or all(map(_NUMBER.fullmatch, columns[3:5]))):
         return "run"
-    return "topics"
+    if (width > 2 and columns[1] == "Q0") or (width == len(tabs) == 3 and re.fullmatch(r"\d+", columns[2])):
+        return "run"
+    place = f"{path}:{number}"
+    if width == len(tabs) == 3 and _NUMBER.fullmatch(columns[2]):
+        return _named(path, ["topics", "run", "qrels"]) or _ask(place, "three columns, the last a number")
+    if len(tabs) == 1 and len(columns) > 1 and "," not in columns[0]:
+        return _ask(place, f"{len(columns)} columns without tabs")
+    return _named(path, ["instructions", "passages"]) or "topics"
+
+
+def _named(path: str | Path, possible: Sequence[Kind]) -> Kind | None:
+    """Return the kind that a file's name speaks of, among those that its content leaves open."""
+    name = Path(path).name.lower()
+    return next((kind for kind in possible for word in _WORDS[kind] if word in name), None)
+
+
+def _kind_of_fields(fields: object, path: str | Path, number: int) -> Kind:
+    place = f"{path}:{number}"
+    if not isinstance(fields, dict):
+        raise InputError(f"{place}: wanted JSON objects, found {type(fields).__name__} {fields!r:.40}")
+    possible: list[Kind] = []
+    qid, docid = pick(fields, QIDS) is not None, pick(fields, DOCIDS) is not None
+    # `id` and `_id` name both; `contents`, `title` and `text` too
+    only_query = any(name in fields for name in ("query", *(set(QIDS) - set(DOCIDS))))
+    if qid and pick(fields, QUERIES) is not None:
+        possible.append("topics")
+    elif qid and pick(fields, (*INSTRUCTIONS, *NARRATIVES)) is not None:
+        possible.append("instructions")
+    if docid and pick(fields, TEXTS) is not None and not only_query:
+        possible.append("passages")
+    # `text` of BEIR's queries and of its corpus: only the corpus has titles
+    if possible == ["topics", "passages"] and fields.keys() & (set(DOCIDS) - set(QIDS) | {"title"}):
+        possible = ["passages"]
+    if len(possible) == 1:
+        return possible[0]
+    return _named(path, possible) or _ask(place, f"an object with {shown(list(fields))}", possible)
+
+
+def _ask(place: str, what: str, possible: Sequence[Kind] = ()) -> NoReturn:
+    could = f"could be {' or '.join(possible)}" if possible else "not known"
+    raise InputError(f"{place}: {what}: {could}; give the kind of the file: {', '.join(possible or KINDS)}")
+
+
+def _check_passages(path: str | Path, problems: Problems) -> str:
+    first_lines: dict[str, int] = {}
+    count = 0
+    for number, (docid, text) in parse_passages(path):
+        count += 1
+        first = first_lines.setdefault(docid, number)
+        if first != number:
+            problems.add(number, f"duplicate docid {docid}, first on line {first}")
+        if is_empty(text):
+            problems.add(number, f"docid {docid} has an empty text", warning=True)
+    if not count:
+        problems.add(0, "empty file: no passage in it")
+    return f"{count} passages"
 
 
 def _check_run(path: str | Path, problems: Problems, preset: Preset | None) -> tuple[str, dict[str, int]]:
@@ -109,6 +205,9 @@ def _check_run(path: str | Path, problems: Problems, preset: Preset | None) -> t
                 f"topic {rows[0].qid}: the rank column is not trec_eval's order (score, then docid, descending)",
                 warning=True,
             )
+    own = own_documents({qid: {row.docid for row in rows} for qid, rows in rows_by_qid.items()})
+    if own:
+        problems.add(0, own, warning=True)
     count = sum(map(len, rows_by_qid.values()))
     deepest = max(map(len, rows_by_qid.values()), default=0)
     summary = (

@@ -1,11 +1,13 @@
 import gzip
+from collections import namedtuple
+from typing import NamedTuple
 
 import pytest
 
 from instrerank.cli import main
 from instrerank.collections import load_instructions, load_qrels, load_run, load_topics, open_passages
-from instrerank.errors import InputError
-from instrerank.trec import Passage, Run, ScoredDoc, read_run
+from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.trec import Passage, Run, ScoredDoc, Topic, read_run
 
 
 def write(path, text):
@@ -40,7 +42,7 @@ def test_lines_end_at_newlines_only(tmp_path):
     ("text", "complaint"),
     [
         ("1\ta\n2\n", r"p:2: wanted .* found 1 tab"),
-        ('{"id": "1"}\n', "p:1: wanted one of docid, id, _id and one of contents, .* found id"),
+        ('{"id": "1"}\n', "p:1: wanted one of pid, docid, id, .* and one of contents, .* found id"),
         ('{"id": "1", "contents": \n', "p:1: not JSON"),
     ],
 )
@@ -127,3 +129,65 @@ class _Local:
 def test_irds_unknown_id():
     with pytest.raises(InputError, match="irds:no-such: ir_datasets has no such id"):
         load_topics("irds:no-such")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("All download sources failed", []), ConnectionError("no"), EOFError()])
+def test_irds_out_of_reach(mini, monkeypatch, error):
+    import ir_datasets
+
+    def fail(*_):
+        raise error
+
+    dataset = ir_datasets.registry._registered["instrerank-mini"]
+    for part in ("queries_iter", "qrels_iter", "docs_iter", "docs_store"):
+        monkeypatch.setattr(dataset, part, fail, raising=False)
+    name = "irds:instrerank-mini"
+    for read in (
+        load_topics,
+        load_qrels,
+        lambda name: list(open_passages(name)),
+        lambda name: open_passages(name).lookup("d"),
+    ):
+        with pytest.raises(MissingPrerequisiteError, match=f"{name} is not in ir_datasets' cache"):
+            read(name)
+
+
+def test_irds_records_without_default_text(mini, monkeypatch):
+    import ir_datasets
+
+    class Bright(NamedTuple):
+        query_id: str
+        text: str
+        reasoning: str
+
+    class News(NamedTuple):
+        query_id: str
+        doc_id: str
+
+    dataset = ir_datasets.registry._registered["instrerank-mini"]
+    monkeypatch.setattr(dataset, "queries_iter", lambda: iter([Bright("1", "tides", "x")]), raising=False)
+    assert load_topics("irds:instrerank-mini") == [Topic("1", "tides")]
+    monkeypatch.setattr(dataset, "queries_iter", lambda: iter([Bright("1", "", "x")]), raising=False)
+    with pytest.raises(InputError, match="1 of 1 queries have an empty text: 1"):
+        load_topics("irds:instrerank-mini")
+    monkeypatch.setattr(dataset, "queries_iter", lambda: iter([News("1", "d")]), raising=False)
+    with pytest.raises(InputError, match="no default text of its News, whose fields are query_id, doc_id"):
+        load_topics("irds:instrerank-mini")
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"), [(["subtopic_id"], "judgements by subtopic"), (["start"], "with grades 1 and 0")]
+)
+def test_irds_judgements_of_parts_are_refused(mini, monkeypatch, fields, complaint):
+    import ir_datasets
+
+    judgement = namedtuple("judgement", ["query_id", "doc_id", "relevance", *fields])
+    dataset = ir_datasets.registry._registered["instrerank-mini"]
+    rows = [judgement("1", "d", 1, "1"), judgement("1", "d", 1, "2"), judgement("1", "d", 0, "3")]
+    monkeypatch.setattr(dataset, "qrels_cls", lambda: judgement, raising=False)
+    monkeypatch.setattr(dataset, "qrels_iter", lambda: iter(rows[:2]), raising=False)
+    if fields == ["start"]:
+        assert load_qrels("irds:instrerank-mini") == {"1": {"d": 1}}
+    monkeypatch.setattr(dataset, "qrels_iter", lambda: iter(rows), raising=False)
+    with pytest.raises(InputError, match=complaint):
+        load_qrels("irds:instrerank-mini")

@@ -69,7 +69,7 @@ def test_instruction_column_and_field(tmp_path):
         ('{"qid": "1", "text": 3}\n', "t:1: wanted"),
         ('{"qid": "1", "text": "a"}\n[2, "b"]\n', "t:2: wanted a JSON object"),
         ("<top>\n<num>1\n<title>a\n", "t:1: <top> without </top>"),
-        ("1\tcafé\n".encode("latin-1"), "line 1: not UTF-8"),
+        ("1\tcafé\n".encode("latin-1"), "t:1: not UTF-8"),
     ],
 )
 def test_bad_topics_name_file_and_line(tmp_path, content, complaint):

@@ -1,6 +1,7 @@
 import pytest
 
 from instrerank.errors import InputError
+from instrerank.trec import problems, read_topics
 from instrerank.trec.submission import PRESETS
 from instrerank.trec.validation import check_files
 
@@ -28,11 +29,77 @@ def found(tmp_path, **files):
         ("1\thow do tides form\n", "topics"),
         ("4\twhat is 5 6\n", "topics"),
         ('{"qid": "1", "text": "a"}\n', "topics"),
+        ('[{"qid": "1", "query": "a"}]\n', "topics"),
+        ("<topics><topic number='1'><query>a</query></topic></topics>\n", "topics"),
+        ('{"query-id": "1", "instruction": "a"}\n', "instructions"),
+        ('{"_id": "1", "title": "", "text": "a"}\n', "passages"),
+        ('{"pid": "1", "passage": "a", "docid": "b"}\n', "passages"),
+        ("query-id\tcorpus-id\tscore\n1\td\t1\n", "qrels"),
+        ("1 1 d 0\n", "qrels"),
+        ("1 0 d 1 2.5 tag\n", "run"),
     ],
 )
 def test_the_kind_is_told_by_the_first_line(tmp_path, text, kind):
     (tmp_path / "f").write_text(text)
     assert check_files([tmp_path / "f"])[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            '{"id": "1", "contents": "a"}\n',
+            "1: an object with id, contents: could be topics or passages; give the kind",
+        ),
+        ('{"a": "1"}\n', "f:1: an object with a: not known; give the kind of the file: run, qrels, topics"),
+        ("1 how do tides form\n", "f:1: 5 columns without tabs: not known; give the kind"),
+        ("q1\td1\t0.3\n", "f:1: three columns, the last a number: not known; give the kind"),
+        ("[1, 2]\n", "f:1: 1 tab-separated"),
+    ],
+)
+def test_what_could_be_several_things_is_asked_for(tmp_path, text, complaint):
+    assert complaint in found(tmp_path, f=text)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("queries.jsonl", '{"_id": "1", "text": "a"}\n', "topics"),
+        ("corpus.jsonl", '{"_id": "1", "text": "a"}\n', "passages"),
+        ("instructions.tsv", "1\ta\n", "instructions"),
+        ("passages.tsv", "1\ta\n", "passages"),
+        ("passages.tsv", RUN, "run"),
+    ],
+)
+def test_a_files_name_decides_what_its_content_leaves_open(tmp_path, name, text, kind):
+    (tmp_path / name).write_text(text)
+    assert check_files([tmp_path / name])[0].kind == kind
+
+
+def test_topics_that_find_themselves(tmp_path):
+    (run,) = found(tmp_path, r="q1 Q0 q1 1 2 t\nq1 Q0 d 2 1 t\nq2 Q0 q1 1 1 t\n")
+    assert run[0].startswith("r: warning: 1 of 2 topics have a document with their own qid as docid: q1; ")
+    assert not found(tmp_path, r="q1 Q0 q1 1 2 t\nq2 Q0 d 1 1 t\nq3 Q0 d 1 1 t\n")[0]
+
+
+def test_passages_are_checked(tmp_path):
+    (tmp_path / "p").write_text("1\ta\n2\t \n1\tb\n")
+    (file,) = check_files([tmp_path / "p"], "passages")
+    assert file.summary == "3 passages"
+    assert [(problem.line, problem.message, problem.warning) for problem in file.problems.found] == [
+        (2, "docid 2 has an empty text", True),
+        (3, "duplicate docid 1, first on line 1", False),
+    ]
+
+
+def test_a_file_of_nothing_but_errors_is_not_kept_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(problems, "_MOST", 10)
+    (file,) = found(tmp_path, f="1\ta\n" * 100)
+    assert len(file) == 11
+    assert file[-1].startswith("f: more than 10 errors, so reading stopped; the first: ")
+    assert found(tmp_path, g=RUN + "\n" * 100)[0][-1] == "g: warning: more than 10 warnings; the others are not listed"
+    with pytest.raises(InputError, match="more than 10 errors, .* first: .*f:2: duplicate qid 1, first on line 1"):
+        read_topics(tmp_path / "f")
 
 
 def test_sound_files_have_no_problem(tmp_path):

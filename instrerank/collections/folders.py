@@ -1,0 +1,96 @@
+"""Folders as collections: BEIR's layout, and folders of passage files and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from instrerank.errors import InputError
+from instrerank.files import parse_json, read_lines
+from instrerank.trec.problems import listed
+from instrerank.trec.records import DOCIDS, QIDS, TEXTS, pick
+
+_SUFFIXES = (".jsonl", ".json", ".tsv", ".txt")
+_OTHERS = re.compile(
+    r"(.*[\W_])?(topics?|quer(y|ies)|qrels?|runs?|instructions?|judge?ments?|narratives?|readme|licen[sc]e)([\W_].*)?",
+    re.IGNORECASE,
+)
+
+
+def beir_part(folder: Path, part: Literal["corpus", "queries"]) -> Path | None:
+    """Return `corpus.jsonl` or `queries.jsonl` (gzipped or not) of a folder in BEIR's layout, else None.
+
+    BEIR's layout is `corpus.jsonl`, and beside it `queries.jsonl` or the folder `qrels`.
+
+    Raises:
+        InputError: the part is there both gzipped and not.
+    """
+    found = {name: [path for path in _both(folder, name) if path.is_file()] for name in ("corpus", "queries")}
+    if not found["corpus"] or not (found["queries"] or (folder / "qrels").is_dir()):
+        return None
+    if len(found[part]) > 1:
+        raise InputError(f"{folder} holds {part}.jsonl and {part}.jsonl.gz: name the one that is meant")
+    return found[part][0] if found[part] else None
+
+
+def _both(folder: Path, name: str) -> list[Path]:
+    return [folder / f"{name}.jsonl", folder / f"{name}.jsonl.gz"]
+
+
+def topics_file(source: str | Path) -> str | Path:
+    """Return the file that a source of topics stands for: `queries.jsonl` of a folder in BEIR's layout, or itself.
+
+    Raises:
+        InputError: a folder of another layout.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return source
+    queries = beir_part(folder, "queries")
+    if queries is None:
+        raise InputError(f"{folder} is a folder, and not in BEIR's layout (corpus.jsonl, queries.jsonl): name a file")
+    return queries
+
+
+def passage_files(folder: Path) -> list[Path]:
+    """Return the files of a folder of passages, by name.
+
+    Raises:
+        InputError: there are none, or the folder holds something else, too: topics, qrels or runs, which would become
+            passages, or folders, whose files would be left out.
+    """
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    files = [path for path in entries if path.is_file() and _may_hold_passages(path.name)]
+    if not files:
+        there = listed([path.name for path in entries]) or "nothing"
+        raise InputError(f"{folder} holds no {', '.join(_SUFFIXES)} file (gzipped or not); found {there}")
+    others = [f"{path.name} ({what})" for path in files if (what := _what_else(path))]
+    others += [f"{path.name} (a folder)" for path in entries if path.is_dir()]
+    if others:
+        raise InputError(f"{folder} holds more than passages: {listed(others)}; name the file of the passages")
+    return files
+
+
+def _may_hold_passages(name: str) -> bool:
+    bare = name.removesuffix(".gz")
+    return bare.endswith(_SUFFIXES) or ("." not in bare and bare != name)
+
+
+def _what_else(path: Path) -> str:
+    """Say what a file is, if not one of passages, by its name and first line; else ""."""
+    if _OTHERS.fullmatch(path.name.split(".gz")[0]):
+        return "by its name no passages"
+    number, line = next(((number, line) for number, line in read_lines(path) if line.strip()), (0, ""))
+    columns = line.split("\t") if "\t" in line else line.split()
+    if line.startswith("{") and line.rstrip().endswith("}"):
+        fields = parse_json(line, f"{path}:{number}")
+        if pick(fields, DOCIDS) is None or pick(fields, TEXTS) is None:
+            return "topics or instructions" if pick(fields, QIDS) is not None else "no passages"
+    elif line.lstrip().startswith("<"):
+        return "markup"
+    elif len(columns) in (3, 4, 6) and all(re.fullmatch(r"-?\d+(\.\d+)?", column) for column in columns[3:5]):
+        return "qrels or a run" if len(columns) > 3 or re.fullmatch(r"\d+", columns[2]) else ""
+    elif line and not line.lstrip().startswith(("{", "[")) and "\t" not in line:
+        return "neither JSON nor tab-separated"
+    return ""
