@@ -15,8 +15,8 @@ _TABULATE = {"table": "simple", "markdown": "github", "latex": "latex_booktabs"}
 def render(header: Sequence[str], rows: Sequence[Sequence[object]], output_format: str) -> str:
     """Return a table without its last line break.
 
-    Floats have trec_eval's four digits, or two significant ones where those would all be 0, but all of them in
-    JSON; None, where nothing can be said, is a dash.
+    Floats have trec_eval's four digits, or two significant ones below the last of those (p = 5.1e-05 is not 0.0001),
+    but all of them in JSON; None, where nothing can be said, is a dash.
     """
     if output_format == "json":
         return json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1, ensure_ascii=False)
@@ -36,5 +36,5 @@ def _cell(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.1e}" if 0 < abs(value) < 0.00005 else f"{value:.4f}"
+        return f"{value:.1e}" if 0 < abs(value) < 0.0001 else f"{value:.4f}"
     return str(value)

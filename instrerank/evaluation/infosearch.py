@@ -13,6 +13,7 @@ from typing import Literal
 
 from instrerank.errors import InputError
 from instrerank.evaluation.instructions import Documents, Place, changed_documents, places, refuse_absent_topics
+from instrerank.evaluation.means import mean
 from instrerank.trec import Qrels, Run
 
 _DEPTH = 20
@@ -97,7 +98,7 @@ def wise_by_topic(
         count = len(gold[qid]) + len(excluded[qid])
         sensitivities = [_sensitivity(o.rank, n.rank, r.rank, count, release) for o, n, r in found]
         if sensitivities:
-            values[qid] = sum(sensitivities) / len(sensitivities)
+            values[qid] = mean(sensitivities)
     return values
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
 from instrerank.errors import InputError
+from instrerank.evaluation.means import mean
 from instrerank.trec import Qrels, Run, trec_eval_order
 
 Documents = dict[str, list[str]]
@@ -78,7 +79,7 @@ def p_mrr_by_topic(original: Run, changed: Run, documents: Documents) -> dict[st
     for qid, docids in documents.items():
         before, after = places(original, qid), places(changed, qid)
         moves = [_move(_rank(before, docid), _rank(after, docid)) for docid in docids]
-        values[qid] = sum(moves) / len(moves)
+        values[qid] = mean(moves)
     return values
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from instrerank.errors import InputError
-from instrerank.evaluation import ir_measures_names
-from instrerank.trec import Qrels, Run, trec_eval_order
+from instrerank.evaluation import ir_measures_names, trec_eval
+from instrerank.trec import Qrels, Run, ScoredDoc, trec_eval_order
 from instrerank.trec.problems import listed
 
 if TYPE_CHECKING:
@@ -19,18 +19,8 @@ if TYPE_CHECKING:
 # trec_eval's own defaults are `official`; these are what TREC DL reports
 DEFAULT_MEASURES = ("ndcg_cut.10", "map", "recip_rank", "recall.100")
 
-# geometric means take log(max(value, 0.00001)) (trec_eval's MIN_GEO_MEAN)
-_LOG_OF_ZERO = math.log(0.00001)
-_RANK, _SHARE = r"0*[1-9]\d*", r"\d+(\.\d+)?"
-_WITH_CUTOFFS = {
-    **dict.fromkeys(("P", "recall", "ndcg_cut", "map_cut", "success", "relative_P"), _RANK),
-    **dict.fromkeys(("Rprec_mult", "iprec_at_recall"), _SHARE),
-}
-# strings, not numbers: trec_eval prints them, nothing can average them
-_NOT_NUMBERS = ("runid", "relstring")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """What one run scores.
 
@@ -49,6 +39,12 @@ class Evaluation:
     missing: list[str]
     unjudged: list[str]
 
+    def __repr__(self) -> str:
+        """Return the means; the values by topic are too many to show."""
+        means = ", ".join(f"{name} {value:.4f}" for name, value in self.means.items())
+        counts = f"{len(self.per_query)} topics, {len(self.missing)} missing, {len(self.unjudged)} unjudged"
+        return f"Evaluation({self.run_tag!r}: {means}; {counts})"
+
 
 def evaluate(
     run: Run,
@@ -63,19 +59,26 @@ def evaluate(
     Args:
         run: the run; ties fall as in trec_eval, whatever the order given.
         qrels: the judgements.
-        measures: trec_eval's names (`map`, `ndcg_cut.10`, `recall.50,100`) and nicknames (`official`), or those of
-            ir_measures (`nDCG@10`, `RR(rel=2)@10`, `Judged@10`, also `judged.10`). A printed name is trec_eval's
-            for the former (`judged_10` too), and the name as asked for with the latter.
+        measures: trec_eval's names with its parameters (`map`, `ndcg_cut.10`, `recall.50,100`, `set_F.0.5`) and
+            nicknames (`official`), or those of ir_measures (`nDCG@10`, `RR(rel=2)@10`, `Judged@10`, also `judged.10`).
+            A printed name is trec_eval's for the former (`judged_10` too), and the name as asked for with the latter.
         relevance_level: least grade that counts as relevant, except for nDCG (trec_eval's `-l`); a `rel=` in a
             name goes before it.
         max_docs: cut every ranking to so many documents first (trec_eval's `-M`).
 
     Raises:
-        InputError: an unknown measure, or no topic in common.
+        InputError: an unknown measure, or one that these judgements do not allow; no topic in common; a ranking with
+            a duplicate docid.
     """
-    theirs = [measure for measure in measures if _is_trec_eval(measure)]
-    evaluator = _evaluator(qrels, theirs, relevance_level)
-    named = _named([measure for measure in measures if measure not in theirs], relevance_level)
+    measures = [measures] if isinstance(measures, str) else list(measures)
+    if not measures:
+        raise InputError(f"no measure given; the defaults are {', '.join(DEFAULT_MEASURES)}")
+    for parameter, number in (("relevance_level", relevance_level), ("max_docs", max_docs)):
+        if number is not None and not 1 <= number < 2**31:
+            raise InputError(f"{parameter} must be at least 1, got {number}")
+    parsed = [trec_eval.parse(name) or _named(name, relevance_level) for name in measures]
+    requests = [request for each in parsed if isinstance(each, list) for request in each]
+    named = {name: measure for each in parsed if isinstance(each, dict) for name, measure in each.items()}
     answered = [qid for qid in qrels if run.rankings.get(qid)]
     unjudged = sorted(run.rankings.keys() - qrels.keys())
     if not answered:
@@ -84,81 +87,89 @@ def evaluate(
             f"the qrels judge {listed(list(qrels)) or 'none'}"
         )
     rankings = {qid: trec_eval_order(run.rankings[qid])[:max_docs] for qid in answered}
-    scores = evaluator.evaluate({qid: dict(ranking) for qid, ranking in rankings.items()})
+    _check_ids(rankings, qrels)
+    largest = min(trec_eval.largest_grade(requests), ir_measures_names.largest_grade(named))
+    judged = trec_eval.without_traps(qrels, largest)
+    printed, scores = trec_eval.score(requests, judged, rankings, relevance_level)
     if named:
-        for qid, values in ir_measures_names.score(named, qrels, rankings).items():
+        for qid, values in ir_measures_names.score(named, judged, rankings).items():
             scores[qid].update(values)
-    names = _printed_order(scores[answered[0]], measures)
-    absent = {name: _LOG_OF_ZERO if name.startswith("gm_") else 0.0 for name in names}
-    per_query = {qid: {name: scores.get(qid, absent)[name] for name in names} for qid in qrels}
+    names = list(
+        dict.fromkeys(
+            name
+            for each in parsed
+            for name in (each if isinstance(each, dict) else (name for request in each for name in printed[request]))
+        )
+    )
+    absent = {name: trec_eval.value_of_missing(name) for name in names}
     return Evaluation(
         run_tag=run.tag,
-        means={name: _mean(name, per_query, qrels) for name in names},
-        per_query=per_query,
+        means={name: trec_eval.aggregate(name, {qid: scores[qid][name] for qid in scores}, qrels) for name in names},
+        per_query={qid: {name: scores.get(qid, absent)[name] for name in names} for qid in qrels},
         missing=[qid for qid in qrels if qid not in scores],
         unjudged=unjudged,
     )
 
 
-def _is_trec_eval(measure: str) -> bool:
-    return _base(measure) in _trec_eval_names()
+def relevance_level_note(qrels: Qrels, relevance_level: int, measures: Sequence[str] = ("map",)) -> str | None:
+    """Return what a user should know who counts grade 1 of graded judgements as relevant, or None.
+
+    Args:
+        qrels: the judgements.
+        relevance_level: least grade that counts as relevant.
+        measures: as for `evaluate`; nDCG, and measures with a `rel=` of their own, do not depend on the level.
+    """
+    depends = [name for name in measures if not re.match(r"n?dcg|judged|num_(ret|q)$|.*\brel=", name, re.IGNORECASE)]
+    graded = relevance_level == 1 and any(grade > 1 for grades in qrels.values() for grade in grades.values())
+    return (
+        "grade 1 counts as relevant except for nDCG: TREC DL wants relevance_level 2" if graded and depends else None
+    )
 
 
-def _trec_eval_names() -> set[str]:
-    import pytrec_eval
-
-    return {*pytrec_eval.supported_measures, *pytrec_eval.supported_nicknames} - set(_NOT_NUMBERS)
-
-
-def _evaluator(qrels: Qrels, measures: Sequence[str], relevance_level: int):  # type: ignore[no-untyped-def]
-    import pytrec_eval
-
-    # pytrec_eval takes ndcg.10 and answers plain ndcg
-    uncut = [measure for measure in measures if measure != _base(measure) and _base(measure) not in _WITH_CUTOFFS]
-    if uncut:
-        raise InputError(f"{', '.join(uncut)}: only {', '.join(_WITH_CUTOFFS)} take a cutoff (say ndcg_cut.10)")
-    # trec_eval ends the process at a cutoff of 0, and reads 1.5 as 1 and 10,,5 as 10
-    cut = {measure: _WITH_CUTOFFS[_base(measure)] for measure in measures if measure != _base(measure)}
-    wrong = [name for name, form in cut.items() if not re.fullmatch(f"{form}(,{form})*", name[len(_base(name)) + 1 :])]
-    if wrong:
-        raise InputError(f"{', '.join(wrong)}: cutoffs are whole numbers from 1 on (say ndcg_cut.10,20)")
-    return pytrec_eval.RelevanceEvaluator(qrels, set(measures), relevance_level=relevance_level)
-
-
-def _named(measures: Sequence[str], relevance_level: int) -> dict[str, Measure]:
-    unknown = [measure for measure in measures if not ir_measures_names.is_known(measure)]
-    if unknown:
+def _named(name: str, relevance_level: int) -> dict[str, Measure]:
+    if not ir_measures_names.is_known(name):
+        close = _suggestion(name)
         raise InputError(
-            f"unknown measure {', '.join(unknown)}; trec_eval's are {', '.join(sorted(_trec_eval_names()))}, with "
-            "cutoffs behind a point: ndcg_cut.10; ir_measures' are named like nDCG@10, AP(rel=2), Judged@10"
+            f"unknown measure {name:.80}{f', did you mean {close:.80}?' if close else '.'} Names are trec_eval's "
+            f"(ndcg_cut.10, map, recall.100) or ir_measures' (nDCG@10, AP(rel=2), Judged@10)"
         )
-    parsed = (ir_measures_names.parse_measure(measure, relevance_level) for measure in measures)
-    return {name: measure for each in parsed for name, measure in each.items()}
+    return ir_measures_names.parse_measure(name, relevance_level)
 
 
-def _base(measure: str) -> str:
-    """Return a measure's name without its cutoffs: `ndcg_cut` of `ndcg_cut.10,20` and of `ndcg_cut_10`."""
-    return re.sub(r"[._][\d.,]+$", "", measure)
+def _suggestion(name: str) -> str | None:
+    """Return the known name nearest to one that is not, with its cutoff: ir_measures' before a `@` or `(`."""
+    parts = re.fullmatch(r"([^@(.]*?)([@(.]|_?(?=\d))(.*)", name) or re.fullmatch(r"(.*)()()", name)
+    if parts is None:
+        return None
+    base, mark, rest = parts.groups()
+    known = ir_measures_names.names() if mark in ("@", "(") else []
+    known += trec_eval.names() if mark not in ("@", "(") else []
+    by_lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(base.lower(), by_lower, n=1)
+    return f"{by_lower[close[0]]}{mark}{rest}" if close else None
 
 
-def _mean(name: str, per_query: Mapping[str, Mapping[str, float]], qrels: Qrels) -> float:
-    from pytrec_eval import compute_aggregated_measure
+def _check_ids(rankings: Mapping[str, Sequence[ScoredDoc]], qrels: Qrels) -> None:
+    """Refuse what the C code cannot hold apart.
 
-    # with -c trec_eval counts these two over the whole qrels file, and num_rel at grade 1 whatever -l says
-    if name == "num_q":
-        return len(qrels)
-    if name == "num_rel":
-        return sum(grade >= 1 for grades in qrels.values() for grade in grades.values())
-    return float(compute_aggregated_measure(name, [values[name] for values in per_query.values()]))
+    Raises:
+        InputError: a duplicate docid, or an id with NUL or what UTF-8 cannot write.
+    """
+    for qid, ranking in rankings.items():
+        if len(dict(ranking)) < len(ranking):
+            raise InputError(f"topic {qid}: the ranking has a duplicate docid; keep its best-ranked row")
+    for what, ids in (
+        ("run", ((qid, [docid for docid, _ in ranking]) for qid, ranking in rankings.items())),
+        ("qrels", ((qid, list(grades)) for qid, grades in qrels.items())),
+    ):
+        for qid, docids in ids:
+            if any("\0" in each or not _is_utf8(each) for each in (qid, "".join(docids))):
+                raise InputError(f"the {what}, topic {qid!r}: an id contains NUL or a lone surrogate, not allowed")
 
 
-def _printed_order(names: Mapping[str, float], measures: Sequence[str]) -> list[str]:
-    """Order measures as asked for, then by name, cutoffs by their number."""
-    asked = [measure if measure in names else _base(measure) for measure in measures]
-
-    def place(name: str) -> tuple[int, str, float]:
-        base = name if name in asked else _base(name)
-        cutoff = float(name[len(base) + 1 :] or 0)
-        return asked.index(base) if base in asked else len(asked), base, cutoff
-
-    return sorted((name for name in names if not name.startswith(_NOT_NUMBERS)), key=place)
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from instrerank.errors import InputError
+from instrerank.evaluation.means import mean
+from instrerank.trec.problems import listed
 
 Correction = Literal["holm", "bonferroni"]
 
 RESAMPLES = 10_000
 """Sign flips of the randomisation test and resamples of the bootstrap."""
+
+_BLOCK = 250
+"""Resamples drawn at a time: memory grows with topics × block. The digits do not depend on it, but for a last block
+of one, whose mean numpy adds in another order; 250 leaves none, of 10,000 or of the 2^n flips of an exact test."""
 
 LEAST_DIFFERENCE = 1e-9
 """Two scores nearer than this tie: the float error of a sum, far below any measure's step."""
@@ -67,49 +73,64 @@ def mean_interval(values: ArrayLike, *, seed: int = 42) -> tuple[float, float] |
     if len(values) < 2:
         return None
     resampled = stats.bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed)
+        (values,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=_BLOCK,
+        method="percentile",
+        rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(resampled.low), float(resampled.high)
 
 
-def compare(run: ArrayLike, baseline: ArrayLike, *, seed: int = 42, randomisation: bool = True) -> Comparison:
-    """Compare per-topic scores [n] of a run with those of a baseline on the same topics, in the same order.
+def mean_and_interval(values: Mapping[str, float]) -> tuple[float | None, float | None, float | None]:
+    """Return the mean of values by qid and its interval (see `mean_interval`); None where nothing can be said."""
+    if not values:
+        return None, None, None
+    return mean(values), *(mean_interval(list(values.values())) or (None, None))
 
-    Seeds of one perturbation are averaged inside the topic first: they are no topics of their own. `randomisation`
-    False leaves that test out, by far the slowest part.
+
+def compare(
+    run: Mapping[str, float] | ArrayLike,
+    baseline: Mapping[str, float] | ArrayLike,
+    *,
+    seed: int = 42,
+    randomisation: bool = True,
+) -> Comparison:
+    """Compare per-topic scores of a run with those of a baseline on the same topics.
+
+    Seeds of one perturbation are averaged inside the topic first: they are no topics of their own.
+
+    Args:
+        run: scores by qid, whose means are then those of trec_eval (`instrerank.evaluation.means`); or scores [n].
+        baseline: of the same form; scores [n] in the same order.
+        seed: of the bootstrap and the sign flips.
+        randomisation: False leaves that test out, by far the slowest part.
 
     Raises:
-        InputError: the two differ in length, or are empty.
+        InputError: the two differ in their topics or in length, or are empty.
     """
-    from scipy import stats
-
-    run, baseline = np.asarray(run, np.float64), np.asarray(baseline, np.float64)
-    if run.shape != baseline.shape or run.ndim != 1 or not len(run):
-        raise InputError(f"paired scores must be of the same topics; given {run.shape} and {baseline.shape}")
+    qids, run, baseline = _paired(run, baseline)
     differences = run - baseline
     differences[np.abs(differences) < LEAST_DIFFERENCE] = 0
     p_t_test = p_randomisation = effect_size = None
     if len(run) > 1 and differences.any():
+        from scipy import stats
+
         deviation = float(differences.std(ddof=1))
         # the same difference on every topic: a t statistic without end
         p_t_test = float(stats.ttest_rel(run, baseline).pvalue) if deviation > LEAST_DIFFERENCE else 0.0
-        if randomisation:
-            p_randomisation = float(
-                stats.permutation_test(
-                    (differences,),
-                    lambda values, axis: np.mean(values, axis=axis),
-                    permutation_type="samples",
-                    vectorized=True,
-                    n_resamples=RESAMPLES,
-                    rng=np.random.default_rng(seed),
-                ).pvalue
-            )
+        p_randomisation = _p_of_sign_flips(differences, seed) if randomisation else None
         effect_size = float(differences.mean()) / deviation if deviation > LEAST_DIFFERENCE else None
+    means = [
+        mean(dict(zip(qids, scores.tolist(), strict=True)) if qids else scores.tolist())
+        for scores in (baseline, run, differences)
+    ]
     return Comparison(
         topics=len(run),
-        baseline=float(baseline.mean()),
-        mean=float(run.mean()),
-        difference=float(differences.mean()),
+        baseline=means[0],
+        mean=means[1],
+        difference=means[2],
         interval=mean_interval(differences, seed=seed),
         wins=int((differences > 0).sum()),
         ties=int((differences == 0).sum()),
@@ -118,6 +139,38 @@ def compare(run: ArrayLike, baseline: ArrayLike, *, seed: int = 42, randomisatio
         p_randomisation=p_randomisation,
         effect_size=effect_size,
     )
+
+
+def _paired(
+    run: Mapping[str, float] | ArrayLike, baseline: Mapping[str, float] | ArrayLike
+) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the qids, none for scores without, and both scores [n] in the order of the baseline."""
+    qids: list[str] = []
+    if isinstance(run, Mapping) and isinstance(baseline, Mapping):
+        differing = sorted(run.keys() ^ baseline.keys())
+        if differing:
+            raise InputError(f"paired scores must be of the same topics; only one of two has {listed(differing)}")
+        qids = list(baseline)
+        run, baseline = [run[qid] for qid in qids], list(baseline.values())
+    scores, others = np.asarray(run, np.float64), np.asarray(baseline, np.float64)
+    if scores.shape != others.shape or scores.ndim != 1 or not len(scores):
+        raise InputError(f"paired scores must be of the same topics; given {scores.shape} and {others.shape}")
+    return qids, scores, others
+
+
+def _p_of_sign_flips(differences: NDArray[np.float64], seed: int) -> float:
+    from scipy import stats
+
+    tested = stats.permutation_test(
+        (differences,),
+        lambda values, axis: np.mean(values, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=_BLOCK,
+        rng=np.random.default_rng(seed),
+    )
+    return float(tested.pvalue)
 
 
 def corrected(p_values: Sequence[float | None], correction: Correction = "holm") -> list[float | None]:

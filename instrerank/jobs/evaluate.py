@@ -3,64 +3,21 @@
 from __future__ import annotations
 
 import logging
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from instrerank.collections import load_qrels, load_run, load_topics
 from instrerank.collections.loaded import is_name
 from instrerank.errors import InputError
 from instrerank.evaluation import measures as measuring
-from instrerank.evaluation.infosearch import gold_documents, sicr_by_topic, wise_by_topic
-from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic, run_under, under_instructions
+from instrerank.evaluation.comparing import ComparedRun, compare_runs, instruction_moves, stability_rows
+from instrerank.evaluation.instructions import run_under, under_instructions
 from instrerank.evaluation.measures import DEFAULT_MEASURES, Evaluation
-from instrerank.evaluation.significance import Correction, corrected, mean_interval
-from instrerank.evaluation.significance import compare as compare_scores
-from instrerank.evaluation.stability import stability_by_topic
+from instrerank.evaluation.significance import Correction
 from instrerank.trec import Qrels, Run
 from instrerank.trec.problems import listed
 
 log = logging.getLogger(__name__)
-
-
-class ComparedRun(NamedTuple):
-    """One measure of one run against the baseline: a row of `compare`.
-
-    Attributes:
-        measure: trec_eval's printed name, or ir_measures' as it was asked for.
-        run: name of the run.
-        baseline: mean of the baseline; None where the row only says how alike the rankings are.
-        mean: mean of the run.
-        difference: mean of run − baseline over topics.
-        relative: difference / baseline.
-        low: lower end of the difference's 95% bootstrap interval.
-        high: upper end.
-        p_t_test: two-sided paired t-test.
-        corrected_p_t_test: the same, corrected over all rows.
-        p_randomisation: two-sided paired randomisation test.
-        corrected_p_randomisation: the same, corrected over all rows.
-        effect_size: mean difference / its standard deviation over topics.
-        wins: topics on which the run scores higher.
-        ties: topics on which both score the same.
-        losses: topics on which it scores lower.
-    """
-
-    measure: str
-    run: str
-    baseline: float | None
-    mean: float | None
-    difference: float | None = None
-    relative: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p_t_test: float | None = None
-    corrected_p_t_test: float | None = None
-    p_randomisation: float | None = None
-    corrected_p_randomisation: float | None = None
-    effect_size: float | None = None
-    wins: int | None = None
-    ties: int | None = None
-    losses: int | None = None
 
 
 class Followed(NamedTuple):
@@ -148,40 +105,11 @@ def compare(
         _evaluate(run, judged, measures, relevance_level, max_docs, None, name=source)
         for source, run in zip(sources, loaded, strict=True)
     )
-    counts = [name for name in first.means if name.startswith(("num_", "gm_"))]
-    if counts:
-        raise InputError(
-            f"{', '.join(counts)}: not a mean over topics, so nothing to test; leave it out of `measures`"
-        )
     names = _names(sources[1:], [each.run_tag for each in others])
-    compared = [
-        (measure, name, compare_scores(_by_topic(evaluation, measure), _by_topic(first, measure)))
-        for measure in first.means
-        for name, evaluation in zip(names, others, strict=True)
-    ]
-    t_tests = corrected([each.p_t_test for *_, each in compared], correction)
-    randomised = corrected([each.p_randomisation for *_, each in compared], correction)
-    rows = [
-        ComparedRun(
-            *(measure, name, each.baseline, each.mean, each.difference, each.relative_difference),
-            low=each.interval and each.interval[0],
-            high=each.interval and each.interval[1],
-            p_t_test=each.p_t_test,
-            corrected_p_t_test=p_t_test,
-            p_randomisation=each.p_randomisation,
-            corrected_p_randomisation=p_randomised,
-            effect_size=each.effect_size,
-            wins=each.wins,
-            ties=each.ties,
-            losses=each.losses,
-        )
-        for (measure, name, each), p_t_test, p_randomised in zip(compared, t_tests, randomised, strict=True)
-    ]
+    rows = compare_runs(dict(zip(names, others, strict=True)), first, correction=correction)
     if stability:
-        for run, name in zip(loaded[1:], names, strict=True):
-            for measure, values in stability_by_topic(run, loaded[0], judged, max_docs).items():
-                mean, low, high = mean_and_interval(values)
-                rows.append(ComparedRun(measure, name, None, mean, low=low, high=high))
+        runs_by_name = dict(zip(names, loaded[1:], strict=True))
+        rows += stability_rows(runs_by_name, loaded[0], judged, max_docs=max_docs)
     return rows
 
 
@@ -221,8 +149,6 @@ def compare_instructions(
         raise InputError(f"each run needs its reversed run, in the same order; {given}")
     before = under_instructions(load_qrels(qrels), "original")
     after = under_instructions(load_qrels(changed_qrels), "changed")
-    documents = changed_documents(before, after, relevance_level)
-    gold = gold_documents(before, after, relevance_level)
     original = run_under(load_run(baseline), "original")
     options = measures, relevance_level, max_docs, None
     first = _evaluate(original, before, *options, name=baseline)
@@ -230,14 +156,15 @@ def compare_instructions(
     evaluations = [_evaluate(run, after, *options, name=name) for name, run in zip(runs, loaded, strict=True)]
     rows = []
     names = _names(runs, [each.run_tag for each in evaluations])
-    for place, (changed, name, evaluation) in enumerate(zip(loaded, names, evaluations, strict=True)):
-        moves = {
-            "p-MRR": p_mrr_by_topic(original, changed, documents),
-            "kept": p_mrr_by_topic(original, changed, gold) if gold else {},
-        }
-        if reversed_runs:
-            three = original, changed, load_run(reversed_runs[place])
-            moves |= {"SICR": sicr_by_topic(*three, gold), "WISE": wise_by_topic(*three, gold, documents)}
+    reversed_by_place: list[Run | None] = [load_run(run) for run in reversed_runs]
+    reversed_by_place = reversed_by_place or [None] * len(runs)
+    for changed, name, evaluation, reverse in zip(loaded, names, evaluations, reversed_by_place, strict=True):
+        moves = instruction_moves(
+            *(original, changed, before, after),
+            reversed_run=reverse,
+            relevance_level=relevance_level,
+            max_docs=max_docs,
+        )
         rows.append(Followed(name, dict(first.means), dict(evaluation.means), moves))
     return rows
 
@@ -263,14 +190,6 @@ def evaluate_all(
         for source, run in zip(runs, loaded, strict=True)
     ]
     return dict(zip(_names(runs, [each.run_tag for each in found]), found, strict=True))
-
-
-def mean_and_interval(values: Mapping[str, float]) -> tuple[float | None, float | None, float | None]:
-    """Return the mean of values by qid and its 95% bootstrap interval; None where nothing can be said."""
-    if not values:
-        return None, None, None
-    scores = list(values.values())
-    return statistics.fmean(scores), *(mean_interval(scores) or (None, None))
 
 
 def _evaluate(
@@ -328,7 +247,3 @@ def _names(sources: Sequence[Any], tags: Sequence[str]) -> list[str]:
 
 def _same(run: Any, baseline: Any) -> bool:
     return run is baseline or (is_name(run) and is_name(baseline) and str(run) == str(baseline))
-
-
-def _by_topic(evaluation: Evaluation, measure: str) -> list[float]:
-    return [values[measure] for values in evaluation.per_query.values()]

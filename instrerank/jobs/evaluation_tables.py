@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from instrerank.evaluation.comparing import ComparedRun
 from instrerank.evaluation.measures import Evaluation
-from instrerank.jobs.evaluate import ComparedRun, Followed, mean_and_interval
+from instrerank.evaluation.significance import mean_and_interval
+from instrerank.jobs.evaluate import Followed
 
 Table = tuple[list[str], list[list[object]]]
 """Header and rows."""

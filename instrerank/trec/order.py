@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from instrerank.errors import InputError
 from instrerank.trec.types import ScoredDoc
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -21,9 +22,15 @@ def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
 
     Scores are rounded to float32 first, because trec_eval up to 9.0.8 keeps them so: what ties there must tie
     here. Docids compare by code point, which is the byte order of their UTF-8 (trec_eval's `strcmp`).
+
+    Raises:
+        InputError: a score is NaN, which has no place in any order.
     """
     ranking = list(ranking)
-    scores = np.array([document.score for document in ranking], np.float64).astype(np.float32).tolist()
+    exact = np.array([document.score for document in ranking], np.float64)
+    if np.isnan(exact).any():
+        raise InputError(f"the score of document {ranking[int(np.isnan(exact).argmax())].docid} is NaN")
+    scores = exact.astype(np.float32).tolist()
     documents = [ScoredDoc(document.docid, score) for document, score in zip(ranking, scores, strict=True)]
     return sorted(documents, key=lambda document: (document.score, document.docid), reverse=True)
 

@@ -82,6 +82,34 @@ def write_run(
                     file.write(f"{qid}\t{docid}\t{rank}\n")
 
 
+def cut_run(run: Run, max_docs: int | None) -> Run:
+    """Return a run with at most so many documents of each ranking, in trec_eval's order (its `-M`).
+
+    Args:
+        run: the run, left as it is.
+        max_docs: how many; None for all.
+
+    Raises:
+        InputError: `max_docs` is below 1.
+    """
+    if max_docs is None:
+        return run
+    if max_docs < 1:
+        raise InputError(f"max_docs must be at least 1, got {max_docs}")
+    return Run(run.tag, {qid: trec_eval_order(ranking)[:max_docs] for qid, ranking in run.rankings.items()})
+
+
+def remove_query(run: Run) -> Run:
+    """Return a run without the documents whose id is the qid, as Pyserini's `--remove-query` does for ArguAna.
+
+    There every query is a document of the collection, and finds itself first.
+    """
+    return Run(
+        run.tag,
+        {qid: [document for document in ranking if document.docid != qid] for qid, ranking in run.rankings.items()},
+    )
+
+
 def run_name(collection: str, first_stage: str, encoder: str, instructions: str, query_set: str) -> str:
     """Return `run.<collection>.<first stage>.<encoder>.<instructions>.<query set>.txt`.
 
@@ -145,15 +173,16 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
         q0, score_text, tag = "", "", "msmarco"
     else:
         qid, q0, docid, rank_text, score_text, tag = columns
-    try:
-        rank = int(rank_text)
-    except ValueError:
+    rank = whole_number(rank_text)
+    if rank is None:
         problems.add(number, f"rank {rank_text!r:.40} is not a whole number")
         return None
-    try:
-        score = float(score_text) if width == 6 else 1 / rank
-    except (ValueError, ZeroDivisionError):
-        problems.add(number, f"score {score_text!r:.40} is not a number" if width == 6 else "rank 0; ranks begin at 1")
+    if width == 3 and rank == 0:
+        problems.add(number, "rank 0; ranks begin at 1")
+        return None
+    score = _decimal(score_text) if width == 6 else 1 / rank
+    if score is None:
+        problems.add(number, f"score {score_text!r:.40} is not a number")
         return None
     if not fits_float32(score):
         problems.add(number, f"score {score_text} is not a finite number as float32")
@@ -161,11 +190,29 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
     return RunRow(number, qid, docid, rank, score, tag, q0)
 
 
+def whole_number(text: str) -> int | None:
+    """Return what C reads from the whole of a text, or None: `int` also takes `1_0` and other scripts' digits."""
+    try:
+        return int(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        return None
+
+
+def _decimal(text: str) -> float | None:
+    """Return what C reads from the whole of a text that is a decimal number, or None; as `whole_number`."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        return None
+
+
 def read_columns(path: str | Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
-    """Yield the columns of each line with its number, and note the blank ones."""
+    """Yield the columns of each line with its number, and note lines that are empty or contain NUL."""
     for number, line in read_lines(path):
         columns = split_columns(line)
-        if columns:
+        if "\0" in line:
+            problems.add(number, "contains NUL, which ends a name in trec_eval; is it a text file in UTF-8?")
+        elif columns:
             yield number, columns
         else:
             problems.add(number, "blank line", warning=True)

@@ -28,7 +28,7 @@ class ScoredDoc(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A ranking of documents for each query.
 
@@ -39,6 +39,11 @@ class Run:
 
     tag: str
     rankings: dict[str, list[ScoredDoc]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return the size; the rankings are too many to show."""
+        documents = sum(map(len, self.rankings.values()))
+        return f"Run({self.tag!r}: {len(self.rankings)} topics, {documents} documents)"
 
 
 Qrels = dict[str, dict[str, int]]

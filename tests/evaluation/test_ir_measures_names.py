@@ -69,7 +69,10 @@ def test_names_of_either_kind_come_in_the_order_asked_for(tied):
 @pytest.mark.parametrize(
     ("measure", "complaint"),
     [
-        ("nDGC@10", "unknown measure nDGC@10; trec_eval's are .*; ir_measures' are named like nDCG@10"),
+        ("nDGC@10", r"unknown measure nDGC@10, did you mean nDCG@10\? Names are trec_eval's \(ndcg_cut.10"),
+        ("alpha_nDCG@10", "needs judgements by subtopic"),
+        ("P@99999999999999999999", "at most 1000000000"),
+        ("nDCG(gains={1:2000000000})@10", "gains must be whole numbers from 0 to 10000"),
         ("nDCG(rel=2)@10", "unsupported params found: .*rel"),
         ("R()", "invalid param cutoff.*write it like nDCG@10"),
         ("AP(rel='x')", "invalid param rel='x'"),
@@ -83,3 +86,40 @@ def test_names_of_either_kind_come_in_the_order_asked_for(tied):
 def test_what_cannot_be_computed_is_told(measure, complaint):
     with pytest.raises(InputError, match=complaint):
         evaluate(RUN, QRELS, [measure])
+
+
+def test_the_form_of_qids_plays_no_part():
+    """gdeval reads what stands behind the last hyphen; by hand: ERR = (3/16)/2 and 1/16."""
+    qrels = {"1": {"a": 2, "b": 0, "c": -2, "d": 1}, "2": {"a": 0, "b": 1}}
+    run = {"1": [ScoredDoc(docid, -place) for place, docid in enumerate("cab")], "2": [ScoredDoc("b", 1.0)]}
+    for prefix in ("", "2024-", "q", "x y-"):
+        ours = evaluate(
+            Run("t", {prefix + qid: ranking for qid, ranking in run.items()}),
+            {prefix + qid: grades for qid, grades in qrels.items()},
+            ["ERR@10", "nDCG(dcg='exp-log2')@10"],
+        )
+        assert ours.means["ERR@10"] == (0.09375 + 0.0625) / 2
+        assert ours.per_query[f"{prefix}2"]["nDCG(dcg='exp-log2')@10"] == 1
+
+
+def test_a_topic_without_a_value_counts_as_the_measure_says():
+    qrels = {"1": {"a": 1, "b": 0}, "2": {"b": 0}}
+    run = Run("t", {qid: [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)] for qid in qrels})
+    assert evaluate(run, qrels, ["Accuracy"]).means == {"Accuracy": 0.5}
+
+
+def test_what_the_package_cannot_compute_is_one_line():
+    with pytest.raises(InputError, match=r"^Accuracy: ir_measures cannot compute it .*\(ZeroDivisionError: .*\)$"):
+        evaluate(Run("t", {"1": [ScoredDoc("a", 1.0)]}), {"1": {"a": 1}}, ["Accuracy"])
+    with pytest.raises(InputError, match="^ERR@10: gdeval takes grades up to 4, and topic 1 has 7"):
+        evaluate(Run("t", {"1": [ScoredDoc("a", 1.0)]}), {"1": {"a": 7}}, ["ERR@10"])
+
+
+def test_measures_that_the_package_calls_by_one_name():
+    qrels, ranking = (
+        {"1": {"a": 1, "b": 1, "c": 1}},
+        [ScoredDoc(docid, -place) for place, docid in enumerate("axbyyz")],
+    )
+    names = ["IPrec@0.331", "IPrec@0.334"]
+    both = evaluate(Run("t", {"1": ranking[:4]}), qrels, names).means
+    assert both == {name: evaluate(Run("t", {"1": ranking[:4]}), qrels, [name]).means[name] for name in names}

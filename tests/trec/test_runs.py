@@ -15,6 +15,7 @@ from instrerank.trec import (
     write_qrels,
     write_run,
 )
+from instrerank.trec.runs import cut_run, remove_query
 
 docids = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=4)
 # neighbours around 0.85 differ by 6e-8 in float32: the close scores of E5 cosines
@@ -82,6 +83,12 @@ GOOD = "1 Q0 a 1 2.0 t\n"
         ("1 Q0 b 2 -1e39 t", "r:2: score -1e39 is not a finite number as float32"),
         (f"1 Q0 b {'9' * 5000} 1 t", "r:2: rank '999999999999999999999999999999999999999 is not a whole number"),
         ("1 Q0 b two 1.0 t", "r:2: rank 'two' is not a whole number"),
+        # what Python reads and C does not, and the other way round
+        ("1 Q0 b 1_0 1.0 t", "r:2: rank '1_0' is not a whole number"),
+        ("1 Q0 b 2 1_0.0 t", "r:2: score '1_0.0' is not a number"),
+        ("1 Q0 b 2 \u0661 t", "r:2: score '\u0661' is not a number"),
+        ("1 Q0 b 2 0x1p3 t", "r:2: score '0x1p3' is not a number"),
+        ("1 Q0 b\0 2 1.0 t", "r:2: contains NUL"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, line, complaint):
@@ -132,7 +139,50 @@ def test_qrels_round_trip_and_problems(tmp_path):
         ("1 0 a 1\n1 0 a 2\n", ":2: duplicate judgement of a for topic 1, first on line 1"),
         ("1 0 a\n", ":1: 3 columns; wanted 4"),
         ("1 0 a high\n", ":1: grade 'high'"),
+        ("1 0 a 1_0\n", ":1: grade '1_0' is not a whole number"),
+        ("1 0 a \u0663\n", ":1: grade '\u0663' is not a whole number"),
+        (f"1 0 a {10**30}\n", ":1: grade .* is not a whole number"),
+        ("1 0 a\0 1\n", ":1: contains NUL"),
+        ("1 a 1\n", r":1: 3 columns; wanted 4: qid 0 docid grade \(or qid docid grade under a header row"),
+        ("1 1 a 1\n1 2 a 1\n", ":2: second judgement of a for topic 1, .* judgements by subtopic are not supported"),
         ("", "empty file"),
+        ("query-id\tcorpus-id\tscore\n", "empty file"),
+        ("query-id\tcorpus-id\tscore\n1\t0\ta\t1\n", ":2: 4 columns; wanted 3: query-id corpus-id score"),
     ]:
         with pytest.raises(InputError, match=complaint):
             read_qrels(write(tmp_path / "bad", text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "query-id\tcorpus-id\tscore\n01\ta\t2\n01\tb\t-1\n",
+        "\ufeffquery_id\titeration\tdoc_id\trelevance\r\n01\t0\ta\t2\r\n01\t0\tb\t-1\r\n",
+        "docno label qid\na +2 01\nb -1 01\n",
+        "01 0 a 2\n01 0 b -1\n",
+    ],
+)
+def test_qrels_under_a_header_row(tmp_path, text):
+    assert read_qrels(write(tmp_path / "q", text)) == {"01": {"a": 2, "b": -1}}
+
+
+def test_the_document_whose_id_is_the_qid_goes():
+    run = Run("t", {"a": [ScoredDoc("a", 3.0), ScoredDoc("b", 2.0)], "b": [ScoredDoc("a", 1.0)]})
+    assert remove_query(run) == Run("t", {"a": [ScoredDoc("b", 2.0)], "b": [ScoredDoc("a", 1.0)]})
+
+
+def test_a_cut_run_has_the_first_documents_in_trec_evals_order():
+    run = Run("t", {"1": [ScoredDoc("a", 1.0), ScoredDoc("b", 1.0), ScoredDoc("c", 0.5)]})
+    assert cut_run(run, 1).rankings == {"1": [ScoredDoc("b", 1.0)]}
+    assert cut_run(run, None) is run
+    with pytest.raises(InputError, match="max_docs must be at least 1, got 0"):
+        cut_run(run, 0)
+
+
+def test_a_score_that_is_no_number_has_no_order():
+    with pytest.raises(InputError, match="score of document b is NaN"):
+        trec_eval_order([ScoredDoc("a", 1.0), ScoredDoc("b", float("nan"))])
+
+
+def test_repr_of_a_run():
+    assert repr(Run("minilm", {"1": [ScoredDoc("a", 1.0)]})) == "Run('minilm': 1 topics, 1 documents)"
