@@ -140,7 +140,7 @@ def _decoded(block: bytes, path: Path, before: int) -> str:
     """
     try:
         text = block.decode()
-        at, fault = block.find(b"\0"), "a NUL character: this is a binary file, or a damaged one"
+        at, fault = block.find(b"\0"), "contains NUL: this is a binary file, or a damaged one"
         if at < 0 and len(block) > _LONGEST_LINE and not block.endswith(b"\n"):
             at, fault = len(block), f"a line of more than {_LONGEST_LINE >> 20} MiB"
         if at < 0:

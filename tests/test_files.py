@@ -54,7 +54,7 @@ def packed(kind):
             ":2: not UTF-8 (invalid continuation byte at byte 4 of the line). Convert",
         ),
         ("t.tsv", b"1\ttides\n2\t\x01\xe9\n", "It looks like a binary file"),
-        ("t.tsv", b"1\ttides\n2\ta\0b\n", ":2: a NUL character"),
+        ("t.tsv", b"1\ttides\n2\ta\0b\n", ":2: contains NUL"),
         ("t.tsv.gz", gzip.compress(b"1\ttides\n" * 99)[:-12], "cannot read"),
         ("t.tsv.gz", gzip.compress(os.urandom(999))[:60] + b"\xff" * 40, "cannot read"),
     ],
