@@ -151,7 +151,7 @@ def _decoded(block: bytes, path: Path, before: int) -> str:
     """
     try:
         text = block.decode()
-        at, fault = block.find(b"\0"), "a NUL character: this is a binary file, or a damaged one"
+        at, fault = block.find(b"\0"), "contains NUL: this is a binary file, or a damaged one"
         if at < 0 and len(block) > _LONGEST_LINE and not block.endswith(b"\n"):
             at, fault = len(block), f"a line of more than {_LONGEST_LINE >> 20} MiB"
         if at < 0:
@@ -183,6 +183,9 @@ def _text_bytes(path: Path, stored: io.BufferedReader) -> io.BufferedReader:
     return file
 
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
 def parse_json(text: str, place: str) -> Any:
     r"""Return the value of a JSON text.
 
@@ -197,8 +200,11 @@ def parse_json(text: str, place: str) -> Any:
     try:
         value = json.loads(text)
         # a single character is found many times faster than two
-        if "\\" in text and "\\u" in text and ("\\ud" in text or "\\uD" in text):
-            json.dumps(value, ensure_ascii=False).encode()
+        if "\\" in text and "\\u" in text:
+            if "\\ud" in text or "\\uD" in text:
+                json.dumps(value, ensure_ascii=False).encode()
+            if _NUL.search(text):
+                raise InputError(f"{place}: \\u0000, a NUL character, which no text file can hold")
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:
@@ -206,6 +212,8 @@ def parse_json(text: str, place: str) -> Any:
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
         raise InputError(f"{place}: {half} is a lone surrogate, half a character; put \\ufffd in its place") from error
+    except InputError:
+        raise
     except ValueError as error:  # an integer of more than 4,300 digits
         raise InputError(f"{place}: not JSON that can be read: {error}") from error
     return value

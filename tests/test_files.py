@@ -54,7 +54,7 @@ def packed(kind):
             ":2: not UTF-8 (invalid continuation byte at byte 4 of the line). Convert",
         ),
         ("t.tsv", b"1\ttides\n2\t\x01\xe9\n", "It looks like a binary file"),
-        ("t.tsv", b"1\ttides\n2\ta\0b\n", ":2: a NUL character"),
+        ("t.tsv", b"1\ttides\n2\ta\0b\n", ":2: contains NUL"),
         ("t.tsv.gz", gzip.compress(b"1\ttides\n" * 99)[:-12], "cannot read"),
         ("t.tsv.gz", gzip.compress(os.urandom(999))[:60] + b"\xff" * 40, "cannot read"),
     ],
@@ -133,6 +133,7 @@ def test_standard_input_that_is_closed(monkeypatch):
         ('{"a":' * 100_000, "f:3: JSON nested too deeply"),
         ("1" * 5000, "f:3: not JSON that can be read: Exceeds the limit"),
         ('{"a": ["\\udc00"]}', "f:3: \\udc00 is a lone surrogate"),
+        ('{"a": "b\\u0000"}', "f:3: \\u0000, a NUL character"),
         ('{"\\uD800": 1}', "f:3: \\ud800 is a lone surrogate"),
     ],
 )
@@ -140,3 +141,7 @@ def test_json_that_is_refused(text, complaint):
     with pytest.raises(InputError) as error:
         parse_json(text, "f:3")
     assert str(error.value).startswith(complaint)
+
+
+def test_json_that_only_looks_so():
+    assert parse_json('{"a": "\\\\u0000 \\\\ud83d"}', "f:3") == {"a": "\\u0000 \\ud83d"}

@@ -87,7 +87,7 @@ def stored_text(docid: str, raw: str | None, contents: str | None) -> str | None
         return contents
     try:
         fields = json.loads(raw)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         fields = None
     if isinstance(fields, dict):
         return passage_of_fields({**fields, "docid": docid}, f"stored document {docid}").text

@@ -26,8 +26,8 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
+    from instrerank.trec.kinds import KINDS
     from instrerank.trec.submission import PRESETS
-    from instrerank.trec.validation import KINDS
 
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(

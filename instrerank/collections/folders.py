@@ -13,9 +13,12 @@ from instrerank.trec.records import DOCIDS, QIDS, TEXTS, pick
 
 _SUFFIXES = (".jsonl", ".json", ".tsv", ".txt")
 _OTHERS = re.compile(
-    r"(.*[\W_])?(topics?|quer(y|ies)|qrels?|runs?|instructions?|judge?ments?|narratives?|readme|licen[sc]e)([\W_].*)?",
-    re.IGNORECASE,
+    r"(.*[\W_])?(topics?|quer(y|ies)|qrels?|runs?|instructions?|judge?ments?|narratives?)([\W_].*)?", re.IGNORECASE
 )
+_NOTES = re.compile(
+    r"(readme|licen[sc]e|citation|changelog)\b.*|.*\.(md|ya?ml|md5|sha\d*|html?|pdf|log|py|sh)", re.IGNORECASE
+)
+"""Names of files that nobody takes for passages: they may lie in the folder."""
 
 
 def beir_part(folder: Path, part: Literal["corpus", "queries"]) -> Path | None:
@@ -58,23 +61,25 @@ def passage_files(folder: Path) -> list[Path]:
 
     Raises:
         InputError: there are none, or the folder holds something else, too: topics, qrels or runs, which would become
-            passages, or folders, whose files would be left out.
+            passages, or folders and files of other forms, which would be left out.
     """
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    files = [path for path in entries if path.is_file() and _may_hold_passages(path.name)]
+    entries = [path for path in entries if path.is_dir() or not _NOTES.fullmatch(path.name)]
+    files = [path for path in entries if path.is_file() and _may_hold_passages(path)]
     if not files:
         there = listed([path.name for path in entries]) or "nothing"
         raise InputError(f"{folder} holds no {', '.join(_SUFFIXES)} file (gzipped or not); found {there}")
     others = [f"{path.name} ({what})" for path in files if (what := _what_else(path))]
-    others += [f"{path.name} (a folder)" for path in entries if path.is_dir()]
+    others += [f"{path.name} ({'a folder' if path.is_dir() else 'not read'})" for path in entries if path not in files]
     if others:
         raise InputError(f"{folder} holds more than passages: {listed(others)}; name the file of the passages")
     return files
 
 
-def _may_hold_passages(name: str) -> bool:
-    bare = name.removesuffix(".gz")
-    return bare.endswith(_SUFFIXES) or ("." not in bare and bare != name)
+def _may_hold_passages(path: Path) -> bool:
+    bare = Path(path.name.removesuffix(".gz"))
+    # MS MARCO V2 names its files msmarco_passage_00.gz
+    return bare.suffix in _SUFFIXES or (path.suffix == ".gz" and not re.fullmatch(r"\.[a-zA-Z]+", bare.suffix))
 
 
 def _what_else(path: Path) -> str:

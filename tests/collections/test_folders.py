@@ -40,7 +40,9 @@ def test_beirs_folder_gzipped_or_without_queries(tmp_path):
         ("topics.tsv", "1\twhy tides\n"),
         ("queries.dev.tsv", "1\twhy tides\n"),
         ("qrels.txt", "1 0 d1 1\n"),
-        ("README.txt", "Passages.\n"),
+        ("part2.jsonl.zst", "x"),
+        ("part2.csv", "d2,b\n"),
+        ("part2.parquet", "PAR1"),
         ("x.jsonl", '{"qid": "1", "query": "why tides"}\n'),
         ("x.txt", "1 0 d1 1\n"),
         ("x.txt", "1 Q0 d1 1 2.5 tag\n"),
@@ -63,8 +65,11 @@ def test_a_folder_of_passages(tmp_path):
         a_jsonl=CORPUS,
         b_json='[\n {"id": "d2", "contents": "b"}\n]\n',
         c_tsv="d3\tchapter 5\n",
-        d_gz=gzip.compress(b'{"pid": "d4", "passage": "d", "docid": "D"}\n'),
+        README_txt="What these files are.\n",
+        SHA256SUMS_sha256="x\n",
     )
+    packed = gzip.compress(b'{"pid": "d4", "passage": "d", "docid": "D"}\n')
+    (folder / "msmarco_v2.1_passage_00.gz").write_bytes(packed)
     assert [passage.docid for passage in open_passages(folder)] == ["d1", "d2", "d3", "d4"]
 
 

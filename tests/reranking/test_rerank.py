@@ -76,7 +76,7 @@ def test_truncated_texts_are_named(bag_of_words):
     assert encoding.queries_truncated == ["01"]
 
 
-@pytest.mark.parametrize("text", [None, " \n"])
+@pytest.mark.parametrize("text", [None, " \n", "\u200b\ufeff\u00a0"])
 def test_missing_texts_are_refused_or_ranked_last_and_counted(bag_of_words, text):
     texts = {docid: TEXTS[docid] for docid in "acd"} | ({"b": text} if text else {})
     with pytest.raises(InputError, match="1 candidate docids have no text or a blank one: b;"):
@@ -187,3 +187,9 @@ def test_pair_scorers_see_query_instruction_and_every_piece():
     run, told = rerank(candidates, texts, CountsWords(), tag="t", windows=Windows(2, 2))
     assert run.rankings == {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)], "2": [ScoredDoc("b", 1.0)]}
     assert (told.passages, told.pieces, told.pairs_truncated) == (2, 3, 1)
+
+
+def test_topics_that_find_themselves_are_warned_of(caplog):
+    run = Run("bm25", {"a1": [ScoredDoc("a1", 2), ScoredDoc("a2", 1)]})
+    select_candidates(run, [Topic("a1", "cars")], {"a1": "cars", "a2": "shops"}, hits=10)
+    assert "1 of 1 topics have a document with their own qid as docid: a1" in caplog.text
