@@ -37,7 +37,7 @@ _GAINS = ("ndcg", "Rndcg", "ndcg_rel", "G")
 # what stands behind the point, and how to say it
 _PARAMETERS = {
     **dict.fromkeys(_RANKS, (r"\d+(,\d+)*", "cutoffs are whole numbers from 1 on, such as {}.10,20")),
-    **dict.fromkeys(_SHARES, (r"\d+(\.\d+)?(,\d+(\.\d+)?)*", "cutoffs are numbers such as {}.0.10,0.20")),
+    **dict.fromkeys(_SHARES, (r"\d{1,3}(\.\d+)?(,\d{1,3}(\.\d+)?)*", "cutoffs are numbers such as {}.0.10,0.20")),
     **dict.fromkeys(_GAINS, (rf"\d+={_NUMBER}(,\d+={_NUMBER})*", "gains are written grade=gain, such as {}.1=1,2=3")),
     "set_F": (r"\d+(\.\d+)?", "beta is one number, such as {}.0.5"),
     "utility": (rf"{_NUMBER}(,{_NUMBER}){{3}}", "the coefficients are four numbers, such as {}.1,-1,0,0"),

@@ -114,6 +114,7 @@ def test_parameters_of_measures():
         ("utility.2", "four numbers"),
         ("ndcg.1=,2=3", "grade=gain"),
         ("iprec_at_recall.0.151,0.152", "the same name"),
+        ("iprec_at_recall.99999999999999999999", "numbers such as"),
         ("P.9999999999999999999999", "at most"),
         *((name, "whole numbers from 1 on") for name in ("ndcg_cut.0", "P.0", "recall.1.5", "P.10,,5", "success.,")),
     ],
