@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from instrerank.encoders import EncoderProfile, LoadOptions
     from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError
     from instrerank.jobs.evaluate import compare, compare_instructions, evaluate
+    from instrerank.jobs.export import export
     from instrerank.jobs.index import build_index
     from instrerank.jobs.models import load_encoder, load_scorer
     from instrerank.jobs.rerank import Reranked, rerank
@@ -41,6 +42,7 @@ _HOMES = {
     "encoders": ("EncoderProfile", "LoadOptions"),
     "errors": ("InputError", "InstrerankError", "MissingPrerequisiteError"),
     "jobs.evaluate": ("compare", "compare_instructions", "evaluate"),
+    "jobs.export": ("export",),
     "jobs.index": ("build_index",),
     "jobs.models": ("load_encoder", "load_scorer"),
     "jobs.rerank": ("Reranked", "rerank"),
@@ -75,6 +77,7 @@ __all__ = [
     "compare",
     "compare_instructions",
     "evaluate",
+    "export",
     "load_encoder",
     "load_instructions",
     "load_qrels",
