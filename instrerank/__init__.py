@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from instrerank.jobs.models import load_encoder, load_scorer
     from instrerank.jobs.rerank import Reranked, rerank
     from instrerank.jobs.search import Searched, search
+    from instrerank.jobs.train import train
     from instrerank.perturbations import Perturbation, QuerySet
     from instrerank.reranking import InstructionReranker, RerankingSearcher
     from instrerank.trec import Passage, Qrels, Run, ScoredDoc, Topic, write_run
@@ -47,6 +48,7 @@ _HOMES = {
     "jobs.models": ("load_encoder", "load_scorer"),
     "jobs.rerank": ("Reranked", "rerank"),
     "jobs.search": ("Searched", "search"),
+    "jobs.train": ("train",),
     "perturbations": ("Perturbation", "QuerySet"),
     "reranking": ("InstructionReranker", "RerankingSearcher"),
     "trec": ("Passage", "Qrels", "Run", "ScoredDoc", "Topic", "write_run"),
@@ -87,6 +89,7 @@ __all__ = [
     "open_passages",
     "rerank",
     "search",
+    "train",
     "write_run",
 ]
 

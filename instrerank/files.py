@@ -294,15 +294,19 @@ def remove_abandoned(folder: Path, *, recursive: bool = False) -> None:
 
 
 @contextmanager
-def one_process(target: Path) -> Iterator[None]:
+def one_process(target: Path, *, folder: Path | None = None) -> Iterator[None]:
     """Keep other processes from making `target` at the same time; the lock dies with its process.
+
+    Args:
+        target: what is made.
+        folder: where the lock lies meanwhile; None: beside `target`.
 
     Raises:
         InputError: another process is at it.
     """
     from filelock import FileLock, Timeout
 
-    path = target.with_name(f".{target.name}.lock")
+    path = (folder or target.parent) / f".{target.name}.lock"
     lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
