@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 import instrerank
-from instrerank.encoders import load_encoder
+from instrerank.encoders import LoadOptions, load_encoder
 from instrerank.errors import InputError
 from instrerank.files import one_process
 from instrerank.jobs.train import inspect, train_settings
@@ -120,7 +120,7 @@ def test_the_same_bytes_for_every_hash_seed_and_the_mode_of_the_umask(base, tmp_
         ({"learning_rat": 1}, r"unknown parameter `learning_rat` \(nearest: `learning_rate`\)"),
         ({"preset": "paper"}, "unknown `preset` 'paper'. Available: inf-embed"),
         ({"objective": "uni"}, "`objective` takes an Objective, got 'uni'; `form` takes uni or multi"),
-        ({"kind": "crossencoder"}, "training starts from a bi-encoder in float32, got crossencoder"),
+        ({"load": LoadOptions(dtype="int8")}, "training starts from a bi-encoder in float32, got biencoder in int8"),
         ({"data": []}, "cannot read training rows from"),
         ({"data": [{"query": "a"}]}, "data:1: positive is missing"),
         ({"resume": True, "overwrite": True}, "not both"),
