@@ -13,8 +13,8 @@ from instrerank.trec import Passage
 def test_passages_by_name_or_from_memory(tmp_path, monkeypatch, corpus):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "passages.tsv").write_text("a\tthe moon\n")
-    assert instrerank.build_index(corpus, "index").documents == 1
-    assert IndexPassages("index").lookup(["a"]) == {"a": "the moon"}
+    assert instrerank.build_index(corpus, tmp_path / "index").documents == 1
+    assert IndexPassages(tmp_path / "index").lookup(["a"]) == {"a": "the moon"}
 
 
 def test_a_corpus_that_does_not_exist(tmp_path):
