@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from instrerank.version import __version__
 
 if TYPE_CHECKING:
-    from instrerank.anserini import build_index
     from instrerank.collections import (
         load_instructions,
         load_qrels,
@@ -29,22 +28,27 @@ if TYPE_CHECKING:
     from instrerank.encoders import EncoderProfile, LoadOptions
     from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError
     from instrerank.jobs.evaluate import compare, compare_instructions, evaluate
+    from instrerank.jobs.export import export
+    from instrerank.jobs.index import build_index
     from instrerank.jobs.models import load_encoder, load_scorer
     from instrerank.jobs.rerank import Reranked, rerank
     from instrerank.jobs.search import Searched, search
+    from instrerank.jobs.train import train
     from instrerank.perturbations import Perturbation, QuerySet
     from instrerank.reranking import InstructionReranker, RerankingSearcher
     from instrerank.trec import Passage, Qrels, Run, ScoredDoc, Topic, write_run
 
 _HOMES = {
-    "anserini": ("build_index",),
     "collections": ("load_instructions", "load_qrels", "load_run", "load_topics", "open_passages"),
     "encoders": ("EncoderProfile", "LoadOptions"),
     "errors": ("InputError", "InstrerankError", "MissingPrerequisiteError"),
     "jobs.evaluate": ("compare", "compare_instructions", "evaluate"),
+    "jobs.export": ("export",),
+    "jobs.index": ("build_index",),
     "jobs.models": ("load_encoder", "load_scorer"),
     "jobs.rerank": ("Reranked", "rerank"),
     "jobs.search": ("Searched", "search"),
+    "jobs.train": ("train",),
     "perturbations": ("Perturbation", "QuerySet"),
     "reranking": ("InstructionReranker", "RerankingSearcher"),
     "trec": ("Passage", "Qrels", "Run", "ScoredDoc", "Topic", "write_run"),
@@ -75,6 +79,7 @@ __all__ = [
     "compare",
     "compare_instructions",
     "evaluate",
+    "export",
     "load_encoder",
     "load_instructions",
     "load_qrels",
@@ -84,6 +89,7 @@ __all__ = [
     "open_passages",
     "rerank",
     "search",
+    "train",
     "write_run",
 ]
 

@@ -14,6 +14,11 @@ class InputError(InstrerankError, ValueError):
 
 
 class MissingPrerequisiteError(InstrerankError, RuntimeError):
-    """Java, a package or a model that is not to be had here (exit code 3)."""
+    """Java, a package or a model that this machine lacks (exit code 3)."""
 
     exit_code = 3
+
+
+def pip_install(extra: str) -> str:
+    """Return the command that installs one of our extras: the same remedy wherever its packages are missing."""
+    return f"pip install 'instrerank[{extra}]'"

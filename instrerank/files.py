@@ -301,6 +301,34 @@ def remove_abandoned(folder: Path, *, recursive: bool = False) -> None:
                 path.unlink(missing_ok=True)
 
 
+@contextmanager
+def one_process(target: Path, *, folder: Path | None = None) -> Iterator[None]:
+    """Keep other processes from making `target` at the same time; the lock dies with its process.
+
+    Args:
+        target: what is made.
+        folder: where the lock lies meanwhile; None: beside `target`.
+
+    Raises:
+        InputError: another process is at it.
+    """
+    from filelock import FileLock, Timeout
+
+    path = (folder or target.parent) / f".{target.name}.lock"
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"another process is writing {target}: wait until it has finished, or name another") from None
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {_reason(error)} ({path})") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # still held: who opened it meanwhile finds that it is gone, and refuses
+        lock.release()
+
+
 def _runs(process: int) -> bool:
     try:
         os.kill(process, 0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
+import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,10 @@ from instrerank.anserini.indexes import is_index
 from instrerank.anserini.java import find_java
 from instrerank.anserini.jvm import anserini_jar
 from instrerank.errors import InputError, InstrerankError
+from instrerank.files import check_writable, one_process, partial_path, remove_abandoned
 from instrerank.trec import Passage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,9 @@ def build_index(
     """Build a Lucene index with Anserini's `IndexCollection`; it appears whole or not at all.
 
     The same as `python -m pyserini.index.lucene --collection JsonCollection --generator
-    DefaultLuceneDocumentGenerator --storePositions --storeDocvectors --storeRaw`, in a Java process of its own: an
-    interrupt ends it at once, and its log is told only when it fails.
+    DefaultLuceneDocumentGenerator --storePositions --storeDocvectors --storeRaw`, in a Java process of its own, which
+    ends with this one, however that ends; its log is shown only when it fails. What a killed call left behind is
+    removed by the next one, and an index that it was about to replace is put back.
 
     Args:
         passages: passages with distinct docids.
@@ -47,45 +53,107 @@ def build_index(
         overwrite: replace an index that is there.
 
     Raises:
-        InputError: `index` is there or cannot be written, there is no passage with text, two have one docid, or a
-            docid is empty or holds a blank.
+        InputError: `index` is there, is being built by another process or cannot be written; there is no passage with
+            text, two have the same docid, or a docid is empty or contains whitespace.
         InstrerankError: Anserini failed, or indexed another number of passages than it was given.
         MissingPrerequisiteError: no Java that is new enough, or no pyserini.
     """
     if threads < 1:
-        raise InputError(f"threads start from 1; given {threads}")
-    java, jar = find_java(), anserini_jar()
+        raise InputError(f"`threads` must be at least 1, got {threads}")
     target = Path(index)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        if not is_index(target):
-            raise InputError(f"{target} is there and is no index: it will not be touched; name another folder")
-        if not overwrite:
-            raise InputError(f"{target} is an index already: name another folder, or add --overwrite")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror} ({error.filename})") from error
-    with scratch as folder:
-        collection, built = Path(folder, "collection"), Path(folder, "index")
-        written = _write_collection(passages, collection, threads)
-        command = [str(java.home / "bin" / "java"), "-cp", str(jar), "io.anserini.index.IndexCollection"]
-        command += ["-collection", "JsonCollection", "-generator", "DefaultLuceneDocumentGenerator"]
-        command += ["-input", str(collection), "-index", str(built), "-threads", str(threads)]
-        command += ["-storePositions", "-storeDocvectors", "-storeRaw"]
-        finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        statistics = _read_statistics(finished.stdout)
-        if finished.returncode or statistics is None or statistics.documents + statistics.empty != written:
-            raise InstrerankError(
-                f"Anserini did not index all of the {written} passages (exit code {finished.returncode}). "
-                f"The end of its log:\n{finished.stdout[-4000:]}"
-            )
-        if statistics.documents == 0:
-            raise InputError(f"nothing to index: {written} passages, none of them with text")
-        if target.exists():
-            target.rename(Path(folder, "replaced"))
-        built.rename(target)
+    if target.is_symlink() or not target.name:
+        target = target.resolve()
+    if not target.is_dir():
+        check_writable(target)
+    with one_process(target):
+        _restore(target)
+        _check_target(target, overwrite)
+        remove_abandoned(target.parent)
+        scratch = partial_path(target)
+        scratch.mkdir()
+        try:
+            statistics = _build(passages, scratch, threads)
+            _put_in_place(scratch / "index", target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
     return statistics
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not is_index(target):
+        raise InputError(f"{target} exists and is not an index, so it will not be touched: name another folder")
+    if not overwrite:
+        raise InputError(f"{target} is already an index: name another folder, or replace it with `overwrite`")
+
+
+def _replaced(target: Path) -> Path:
+    """Return where an index is kept while another one takes its place."""
+    return target.with_name(f".{target.name}.replaced")
+
+
+def _put_in_place(built: Path, target: Path) -> None:
+    """Rename a complete index to `target`; at every moment a complete one is there or can be restored."""
+    if target.exists():
+        target.rename(_replaced(target))
+    built.rename(target)
+    shutil.rmtree(_replaced(target), ignore_errors=True)
+
+
+def _restore(target: Path) -> None:
+    """Put back the index that a killed call had moved away; if its successor had arrived already, remove it."""
+    replaced = _replaced(target)
+    if not replaced.exists():
+        return
+    if target.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+    else:
+        replaced.rename(target)
+        log.warning(f"{target}: an earlier call was killed while it replaced this index; it is back")
+
+
+def _build(passages: Iterable[Passage], scratch: Path, threads: int) -> IndexStatistics:
+    """Write the passages to `scratch/collection` and index them into `scratch/index`."""
+    java, jar = find_java(), anserini_jar()
+    collection = scratch / "collection"
+    written = _write_collection(passages, collection, threads)
+    command = [str(java.home / "bin" / "java"), "-cp", str(jar), "io.anserini.index.IndexCollection"]
+    command += ["-collection", "JsonCollection", "-generator", "DefaultLuceneDocumentGenerator"]
+    command += ["-input", str(collection), "-index", str(scratch / "index"), "-threads", str(threads)]
+    command += ["-storePositions", "-storeDocvectors", "-storeRaw"]
+    finished = _run_with_us(command)
+    statistics = _read_statistics(finished.stdout)
+    if finished.returncode or statistics is None or statistics.documents + statistics.empty != written:
+        raise InstrerankError(
+            f"Anserini did not index all of the {written} passages (exit code {finished.returncode}). "
+            f"The end of its log:\n{finished.stdout[-4000:]}"
+        )
+    if statistics.documents == 0:
+        raise InputError(f"nothing to index: {written} passages, none of them with text")
+    return statistics
+
+
+_WATCHED = 'exec 3<&0; { read -r _ <&3 || kill -KILL $$; } >/dev/null 2>&1 & exec "$@" 3<&- </dev/null'
+"""Becomes the command in "$@", beside a watcher that kills it when standard input ends without a line."""
+
+
+def _run_with_us(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command that does not outlive this process: killed in whatever way, this end of a pipe closes."""
+    reading, writing = os.pipe()
+    try:
+        return subprocess.run(
+            ["sh", "-c", _WATCHED, "sh", *command],
+            stdin=reading,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    finally:
+        os.write(writing, b"\n")  # it has ended: the watcher must not kill who has its number by now
+        os.close(writing)
+        os.close(reading)
 
 
 def _write_collection(passages: Iterable[Passage], folder: Path, files: int) -> int:
@@ -98,11 +166,10 @@ def _write_collection(passages: Iterable[Passage], folder: Path, files: int) -> 
         ]
         for number, passage in enumerate(passages):
             if not passage.docid or re.search(r"\s", passage.docid):
-                raise InputError(
-                    f"docid {passage.docid!r}: it must be there and hold no blank, or runs cannot name it"
-                )
+                problem = "contains whitespace, not allowed in a run file" if passage.docid else "is empty"
+                raise InputError(f"docid {passage.docid!r} {problem}: rename it")
             if passage.docid in docids:
-                raise InputError(f"docid {passage.docid} stands twice in the collection: make docids distinct")
+                raise InputError(f"duplicate docid {passage.docid} in the collection: make docids distinct")
             docids.add(passage.docid)
             json.dump({"id": passage.docid, "contents": passage.text}, shards[number % files])
             shards[number % files].write("\n")

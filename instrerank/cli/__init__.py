@@ -6,7 +6,9 @@ import argparse
 import importlib
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 
 import instrerank
@@ -75,8 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 done; 2 usage or bad input; 3 a missing prerequisite; 1 our own failure (with its traceback);
-        130 interrupted; 141 nobody reads the output any more.
+        130 interrupted; 141 nobody reads the output any more; 143 terminated, with partial files removed.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     verb = next((argument for argument in arguments if argument in VERBS), None)
     parsed = build_parser(*[verb] if verb else []).parse_args(arguments)

@@ -1,13 +1,13 @@
-"""`instrerank completion`: what makes a shell complete verbs, flags and file names."""
+"""`instrerank completion`: shell completion of verbs, flags and file names."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
 
-from instrerank.errors import MissingPrerequisiteError
+from instrerank.errors import MissingPrerequisiteError, pip_install
 
-DESCRIPTION = """Print a script that makes a shell complete verbs, flags and file names (extra `completion`)."""
+DESCRIPTION = """Print a script for shell completion of verbs, flags and file names (extra `completion`)."""
 EPILOG = """examples:
   instrerank completion bash > ~/.local/share/bash-completion/completions/instrerank
   instrerank completion zsh > ~/.zfunc/_instrerank
@@ -18,7 +18,7 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the argument of the verb."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="shell to print the script for")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         import shtab
     except ImportError as error:
-        raise MissingPrerequisiteError("completion needs shtab: pip install 'instrerank[completion]'") from error
+        raise MissingPrerequisiteError(f"completion needs shtab: {pip_install('completion')}") from error
     parser = build_parser(*VERBS)
     for action in _actions(parser):
         if action.nargs != 0 and action.choices is None:

@@ -14,8 +14,8 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
-    parser.add_argument("folder", metavar="DIR", type=Path, help="what `instrerank study` has written")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the page (default DIR/report.html)")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder that `instrerank study` has written")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="page to write (default DIR/report.html)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,1 +1,1 @@
-"""Files and interfaces of the tools beside instrerank, one module each, imported only by whom they serve."""
+"""Files and interfaces of other tools, one module each, imported only when that tool is used."""

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.encoders import Encoder
-from instrerank.errors import MissingPrerequisiteError
+from instrerank.errors import MissingPrerequisiteError, pip_install
 
 try:
     from mteb.models.abs_encoder import AbsEncoder
     from mteb.models.model_meta import ModelMeta, ScoringFunction
     from mteb.types import PromptType
 except ImportError as error:
-    raise MissingPrerequisiteError("mteb is not installed: pip install 'instrerank[mteb]'") from error
+    raise MissingPrerequisiteError(f"mteb is not installed: {pip_install('mteb')}") from error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ class MtebEncoder(AbsEncoder):
     """An encoder as mteb asks for it: retrieval, reranking and every other task over texts.
 
     Where a task gives its queries instructions (FollowIR and the like), each reaches the encoder by the profile's
-    template; mteb's own joining of the two is not used. Scores are dot products, as everywhere in instrerank.
+    template, not by mteb's own concatenation. Scores are dot products, as everywhere in instrerank.
     """
 
     def __init__(self, encoder: Encoder, *, task_prompts: bool = False, meta: ModelMeta | None = None) -> None:
@@ -57,15 +57,15 @@ class MtebEncoder(AbsEncoder):
         prompt_type: PromptType | None = None,
         **kwargs: Any,
     ) -> NDArray[np.float32]:
-        """Encode the texts of a task, documents as passages, all others (those of symmetric tasks too) as queries.
+        """Encode the texts of a task, documents as passages, everything else (symmetric tasks included) as queries.
 
         Args:
             inputs: batches of n texts in all, as mteb prepares them.
             task_metadata: gives the prompt of the task.
-            hf_split: plays no part.
-            hf_subset: plays no part.
+            hf_split: ignored.
+            hf_subset: ignored.
             prompt_type: query, document, or None where the task makes no difference.
-            **kwargs: `show_progress_bar` counts; batches are instrerank's own.
+            **kwargs: `show_progress_bar` is used; batches are instrerank's own.
 
         Returns:
             float32 [n, d].

@@ -1,18 +1,18 @@
-"""PyTerrier: `bm25 >> InstrerankTransformer(reranker)` reranks result frames that bear their texts."""
+"""PyTerrier: `bm25 >> InstrerankTransformer(reranker)` reranks result frames that hold their texts."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.reranking import InstructionReranker
 from instrerank.trec.problems import listed
 
 try:
     import pyterrier as pt
 except ImportError as error:
-    raise MissingPrerequisiteError("PyTerrier is not installed: pip install 'instrerank[pyterrier]'") from error
+    raise MissingPrerequisiteError(f"PyTerrier is not installed: {pip_install('pyterrier')}") from error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ class InstrerankTransformer(pt.Transformer):
 
         Raises:
             pyterrier.validate.InputValidationError: a column is missing.
-            InputError: a passage without text or with two, or a docno that stands twice under a query.
+            InputError: a passage without text or with two, or a duplicate docno under a query.
         """
         wanted = ["query", self.text_attr, *([self.instruction_attr] if self.instruction_attr else [])]
         pt.validate.result_frame(inp, extra_columns=wanted, context=self)
@@ -73,7 +73,7 @@ class InstrerankTransformer(pt.Transformer):
         return pt.model.add_ranks(out.assign(score=[float(hit.score) for hit in ranked]))
 
     def schematic(self, *, input_columns: list[str] | None = None) -> dict[str, str | None]:
-        """Return what PyTerrier writes into a drawing; without `help_url` it would ask the network for one."""
+        """Return the labels of PyTerrier's diagrams; without `help_url` it would ask the network for one."""
         return {"label": "Instrerank", "help_url": None}
 
     def _check_texts(self, inp: pd.DataFrame) -> None:

@@ -40,8 +40,8 @@ def read_requests(path: str | Path) -> Requests:
     """Read requests or results as `rank_llm.data.DataWriter` writes them: an object a line, or an array (`.json`).
 
     Raises:
-        InputError: what is wrong with which lines: no such fields, a qid or docid that stands twice, a score that
-            is no number, a docid with two texts.
+        InputError: what is wrong with which lines: no such fields, a duplicate qid or docid, a score that is not
+            a number, a docid with two texts.
     """
     problems = Problems(path)
     requests = Requests([], Run("rank_llm"), {})
@@ -57,7 +57,7 @@ def read_requests(path: str | Path) -> Requests:
             problems.add(number, f"duplicate qid {topic.qid}, first on line {first_line[topic.qid]}")
         differing = [docid for docid, text in texts.items() if requests.texts.get(docid, text) != text]
         for docid in differing:
-            problems.add(number, f"docid {docid} has another text here than on a line before")
+            problems.add(number, f"docid {docid} has a different text on an earlier line")
         first_line.setdefault(topic.qid, number)
         requests.topics.append(topic)
         requests.run.rankings[topic.qid] = trec_eval_order(ranking)
@@ -73,7 +73,7 @@ def _parse_request(text: str, place: str) -> tuple[Topic, list[ScoredDoc], dict[
         case {"query": {"qid": str() | int() as qid, "text": str(question), **query}, "candidates": list(candidates)}:
             topic = Topic(str(qid), question, str(query.get("instruction") or ""))
         case _:
-            raise InputError('wanted {"query": {"qid": …, "text": …}, "candidates": [{"docid", "score", "doc"}, …]}')
+            raise InputError('expected {"query": {"qid": …, "text": …}, "candidates": [{"docid", "score", "doc"}, …]}')
     if unfit := unfit_id(topic.qid):
         raise InputError(f"qid {topic.qid!r:.60} {unfit}")
     if is_empty(topic.text):
@@ -81,7 +81,7 @@ def _parse_request(text: str, place: str) -> tuple[Topic, list[ScoredDoc], dict[
     ranking = [_parse_candidate(candidate, place) for candidate in candidates]
     texts = {document.docid: text for document, text in ranking}
     if len(texts) < len(ranking):
-        raise InputError(f"qid {topic.qid}: a docid stands twice among its {len(ranking)} candidates")
+        raise InputError(f"qid {topic.qid}: duplicate docid among its {len(ranking)} candidates")
     return topic, [document for document, _ in ranking], texts
 
 
@@ -90,7 +90,7 @@ def _parse_candidate(candidate: Any, place: str) -> tuple[ScoredDoc, str]:
         case {"docid": str() | int() as docid, "score": int() | float() as score, "doc": dict(doc)}:
             pass
         case _:
-            raise InputError(f'candidate {candidate!r:.80}: wanted {{"docid": …, "score": number, "doc": {{…}}}}')
+            raise InputError(f'candidate {candidate!r:.80}: expected {{"docid": …, "score": number, "doc": {{…}}}}')
     if unfit := unfit_id(str(docid)):
         raise InputError(f"docid {docid!r:.60} {unfit}")
     if not fits_float32(score):
@@ -101,12 +101,12 @@ def _parse_candidate(candidate: Any, place: str) -> tuple[ScoredDoc, str]:
 def write_requests(path: str | Path, candidates: Sequence[Candidates], texts: Mapping[str, str]) -> None:
     """Write candidates as requests, which `rank_llm.data.read_requests_from_file` reads.
 
-    An instruction stands in a field of its own, `query.instruction`, which rank_llm passes over: its prompts show
-    the query text alone.
+    An instruction has a field of its own, `query.instruction`, which rank_llm ignores: its prompts show the query
+    text alone.
 
     Args:
         path: the file; rank_llm wants a name that ends in `.jsonl`.
-        candidates: per topic, from `instrerank.reranking.select_candidates`; what is below the depth is left out.
+        candidates: per topic, from `instrerank.reranking.select_candidates`; those below its depth are left out.
         texts: passage text by docid, for every candidate.
     """
     with whole_file(path) as file:

@@ -20,7 +20,7 @@ def write_mteb_predictions(path: str | Path, run: Run, *, subset: str = "default
 
     Args:
         path: the file; mteb looks for `<task>_predictions.json` where a folder is named.
-        run: its tag stands as the name of the model.
+        run: its tag is written as the name of the model.
         subset: mteb's name of the language or part.
         split: mteb's name of the split.
     """

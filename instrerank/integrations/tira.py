@@ -20,18 +20,16 @@ REQUIRED = (
 """What TIRA's check of a run with metadata (`RunWithIrMetadata` in `tira.check_format`) asks for."""
 
 
-def write_tira_folder(folder: str | Path, run: Run, sidecar: Mapping[str, Any], fields: Mapping[str, str]) -> None:
-    """Write the two files of a submission.
+def tira_metadata(run: Run, sidecar: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the metadata of a submission.
 
     Args:
-        folder: made if need be.
-        run: written as `run.txt`.
+        run: gives the tag, which is also the name of the method unless `fields` has one.
         sidecar: what is known of the run, in the sections of ir_metadata.
-        fields: what only the user knows, by dotted path: `{"actor.team": "…"}`. The name of the method is the tag
-            unless given.
+        fields: what only the user knows, by dotted path: `{"actor.team": "…"}`.
 
     Raises:
-        InputError: a required field is missing, or a path leads through something that is no section.
+        InputError: a required field is missing, or a path leads through something that is not a section.
     """
     metadata = {**sidecar, "tag": run.tag}
     for path, value in {"method.name": run.tag, **fields}.items():
@@ -39,19 +37,23 @@ def write_tira_folder(folder: str | Path, run: Run, sidecar: Mapping[str, Any], 
         section = metadata
         for part in sections:
             if not isinstance(section.get(part, {}), Mapping):
-                raise InputError(f"--metadata {path}=…: {part} is no section of the sidecar")
+                raise InputError(f"`metadata` {path}: {part} is not a section of the sidecar")
             # copied on the way: the sidecar stays as it is
             section[part] = dict(section.get(part, {}))
             section = section[part]
         section[name] = value
     missing = [path for path in REQUIRED if not isinstance(_value(metadata, path), str)]
     if missing:
-        flags = " ".join(f"'{path}=…'" for path in missing)
-        raise InputError(f"TIRA wants to know {', '.join(missing)}: give --metadata {flags}")
+        raise InputError(f"TIRA requires {', '.join(missing)}: give each a value in `metadata`")
+    return metadata
+
+
+def write_tira_folder(folder: str | Path, run: Run, metadata: Mapping[str, Any]) -> None:
+    """Write the two files of a submission: the run as `run.txt`, and its `tira_metadata` as `ir-metadata.yml`."""
     with whole_file(Path(folder) / "ir-metadata.yml") as file:
         import yaml
 
-        yaml.safe_dump(metadata, file, sort_keys=False, allow_unicode=True, width=100)
+        yaml.safe_dump(dict(metadata), file, sort_keys=False, allow_unicode=True, width=100)
     write_run(Path(folder) / "run.txt", run)
 
 

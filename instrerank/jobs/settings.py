@@ -11,7 +11,7 @@ from instrerank.errors import InputError
 _Settings = TypeVar("_Settings")
 
 
-def settings_of(kind: type[_Settings], **given: Any) -> _Settings:
+def settings_of(kind: type[_Settings], /, **given: Any) -> _Settings:
     """Make a settings dataclass of keyword arguments.
 
     A field whose value is itself a dataclass of settings (`load` of the jobs that load an encoder) is filled from the

@@ -45,7 +45,7 @@ class RerankingEvaluation:
     def __post_init__(self) -> None:
         measured = [NDCG] + [P_MRR] * bool(self.documents)
         if self.metric not in measured:
-            raise InputError(f"--metric {self.metric}: measured are {', '.join(measured)}")
+            raise InputError(f"`metric` {self.metric} is not measured here. Available: {', '.join(measured)}")
 
     def __call__(self, encoder: Encoder) -> dict[str, float]:
         """Return nDCG@10 and, where there are changed documents, p-MRR (−1 to 1)."""
@@ -61,21 +61,21 @@ class RerankingEvaluation:
 
 
 def load_evaluation(
-    run: Path,
-    topics: str | Path,
-    qrels: str | Path,
+    run: Any,
+    topics: Any,
+    qrels: Any,
     passages: PassageSource,
     *,
-    constraints: Path | None = None,
+    constraints: str | Path | None = None,
     metric: str = NDCG,
 ) -> RerankingEvaluation:
     """Read what is to be measured.
 
     Args:
-        run: the first stage; a file, or `irds:ID` for its candidates.
-        topics: its topics; a file or a name, as `qrels`.
-        qrels: for nDCG@10.
-        passages: of the run.
+        run: the first stage, as `instrerank.load_run` takes it.
+        topics: its topics, as `instrerank.load_topics` takes them.
+        qrels: for nDCG@10, as `instrerank.load_qrels` takes them.
+        passages: the passages of the run.
         constraints: a folder of `constrain`, for p-MRR.
         metric: "ndcg_cut_10" or "p_mrr".
 
@@ -88,6 +88,7 @@ def load_evaluation(
     candidates, _ = select_candidates(first_stage, load_topics(topics), texts, hits=DEPTH)
     fields: dict[str, Any] = {}
     if constraints:
+        constraints = Path(constraints)
         constrained = load_topics(constraints / "topics.tsv")
         part = Run(first_stage.tag, {topic.qid: first_stage.rankings.get(topic.qid, []) for topic in constrained})
         for name in ("original", "changed"):

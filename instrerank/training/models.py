@@ -16,6 +16,7 @@ from instrerank.encoders.networks.transformers import load_network
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.files import check_writable
+from instrerank.training.saved import normalise
 
 if TYPE_CHECKING:
     from instrerank.training.network import TrainableEncoder
@@ -156,6 +157,7 @@ def save_trained(model: TrainableEncoder, files: ModelFiles, folder: Path, card:
             _save_layout(network, files, model.profile, staging)
         write_profile(replace(model.profile, source=f"trained by instrerank on {files.name}"), staging)
         (staging / "README.md").write_text(card, "utf-8")
+        normalise(staging, like=staging / "README.md")
         for path in staging.iterdir():
             target = folder / path.name
             if target.is_dir():

@@ -47,15 +47,16 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
-            raise InputError(f"unknown objective {self.form!r}: choose from {', '.join(FORMS)}")
+            raise InputError(f"unknown `form` {self.form!r}. Available: {', '.join(FORMS)}")
         wrong = [term for term in self.terms if term not in TERMS]
         if wrong or not self.terms or len(set(self.terms)) < len(self.terms):
-            raise InputError(f"terms {','.join(self.terms) or '(none)'}: give some of {','.join(TERMS)}, each once")
-        if self.temperature <= 0 or self.self_teaching < 0:
             raise InputError(
-                f"temperature {self.temperature:g}, self-teaching {self.self_teaching:g}: the first must be above 0, "
-                "the second not below"
+                f"`terms` {','.join(self.terms) or '(none)'}: expected one or more of {','.join(TERMS)}, each once"
             )
+        if self.temperature <= 0:
+            raise InputError(f"`temperature` must be above 0, got {self.temperature:g}")
+        if self.self_teaching < 0:
+            raise InputError(f"`self_teaching` must be at least 0, got {self.self_teaching:g}")
 
 
 class Side(NamedTuple):

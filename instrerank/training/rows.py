@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.files import parse_json, read_lines
 from instrerank.perturbations.constraints import Rule
 from instrerank.trec import read_topics
@@ -52,7 +52,7 @@ class Row(NamedTuple):
 def read_rows(source: str | Path) -> list[Row]:
     """Read training rows from a file or `hf:ID` (a dataset of the Hugging Face hub, or a folder in its layout).
 
-    JSON lines are told apart by their fields:
+    JSON lines are recognised by their fields:
 
     * InF-IR: `query_positive`, `instruction_positive`, `document` or `document_positive`, …; three triples,
       a (I+, Q+) → P+, b (I−, Q+) → `hard_negative_document_1`, c (I+, Q−) → `hard_negative_document_2`.
@@ -71,6 +71,19 @@ def read_rows(source: str | Path) -> list[Row]:
     return _collect(source, ((at, line) for at, line in read_lines(source) if line.strip()), _row_of_line)
 
 
+def as_rows(source: Any) -> list[Row]:
+    """Return training rows from a list of `Row`, or of records with the fields that `read_rows` knows.
+
+    Raises:
+        InputError: something else, or what is wrong with which records.
+    """
+    if not isinstance(source, Sequence) or not source:
+        raise InputError(f"cannot read training rows from {source!r:.60}: give a file, or a list of rows")
+    if all(isinstance(each, Row) for each in source):
+        return list(source)
+    return _collect("data", enumerate(source, start=1), _row_of)
+
+
 def _collect(
     source: str | Path, lines: Iterable[tuple[int, Any]], parse: Callable[[str, Any], Row], shown: int = 5
 ) -> list[Row]:
@@ -84,7 +97,7 @@ def _collect(
         more = [f"… and {len(wrong) - shown} more rows"] if len(wrong) > shown else []
         raise InputError("\n".join(wrong[:shown] + more))
     if not rows:
-        raise InputError(f"{source} holds no rows")
+        raise InputError(f"{source} contains no rows")
     return rows
 
 
@@ -96,7 +109,7 @@ def _row_of_line(name: str, line: str) -> Row:
     if line.lstrip()[0] not in "{[":
         columns = line.split("\t")
         if len(columns) != 3 or not all(column.strip() for column in columns):
-            raise _RowError(f"wanted JSON or query<TAB>positive<TAB>negative; found {len(columns)} columns")
+            raise _RowError(f"expected JSON or query<TAB>positive<TAB>negative, found {len(columns)} columns")
         return Row(name, (Triple(columns[0], "", columns[1], (columns[2],)),))
     return _row_of(name, parse_json(line, name))
 
@@ -105,7 +118,7 @@ def _row_of(name: str, record: Any) -> Row:
     if isinstance(record, list) and record:
         return Row(name, tuple(_triple(each) for each in record))
     if not isinstance(record, dict):
-        raise _RowError("wanted a JSON object or a list of them")
+        raise _RowError("expected a JSON object or a list of them")
     if "query_positive" in record:
         return Row(name, _inf_ir(record))
     if "positive_passages" in record:
@@ -134,16 +147,16 @@ def _tevatron(record: Mapping[str, Any]) -> tuple[Triple, ...]:
 def _passages(record: Mapping[str, Any], field: str) -> list[str]:
     passages = record.get(field) or []
     if not isinstance(passages, list) or not all(isinstance(each, dict) for each in passages):
-        raise _RowError(f"{field} is no list of passages")
+        raise _RowError(f"{field} is not a list of passages")
     return [join_title(_text_if_any(each, "title"), text=_text(each, "text")) for each in passages]
 
 
 def _triple(record: Any) -> Triple:
     if not isinstance(record, dict):
-        raise _RowError("wanted a JSON object for each triple")
+        raise _RowError("expected a JSON object for each triple")
     negatives = record.get("negatives", [])
     if not isinstance(negatives, list) or not all(isinstance(text, str) and text.strip() for text in negatives):
-        raise _RowError("negatives is no list of texts")
+        raise _RowError("negatives is not a list of texts")
     instruction = _text_if_any(record, "instruction")
     return Triple(_text(record, "query"), instruction, _text(record, "positive"), tuple(negatives))
 
@@ -151,7 +164,7 @@ def _triple(record: Any) -> Triple:
 def _text(record: Mapping[str, Any], field: str) -> str:
     value = record.get(field)
     if not isinstance(value, str) or not value.strip():
-        raise _RowError(f"{field} is {'empty' if isinstance(value, str) else 'missing or no text'}")
+        raise _RowError(f"{field} is {'empty' if isinstance(value, str) else 'missing or not a text'}")
     return value
 
 
@@ -160,7 +173,7 @@ def _text_if_any(record: Mapping[str, Any], field: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _RowError(f"{field} is no text")
+        raise _RowError(f"{field} is not a text")
     return value
 
 
@@ -169,7 +182,7 @@ def _hub_records(name: str) -> list[Any]:
         import datasets
     except ImportError as error:
         raise MissingPrerequisiteError(
-            "datasets of the hub need the package datasets: pip install datasets"
+            f"datasets of the hub need the package datasets: {pip_install('train')}"
         ) from error
     try:
         configurations = datasets.get_dataset_config_names(name)
@@ -207,7 +220,7 @@ def _read_constraints(folder: Path) -> list[_Record]:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{name}: not a constraint of these topics: {error!r}") from error
     if not records:
-        raise InputError(f"{folder} holds no constraints")
+        raise InputError(f"{folder} contains no constraints")
     return records
 
 
@@ -230,7 +243,7 @@ def constraint_rows(folder: str | Path, lookup: Callable[[list[str]], Mapping[st
     texts = lookup(docids)
     missing = [docid for docid in docids if not texts.get(docid, "").strip()]
     if missing:
-        raise InputError(f"{folder}: {len(missing)} docids have no text: {listed(missing)}; give their --corpus")
+        raise InputError(f"{folder}: {len(missing)} docids have no text in `corpus`: {listed(missing)}")
     rows = []
     for record in records:
         for at, (good, bad) in enumerate(list(zip(record.kept, record.dropped, strict=False))[:most]):

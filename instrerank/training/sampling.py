@@ -72,25 +72,27 @@ class Sampler:
 
     def __post_init__(self) -> None:
         if self.instructions_per_query is not None and self.instructions_per_query < 2:
-            raise InputError(f"{self.instructions_per_query} instructions per query: at least 2, its own included")
+            raise InputError(
+                f"`instructions_per_query` must be at least 2, the own one included; got {self.instructions_per_query}"
+            )
         if not 0 <= self.typos <= 1:
-            raise InputError(f"a typo with probability {self.typos:g}: give 0 to 1")
+            raise InputError(f"`typos` is a probability, from 0 to 1; got {self.typos:g}")
         if self.objective.self_teaching and not self.typos:
-            raise InputError("self-teaching learns from misspelt queries: give --typos as well, such as 0.5")
+            raise InputError("`self_teaching` learns from misspelt queries: set `typos` as well, such as 0.5")
 
-    def check(self, rows: Sequence[Row], rows_per_batch: int) -> None:
-        """Refuse what no batch could fulfil.
+    def check(self, rows: Sequence[Row], batch_size: int) -> None:
+        """Refuse a number of instructions that no batch of these rows has.
 
         Raises:
             InputError: more instructions per query than any batch of these rows can have.
         """
         wanted = self.instructions_per_query
         counts = sorted((len({triple.instruction for triple in row.triples}) for row in rows), reverse=True)
-        available = sum(counts[:rows_per_batch])
+        available = sum(counts[:batch_size])
         if wanted is not None and "I" in self.objective.terms and wanted > available:
             raise InputError(
-                f"{wanted} instructions per query, but a batch of {rows_per_batch} rows has at most {available} "
-                "different ones: give more --batch-size or fewer --instructions-per-query"
+                f"{wanted} instructions per query, but a batch of {batch_size} rows has at most {available} distinct "
+                "ones: raise `batch_size`, or lower `instructions_per_query`"
             )
 
     def __call__(self, rows: Sequence[Row]) -> Batch:

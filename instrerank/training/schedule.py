@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from instrerank.errors import InputError
+
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints, in that of the trained model."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "inf-embed": {
+        "query_template": "{q} {i}",
+        "passage_template": "{d}",
+        "max_query_length": 256,
+        "max_passage_length": 512,
+        "dtype": "bfloat16",
+    }
+}
+"""What differs from the defaults, by preset; the defaults are those of InF-Embed's code (docs/train.md)."""
 
 
 @dataclass(frozen=True)
@@ -13,31 +27,40 @@ class Schedule:
     """How long and how fast to train.
 
     Attributes:
-        rows_per_batch: rows in a batch on each device.
+        batch_size: rows in a batch on each device.
         epochs: passes over the rows.
-        max_steps: ends earlier or later than `epochs` says; None: `epochs` decides.
+        max_steps: number of steps, instead of `epochs`; None: `epochs` decides.
         learning_rate: at its highest; it falls linearly to 0.
-        warmup_steps: in which it rises.
-        weight_decay: of AdamW.
+        warmup_steps: steps in which it rises from 0.
+        weight_decay: weight decay of AdamW.
         seed: of the order of rows, of draws, dropout and new weights.
-        precision: "float32", or "bfloat16" for the network's own computation.
+        dtype: "float32", or "bfloat16" for the network's computation; weights stay in float32.
     """
 
-    rows_per_batch: int = 4
+    batch_size: int = 4
     epochs: float = 2.0
     max_steps: int | None = None
     learning_rate: float = 5e-5
     warmup_steps: int = 0
     weight_decay: float = 0.0
     seed: int = 42
-    precision: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        if self.rows_per_batch < 1 or self.epochs <= 0 or (self.max_steps or 1) < 1 or self.learning_rate <= 0:
-            raise InputError(
-                f"{self.rows_per_batch} rows a batch, {self.epochs:g} epochs, {self.max_steps} steps, learning rate "
-                f"{self.learning_rate:g}: all must be above 0"
-            )
+        """Refuse values out of range.
+
+        Raises:
+            InputError: names the parameter, its value and what is allowed.
+        """
+        for name in ("batch_size", "epochs", "max_steps", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"`{name}` must be above 0, got {value:g}")
+        for name in ("warmup_steps", "weight_decay", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"`{name}` must be at least 0, got {getattr(self, name):g}")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise InputError(f"unknown `dtype` {self.dtype!r}. Available: float32, bfloat16")
 
 
 @dataclass(frozen=True)
@@ -48,9 +71,9 @@ class Habits:
         device: "auto" or "cpu".
         save_steps: steps between checkpoints, each with an evaluation where one is given; the last two are kept, and
             the best.
-        log_steps: steps between lines of the log.
-        patience: evaluations without a better one after which training ends; None: never.
-        tensorboard: write its files too.
+        log_steps: steps between entries of the log.
+        patience: training ends after this many evaluations without a better one; None: it does not.
+        tensorboard: write TensorBoard's files too.
         progress: show a progress bar.
     """
 

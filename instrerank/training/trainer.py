@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -24,10 +25,9 @@ from instrerank.training.models import current_encoder
 from instrerank.training.network import TrainableEncoder
 from instrerank.training.rows import Row
 from instrerank.training.sampling import Batch, Sampler
-from instrerank.training.schedule import Habits, Schedule
+from instrerank.training.schedule import CHECKPOINTS, Habits, Schedule
 from instrerank.training.step import batch_loss
 
-CHECKPOINTS = "checkpoints"
 CONFIGURATION = "configuration.json"
 LOG = "log.jsonl"
 STATE = "trainer_state.json"
@@ -74,6 +74,8 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         self._objective, self._files, self._measure = sampler.objective, files, evaluate
         self._query_encodings: list[int] = []
         self.remove_callback(transformers.PrinterCallback)
+        if self.pop_callback(transformers.trainer_callback.ProgressCallback) is not None:
+            self.add_callback(_Bar)
 
     def compute_loss(self, model: torch.nn.Module, inputs: Mapping[str, Batch], *_: Any, **__: Any) -> torch.Tensor:
         """Return one batch's loss.
@@ -87,8 +89,8 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         if not torch.isfinite(loss):
             raise InstrerankError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}, rows {', '.join(batch.rows)}. The "
-                f"checkpoints in {self.args.output_dir} are from before: look at these rows, lower --learning-rate, "
-                "or train in float32"
+                f"checkpoints in {self.args.output_dir} are from before: look at these rows, lower `learning_rate`, "
+                "or train with `dtype` float32"
             )
         return loss
 
@@ -132,12 +134,21 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
             folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             shutil.rmtree(folder, ignore_errors=True)
             raise InputError(
-                f"cannot write {folder}: {error}. Make room and go on from the checkpoint before it with --resume"
+                f"cannot write {folder}: {error}. Make room and go on from the checkpoint before it with `resume`"
             ) from error
 
 
 def _trained(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
     return [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+
+
+class _Bar(transformers.trainer_callback.ProgressCallback):  # type: ignore[misc]
+    """The progress bar, without the dictionaries of the log between its lines."""
+
+    def on_log(self, arguments: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Show the loss at the end of the bar."""
+        if self.training_bar is not None and "loss" in (logs or {}):
+            self.training_bar.set_postfix(loss=f"{float(logs['loss']):.4f}")
 
 
 class _JsonLog(transformers.TrainerCallback):  # type: ignore[misc]
@@ -164,6 +175,7 @@ def train(
     configuration: Mapping[str, Any] | None = None,
     evaluate: Evaluation | None = None,
     resume: bool = False,
+    overwrite: bool = False,
 ) -> InstructionTrainer:
     """Train; the model holds the last weights, with `evaluate` the best.
 
@@ -178,16 +190,17 @@ def train(
         configuration: whatever else decides the weights: kept beside the checkpoints, and compared on resuming.
         evaluate: measures the encoder now and then.
         resume: go on from the last checkpoint.
+        overwrite: remove earlier checkpoints and their log.
 
     Raises:
-        InputError: a batch too small, checkpoints that are there without `resume` or of another configuration, a
-            folder that cannot be written.
+        InputError: a batch too small, checkpoints that are there without `resume` or `overwrite` or of another
+            configuration, a folder that cannot be written.
         InstrerankError: a loss that is not finite.
     """
     habits = habits or Habits()
-    sampler.check(rows, schedule.rows_per_batch)
-    if len(rows) < schedule.rows_per_batch:
-        raise InputError(f"{len(rows)} rows do not fill a batch of {schedule.rows_per_batch}: lower --batch-size")
+    sampler.check(rows, schedule.batch_size)
+    if len(rows) < schedule.batch_size:
+        raise InputError(f"{len(rows)} rows do not fill a batch of {schedule.batch_size}: lower `batch_size`")
     folder = output / CHECKPOINTS
     settings = {
         **(configuration or {}),
@@ -197,7 +210,12 @@ def train(
         "sampler": asdict(sampler),
         "schedule": asdict(schedule),
     }
-    checkpoint = _settle(folder, json.loads(json.dumps(settings)), resume)
+    first = os.environ.get("RANK", "0") == "0"
+    if overwrite and first:
+        shutil.rmtree(folder, ignore_errors=True)
+        (output / LOG).unlink(missing_ok=True)
+    # where the first process removes checkpoints, the others do not look for any
+    checkpoint = None if overwrite and not first else _settle(folder, json.loads(json.dumps(settings)), resume)
     callbacks: list[Any] = [_JsonLog(check_writable(output / LOG))]
     if evaluate and habits.patience:
         callbacks.append(transformers.EarlyStoppingCallback(habits.patience))
@@ -224,7 +242,9 @@ def _settle(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None
     """
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     if checkpoints and not resume:
-        raise InputError(f"{folder} holds checkpoints: go on with --resume, delete them, or give another --output")
+        raise InputError(
+            f"{folder} holds checkpoints: go on with `resume`, replace them with `overwrite`, or name another `output`"
+        )
     if checkpoints:
         recorded = read_json(folder / CONFIGURATION)
         differing = sorted(
@@ -249,14 +269,14 @@ def _arguments(
     every = "no" if evaluate is None else "steps"
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
-        per_device_train_batch_size=schedule.rows_per_batch,
+        per_device_train_batch_size=schedule.batch_size,
         num_train_epochs=schedule.epochs,
         max_steps=schedule.max_steps or -1,
         learning_rate=schedule.learning_rate,
         warmup_steps=schedule.warmup_steps,
         weight_decay=schedule.weight_decay,
         seed=schedule.seed,
-        bf16=schedule.precision == "bfloat16",
+        bf16=schedule.dtype == "bfloat16",
         use_cpu=habits.device == "cpu",
         logging_steps=habits.log_steps,
         save_steps=habits.save_steps,

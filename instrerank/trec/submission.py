@@ -1,4 +1,4 @@
-"""What tracks and leaderboards ask of a run, checked before they refuse it."""
+"""The rules that tracks and leaderboards set for a run, checked before they refuse it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from instrerank.trec.runs import RunRow
 
 
 class Form(NamedTuple):
-    """What an id or a tag looks like: a regular expression of the whole of it, and the same in words."""
+    """What an id or a tag looks like: a regular expression that matches all of it, and the same in words."""
 
     expression: str
     words: str
 
 
-_ANY = Form(r"\S+", "anything without blanks")
+_ANY = Form(r"\S+", "no whitespace")
 _NUMBER = Form(r"\d+", "a number")
 
 
@@ -28,7 +28,7 @@ class Preset:
     """The rules of one track or leaderboard.
 
     Attributes:
-        documents: at most so many for each topic.
+        documents: most documents of a topic.
         tag: of the run; None for MS MARCO's three columns, which have none.
         qid: what a qid looks like.
         docid: what a docid looks like.
@@ -75,7 +75,7 @@ def check_submission(
 ) -> None:
     """Note every row that breaks a rule of the preset, and every topic without a row.
 
-    What `parse_run` notes (unreadable rows, docids that stand twice) is not noted again.
+    What `parse_run` notes (unreadable rows, duplicate docids) is not noted again.
 
     Args:
         rows: of the run, in file order.
@@ -86,20 +86,20 @@ def check_submission(
     tags: list[str] = []
     by_topic: dict[str, list[RunRow]] = {}
     for row in rows:
-        if bool(row.q0) != bool(preset.tag) and not by_topic:  # the same in all rows: told once
-            wanted = "qid Q0 docid rank score tag" if preset.tag else "qid docid rank"
-            problems.add(row.line, f"wanted the columns {wanted}")
+        if bool(row.q0) != bool(preset.tag) and not by_topic:  # the same in all rows: reported once
+            expected = "qid Q0 docid rank score tag" if preset.tag else "qid docid rank"
+            problems.add(row.line, f"expected the columns {expected}")
         elif preset.tag and row.q0 not in ("", "Q0"):
-            problems.add(row.line, f"second column {row.q0}: wanted Q0")
+            problems.add(row.line, f"second column {row.q0}: expected Q0")
         for name, value, form in (("qid", row.qid, preset.qid), ("docid", row.docid, preset.docid)):
             if not re.fullmatch(form.expression, value, re.ASCII):
-                problems.add(row.line, f"{name} {value}: wanted {form.words}")
+                problems.add(row.line, f"{name} {value}: expected {form.words}")
         if preset.tag and row.tag not in tags:
             tags.append(row.tag)
             if len(tags) > 1:
-                problems.add(row.line, f"run tag {row.tag}: wanted one tag only, and the first was {tags[0]}")
+                problems.add(row.line, f"run tag {row.tag}: expected one tag only, the first is {tags[0]}")
             if not re.fullmatch(preset.tag.expression, row.tag, re.ASCII):
-                problems.add(row.line, f"run tag {row.tag}: wanted {preset.tag.words}")
+                problems.add(row.line, f"run tag {row.tag}: expected {preset.tag.words}")
         by_topic.setdefault(row.qid, []).append(row)
     known = set(qids or by_topic)
     for qid, of_topic in by_topic.items():
@@ -120,18 +120,18 @@ def _check_order(of_topic: Sequence[RunRow], problems: Problems) -> None:
     """Note rows of one topic whose rank is not their place, and scores above the one before."""
     for place, row in enumerate(of_topic, start=1):
         if row.rank != place:
-            problems.add(row.line, f"rank {row.rank}: wanted {place}, ranks count from 1 in file order")
+            problems.add(row.line, f"rank {row.rank}: expected {place}, ranks count from 1 in file order")
     for before, row in pairwise(of_topic):
         if row.score > before.score:
             problems.add(row.line, f"score {row.score:.9g} is above the {before.score:.9g} before it")
 
 
 def _check_ranks(of_topic: Sequence[RunRow], documents: int, problems: Problems) -> None:
-    """Note rows of one topic whose rank stands twice or is out of range."""
+    """Note rows of one topic with a duplicate rank, or one out of range."""
     lines: dict[int, int] = {}
     for row in of_topic:
         first = lines.setdefault(row.rank, row.line)
         if first != row.line:
-            problems.add(row.line, f"rank {row.rank} of topic {row.qid} stands twice, first on line {first}")
+            problems.add(row.line, f"rank {row.rank} is a duplicate in topic {row.qid}, first on line {first}")
         if not 1 <= row.rank <= documents:
-            problems.add(row.line, f"rank {row.rank}: wanted 1 to {documents}")
+            problems.add(row.line, f"rank {row.rank}: expected 1 to {documents}")

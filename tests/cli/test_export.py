@@ -69,7 +69,7 @@ def test_rank_llm(folder):
 
 def test_rank_llm_wants_topics_and_passages(capsys):
     assert export("rank_llm", "--topics", "topics.tsv") == 2
-    assert "give --topics, and --corpus or --index" in capsys.readouterr().err
+    assert "requests hold texts: give" in capsys.readouterr().err
 
 
 def test_tira(folder):
@@ -90,19 +90,19 @@ def test_tira(folder):
 def test_tira_wants_a_folder(folder, capsys):
     (folder / "run.txt.yaml").write_text("tag: bm25\n")
     assert export("tira", "--metadata", *FIELDS, output="-") == 2
-    assert "TIRA wants a folder" in capsys.readouterr().err
+    assert "TIRA needs a folder" in capsys.readouterr().err
     assert not (folder / "-").exists()
 
 
 @pytest.mark.parametrize(
     ("sidecar", "fields", "complaint"),
     [
-        (None, [], "run.txt.yaml is not there: search and rerank write it"),
-        ("tag: t", [], "TIRA wants to know actor.team, implementation.source.repository, data.test collection.name"),
-        ("tag: t", ["actor.team"], "--metadata wants FIELD=VALUE; given actor.team"),
+        (None, [], "run.txt.yaml does not exist: search and rerank write it"),
+        ("tag: t", [], "TIRA requires actor.team, implementation.source.repository, data.test collection.name"),
+        ("tag: t", ["actor.team"], "--metadata takes FIELD=VALUE, got actor.team"),
         ("{: [", FIELDS, "run.txt.yaml is no YAML: while parsing a flow node"),
         ("- a", FIELDS, "run.txt.yaml is no sidecar"),
-        ("method: [a]", FIELDS, "--metadata method.name=…: method is no section of the sidecar"),
+        ("method: [a]", FIELDS, "method.name: method is not a section of the sidecar"),
     ],
 )
 def test_tira_says_what_it_lacks(folder, capsys, sidecar, fields, complaint):
@@ -119,9 +119,9 @@ def test_every_violation_with_its_line_and_nothing_written(folder, capsys):
     assert export("msmarco", "--topics", "topics.tsv") == 2
     assert capsys.readouterr().err.splitlines() == [
         "instrerank export: run.txt: no row for 1 topics: 1",
-        "run.txt:5: docid x: wanted a number",
+        "run.txt:5: docid x: expected a number",
         "run.txt:5: unknown qid 9: not in the topics",
-        "run.txt:6: docid y: wanted a number",
+        "run.txt:6: docid y: expected a number",
         "run.txt:7: duplicate docid 30 for topic 7, first on line 1",
     ]
     assert not (folder / "out").exists()
@@ -135,14 +135,34 @@ def test_every_topic_must_have_a_row_whatever_the_format(folder, capsys, to):
     assert not (folder / "out").exists()
 
 
+def test_an_input_and_another_run_are_never_replaced_in_silence(folder, capsys):
+    assert (
+        export(
+            "trec",
+            "--runtag",
+            "other",
+            output="run.txt",
+        )
+        == 2
+    )
+    assert export("trec", "--runtag", "other", "--overwrite", output="run.txt") == 2
+    assert "is also the input" in capsys.readouterr().err
+    assert (folder / "run.txt").read_text() == RUN
+    assert export("trec") == export("trec") == 0
+    assert export("trec", "--hits", "1") == 2
+    assert "out exists and holds something else" in capsys.readouterr().err
+    assert export("trec", "--hits", "1", "--overwrite") == 0
+    assert len((folder / "out").read_text().splitlines()) == 2
+
+
 def test_the_rules_hold_for_what_is_written_not_for_what_is_cut(folder, capsys):
     (folder / "run.txt").write_text(RUN.replace("7 Q0 5", "7 Q0 x").replace("bm25", "a,b"))
     assert export("trec") == 2
-    assert "run tag a,b: wanted 1 to 20" in capsys.readouterr().err
+    assert "run tag a,b: expected 1 to 20" in capsys.readouterr().err
     assert export("trec", "--runtag", "fine") == 0
-    assert export("msmarco", "--hits", "1") == 0
+    assert export("msmarco", "--hits", "1", "--overwrite") == 0
 
 
 def test_a_preset_for_other_columns(capsys):
     assert export("trec", "--preset", "msmarco-passage") == 2
-    assert "--preset msmarco-passage is not for --to trec" in capsys.readouterr().err
+    assert "msmarco-passage asks for other columns than" in capsys.readouterr().err

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from instrerank.cli import main
-from instrerank.cli import reproduce as verb
+from instrerank.jobs import reproduce as job
 
-POCKET = [name for name in verb.read_conditions() if name.startswith("pocket.")]
+POCKET = [name for name in job.read_conditions() if name.startswith("pocket.")]
 
 
 @pytest.mark.java
@@ -25,7 +25,7 @@ def test_the_conditions_over_pocket_are_ok(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("score", "expected", "told"),
+    ("score", "expected", "verdict"),
     [
         (0.50584, 0.5058, "OK"),
         (0.5063, 0.5058, "OKish"),
@@ -35,8 +35,8 @@ def test_the_conditions_over_pocket_are_ok(tmp_path):
         (0.5, None, "NEW"),
     ],
 )
-def test_verdicts_follow_pyserini(score, expected, told):
-    assert verb.verdict(score, expected) == told
+def test_verdicts_follow_pyserini(score, expected, verdict):
+    assert job.verdict(score, expected) == verdict
 
 
 def test_a_dry_run_prints_every_command_once_and_writes_nothing(tmp_path, monkeypatch, capsys):
@@ -54,17 +54,17 @@ def test_a_dry_run_prints_every_command_once_and_writes_nothing(tmp_path, monkey
 def test_the_list_says_what_a_condition_needs(capsys):
     assert main(["reproduce", "--list"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert set(verb.read_conditions()) <= set(lines)
+    assert set(job.read_conditions()) <= set(lines)
     assert "nothing more" in lines["pocket.bm25"]
     assert "Hugging Face hub" in lines["dl19-passage.e5-base-v2"]
     assert "non-commercial" in lines["dl20-passage.bm25"]
     assert main(["reproduce", "--list", "--json"]) == 0
-    assert [row["condition"] for row in json.loads(capsys.readouterr().out)] == list(verb.read_conditions())
+    assert [row["condition"] for row in json.loads(capsys.readouterr().out)] == list(job.read_conditions())
 
 
-def test_an_unknown_condition_is_told_with_those_there_are(capsys):
+def test_an_unknown_condition_is_named_with_those_available(capsys):
     assert main(["reproduce", "--condition", "pocket.bm52"]) == 2
-    assert "no condition pocket.bm52; there are pocket.bm25, pocket.minilm" in capsys.readouterr().err
+    assert "unknown condition pocket.bm52. Available: pocket.bm25, pocket.minilm" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_constraints_as_data_and_an_evaluation_of_every_checkpoint(train, tmp_pa
         "20",
         data=folder,
     )
-    assert code == 0 and "passages are cut to 64 tokens" in err
+    assert code == 0 and "passages are truncated to 64 tokens" in err
     log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     measured = [entry for entry in log if "eval_p_mrr" in entry]
     assert len(measured) > 1 and all(
@@ -138,14 +138,14 @@ def test_constraints_as_data_and_an_evaluation_of_every_checkpoint(train, tmp_pa
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--terms", "P,X"], "give some of P,IQ,I,Q"),
-        (["--side", "query"], "give --lora as well"),
+        (["--terms", "P,X"], "--terms P,X: expected one or more of P,IQ,I,Q"),
+        (["--side", "query"], "--side query trains an adapter: set --lora as well"),
         (["--max-query-length", "8"], "4 rows have a query and instruction of over 8 tokens"),
         (["--max-query-length", "8", "--too-long", "skip"], "no row is left"),
         (["--max-passage-length", "900"], "reads at most 64 tokens"),
-        (["--patience", "2"], "give --evaluate-run"),
+        (["--patience", "2"], "give --evaluate-run, --evaluate-topics"),
         (["--evaluate-run", "x"], "an evaluation needs"),
-        (["--instructions-per-query", "9"], "fewer --instructions-per-query"),
+        (["--instructions-per-query", "9"], "raise --batch-size, or lower --instructions-per-query"),
         (["--batch-size", "5"], "4 rows do not fill a batch of 5"),
         (["--data", "nowhere.jsonl"], "cannot read nowhere.jsonl"),
     ],
@@ -162,14 +162,14 @@ def test_the_papers_architectures_train_under_its_preset(train, tmp_path, kind, 
     flags = ("--encoder", folder, "--pooling", pooling, "--preset", "inf-embed", *lengths, "--max-steps", "3")
     code, _, err = train(*flags)
     assert code == 0 and "3 steps" in err
-    assert "precision 'bfloat16'" in (tmp_path / "out" / "README.md").read_text()
+    assert "dtype 'bfloat16'" in (tmp_path / "out" / "README.md").read_text()
     assert load_encoder(tmp_path / "out").profile.pooling == pooling
 
 
 def test_the_preset_reads_as_the_paper(train, tmp_path):
     """The tiny network reads 64 tokens; the paper's base models read 512."""
     code, _, err = train("--preset", "inf-embed")
-    assert code == 2 and "reads at most 64 tokens, not 512" in err
+    assert code == 2 and "reads at most 64 tokens, not 256" in err
     code, out, _ = train(
         "--preset", "inf-embed", "--max-query-length", "64", "--max-passage-length", "64", "--inspect", "1"
     )

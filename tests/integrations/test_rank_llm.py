@@ -79,20 +79,20 @@ def request(qid="1", text="moon", candidates=({"docid": "a", "score": 1, "doc": 
     [
         ([], "empty file: no request in it"),
         (["{"], ":1: not JSON"),
-        (["[1]"], ':1: wanted {"query": {"qid": …'),
+        (["[1]"], ':1: expected {"query": {"qid": …'),
         ([request(), request()], ":2: duplicate qid 1, first on line 1"),
         ([request(text=" ")], ":1: qid 1 has an empty text"),
-        ([request(candidates=[{"docid": "a"}])], ":1: candidate {'docid': 'a'}: wanted"),
+        ([request(candidates=[{"docid": "a"}])], ":1: candidate {'docid': 'a'}: expected"),
         ([request(candidates=[{"docid": "a", "score": float("nan"), "doc": {"text": "b"}}])], "not a finite number"),
         ([request(candidates=[{"docid": "a", "score": 10**400, "doc": {"text": "b"}}])], "as float32"),
         (
             [request(candidates=[{"docid": "a", "score": 1, "doc": {"url": "b"}}])],
             ":1: wanted one of pid, docid, id, _id",
         ),
-        ([request(candidates=[{"docid": "a", "score": 1, "doc": {"text": "b"}}] * 2)], "stands twice among its 2"),
+        ([request(candidates=[{"docid": "a", "score": 1, "doc": {"text": "b"}}] * 2)], "duplicate docid among its 2"),
         (
             [request(), request("2", candidates=[{"docid": "a", "score": 1, "doc": {"text": "moon"}}])],
-            ":2: docid a has another text here than on a line before",
+            ":2: docid a has a different text on an earlier line",
         ),
     ],
 )

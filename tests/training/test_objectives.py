@@ -137,12 +137,12 @@ def test_self_teaching_is_the_divergence_from_the_clean_scores_and_teaches_one_s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"form": "map"}, "unknown objective 'map'"),
-        ({"terms": ("P", "D")}, "give some of P,IQ,I,Q"),
+        ({"form": "map"}, "unknown `form` 'map'"),
+        ({"terms": ("P", "D")}, "expected one or more of P,IQ,I,Q"),
         ({"terms": ()}, "none"),
         ({"terms": ("P", "P")}, "each once"),
         ({"temperature": 0.0}, "above 0"),
-        ({"self_teaching": -1.0}, "above 0"),
+        ({"self_teaching": -1.0}, "at least 0"),
     ],
 )
 def test_wrong_objectives_are_refused(arguments, message):

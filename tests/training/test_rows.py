@@ -74,18 +74,18 @@ def test_our_own_triples_alone_and_together(tmp_path):
     [
         ({**INF_IR, "hard_negative_document_2": " "}, "hard_negative_document_2 is empty"),
         ({name: text for name, text in INF_IR.items() if name != "document_positive"}, "document_positive is missing"),
-        ({**INF_IR, "instruction_negative": 3}, "instruction_negative is missing or no text"),
+        ({**INF_IR, "instruction_negative": 3}, "instruction_negative is missing or not a text"),
         ("bees\tThey dance.", "found 2 columns"),
         ("bees\tThey dance.\t ", "query<TAB>positive<TAB>negative"),
         ('{"query": "bees"', "not JSON"),
         ({"query": "bees"}, "positive is missing"),
-        ({"query": "bees", "positive": "p", "negatives": "n"}, "negatives is no list"),
-        ({"query": "bees", "positive": "p", "instruction": 3}, "instruction is no text"),
+        ({"query": "bees", "positive": "p", "negatives": "n"}, "negatives is not a list"),
+        ({"query": "bees", "positive": "p", "instruction": 3}, "instruction is not a text"),
         (["bees"], "a JSON object for each triple"),
         ([], "a JSON object or a list"),
         ({"query": "bees", "positive_passages": [{"text": "p"}]}, "none in negative_passages"),
-        ({"query": "bees", "positive_passages": ["p"]}, "positive_passages is no list of passages"),
-        ({"query": "b", "positive_passages": [{"text": "p", "title": ["t"]}]}, "title is no text"),
+        ({"query": "bees", "positive_passages": ["p"]}, "positive_passages is not a list of passages"),
+        ({"query": "b", "positive_passages": [{"text": "p", "title": ["t"]}]}, "title is not a text"),
     ],
 )
 def test_bad_rows_are_named_with_their_line(tmp_path, record, message):
@@ -98,7 +98,7 @@ def test_bad_rows_are_named_with_their_line(tmp_path, record, message):
 def test_all_bad_rows_are_counted(tmp_path):
     with pytest.raises(InputError, match="and 4 more rows"):
         read_rows(written(tmp_path, *[{"query": "bees"}] * 9))
-    with pytest.raises(InputError, match="holds no rows"):
+    with pytest.raises(InputError, match="contains no rows"):
         read_rows(written(tmp_path, ""))
 
 
@@ -152,7 +152,7 @@ def test_constraints_become_a_rule_and_its_opposite(constraints):
 
 
 def test_constraints_without_texts_and_damaged_ones(constraints):
-    with pytest.raises(InputError, match="2 docids have no text: b, d"):
+    with pytest.raises(InputError, match="2 docids have no text in `corpus`: b, d"):
         constraint_rows(constraints, lambda docids: {docid: TEXTS[docid] for docid in docids if docid not in "bd"})
     (constraints / "topics.tsv").write_text("8\tbees\n")
     with pytest.raises(InputError, match="constraints.jsonl:1: not a constraint of these topics"):

@@ -142,7 +142,7 @@ def test_another_batch_draws_otherwise():
 
 
 def test_a_batch_too_small_for_its_instructions_is_refused():
-    with pytest.raises(InputError, match="a batch of 2 rows has at most 4 different"):
+    with pytest.raises(InputError, match="a batch of 2 rows has at most 4 distinct"):
         Sampler(Objective(), 5).check(ROWS, 2)
     Sampler(Objective(), 4).check(ROWS, 2)
     Sampler(Objective(terms=("P",)), 5).check(ROWS, 2)
@@ -152,8 +152,8 @@ def test_a_batch_too_small_for_its_instructions_is_refused():
     ("arguments", "message"),
     [
         ({"instructions_per_query": 1}, "at least 2"),
-        ({"typos": 1.5}, "give 0 to 1"),
-        ({"objective": Objective(self_teaching=1.0)}, "--typos"),
+        ({"typos": 1.5}, "from 0 to 1"),
+        ({"objective": Objective(self_teaching=1.0)}, "set `typos`"),
     ],
 )
 def test_wrong_settings_are_refused(arguments, message):

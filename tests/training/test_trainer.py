@@ -32,7 +32,7 @@ def files(models):
 def run(files, rows, output, *, lora=None, schedule=None, habits=HABITS, sampler=SAMPLER, model=None, **settings):
     passages = [triple.passage for row in rows for triple in row.triples]
     model = model or load_trainable(files, lora=lora, passages=passages, device="cpu")
-    schedule = schedule or Schedule(rows_per_batch=3, max_steps=6, learning_rate=3e-3)
+    schedule = schedule or Schedule(batch_size=3, max_steps=6, learning_rate=3e-3)
     train(model, files, rows, sampler, schedule, output, habits=habits, **settings)
     return model
 
@@ -47,7 +47,7 @@ def weights(model):
 
 @pytest.mark.parametrize("lora", [None, Lora(rank=4), Lora(rank=4, side="query")])
 def test_the_loss_falls_and_encodings_are_counted(files, rows, tmp_path, lora):
-    run(files, rows, tmp_path, lora=lora, schedule=Schedule(rows_per_batch=3, max_steps=30, learning_rate=1e-2))
+    run(files, rows, tmp_path, lora=lora, schedule=Schedule(batch_size=3, max_steps=30, learning_rate=1e-2))
     steps = [entry for entry in logged(tmp_path) if "loss" in entry]
     assert np.mean([entry["loss"] for entry in steps[-5:]]) < 0.7 * np.mean([entry["loss"] for entry in steps[:5]])
     assert all(9 < entry["query_encodings"] <= 9 + 9 * 2 for entry in steps)
@@ -87,9 +87,9 @@ def test_an_incomplete_checkpoint_is_passed_over(files, rows, tmp_path):
 
 def test_another_configuration_is_refused(files, rows, tmp_path):
     run(files, rows, tmp_path)
-    with pytest.raises(InputError, match="holds checkpoints: go on with --resume"):
+    with pytest.raises(InputError, match="holds checkpoints: go on with `resume`"):
         run(files, rows, tmp_path)
-    other = Schedule(rows_per_batch=3, max_steps=6, learning_rate=1e-3)
+    other = Schedule(batch_size=3, max_steps=6, learning_rate=1e-3)
     with pytest.raises(InputError, match="another configuration.*schedule: .*0.003.* before, .*0.001.* now"):
         run(files, rows, tmp_path, schedule=other, resume=True)
     with pytest.raises(InputError, match="rows: "):
@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(files, rows, tmp_path, monkeyp
         real(value, path, *arguments)
 
     monkeypatch.setattr(module, name, save)
-    with pytest.raises(InputError, match="No space left on device.*--resume"):
+    with pytest.raises(InputError, match="No space left on device.*`resume`"):
         run(files, rows, tmp_path)
     assert [path.name for path in (tmp_path / "checkpoints").glob("checkpoint-*")] == ["checkpoint-3"]
 
@@ -144,7 +144,7 @@ class Falling:
 @pytest.mark.parametrize("lora", [None, Lora(rank=4, side="query")])
 def test_early_stopping_ends_with_the_best_weights(files, rows, tmp_path, lora):
     evaluation = Falling()
-    schedule = Schedule(rows_per_batch=3, max_steps=30, learning_rate=3e-3)
+    schedule = Schedule(batch_size=3, max_steps=30, learning_rate=3e-3)
     habits = Habits(device="cpu", save_steps=3, log_steps=1, patience=2)
     model = run(files, rows, tmp_path, lora=lora, schedule=schedule, habits=habits, evaluate=evaluation)
     assert len(evaluation.found) == 4
@@ -157,8 +157,8 @@ def test_early_stopping_ends_with_the_best_weights(files, rows, tmp_path, lora):
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        (Schedule(rows_per_batch=13), "12 rows do not fill a batch of 13"),
-        (SimpleNamespace(rows_per_batch=1), "3 instructions per query, but a batch of 1 rows has at most 2"),
+        (Schedule(batch_size=13), "12 rows do not fill a batch of 13"),
+        (SimpleNamespace(batch_size=1), "3 instructions per query, but a batch of 1 rows has at most 2"),
     ],
 )
 def test_batches_that_cannot_be_are_refused(files, rows, tmp_path, schedule, message):
@@ -167,5 +167,5 @@ def test_batches_that_cannot_be_are_refused(files, rows, tmp_path, schedule, mes
 
 
 def test_wrong_schedules_are_refused():
-    with pytest.raises(InputError, match="all must be above 0"):
+    with pytest.raises(InputError, match="`learning_rate` must be above 0"):
         Schedule(learning_rate=0)

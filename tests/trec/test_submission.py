@@ -43,30 +43,34 @@ def test_a_sound_row_of_each_preset(tmp_path, preset, sound):
 @pytest.mark.parametrize(
     ("preset", "text", "found"),
     [
-        ("trec", "1 0 a 1 2.0 t\n", "1: second column 0: wanted Q0"),
-        ("trec", "1\ta\t1\n", "1: wanted the columns qid Q0 docid rank score tag"),
-        ("msmarco-passage", "1 Q0 2 1 2.0 t\n", "1: wanted the columns qid docid rank"),
-        ("trec", "1 Q0 a 1 2.0 a,b\n", "1: run tag a,b: wanted 1 to 20 letters, digits, '.', '_', '-'"),
-        ("trec", f"1 Q0 a 1 2.0 {'t' * 21}\n", f"1: run tag {'t' * 21}: wanted 1 to 20"),
-        ("trec", "1 Q0 a 1 2.0 t\n1 Q0 b 2 1.0 u\n", "2: run tag u: wanted one tag only, and the first was t"),
-        ("trec-dl-passage", PASSAGE.replace("run_1", "run.1"), "1: run tag group-run.1: wanted 1 to 25 letters"),
-        ("trec-dl-passage", PASSAGE.replace("_01", ""), "1: docid msmarco_passage_123: wanted msmarco_passage_ and"),
-        ("trec-rag", SEGMENT.split("#")[0] + " 1 2.0 t\n", "1: docid msmarco_v2.1_doc_16_287012450: wanted a segment"),
-        ("trec", "1 Q0 a 1 2.0 t\n1 0 b 2 1.0 t\n", "2: second column 0: wanted Q0"),
+        ("trec", "1 0 a 1 2.0 t\n", "1: second column 0: expected Q0"),
+        ("trec", "1\ta\t1\n", "1: expected the columns qid Q0 docid rank score tag"),
+        ("msmarco-passage", "1 Q0 2 1 2.0 t\n", "1: expected the columns qid docid rank"),
+        ("trec", "1 Q0 a 1 2.0 a,b\n", "1: run tag a,b: expected 1 to 20 letters, digits, '.', '_', '-'"),
+        ("trec", f"1 Q0 a 1 2.0 {'t' * 21}\n", f"1: run tag {'t' * 21}: expected 1 to 20"),
+        ("trec", "1 Q0 a 1 2.0 t\n1 Q0 b 2 1.0 u\n", "2: run tag u: expected one tag only, the first is t"),
+        ("trec-dl-passage", PASSAGE.replace("run_1", "run.1"), "1: run tag group-run.1: expected 1 to 25 letters"),
+        ("trec-dl-passage", PASSAGE.replace("_01", ""), "1: docid msmarco_passage_123: expected msmarco_passage_ and"),
+        (
+            "trec-rag",
+            SEGMENT.split("#")[0] + " 1 2.0 t\n",
+            "1: docid msmarco_v2.1_doc_16_287012450: expected a seg",
+        ),
+        ("trec", "1 Q0 a 1 2.0 t\n1 0 b 2 1.0 t\n", "2: second column 0: expected Q0"),
         (
             "trec-rag-2026",
             SEGMENT,
-            f"1: docid {SEGMENT.split()[2]}: wanted a document of ClimbMix",
+            f"1: docid {SEGMENT.split()[2]}: expected a document of ClimbMix",
         ),
-        ("trec-rag-2026", "1 Q0 shard_1_1 0 2 t\n", "1: rank 0: wanted 1, ranks count from 1 in file order"),
+        ("trec-rag-2026", "1 Q0 shard_1_1 0 2 t\n", "1: rank 0: expected 1, ranks count from 1 in file order"),
         ("trec-rag-2026", "1 Q0 shard_1_1 1 2 t\n1 Q0 shard_1_2 2 3 t\n", "2: score 3 is above the 2 before it"),
-        ("msmarco-passage", "1\t2\t1\n1\t3\t1\n", "2: rank 1 of topic 1 stands twice, first on line 1"),
-        ("msmarco-passage", "1\t2\t1001\n", "1: rank 1001: wanted 1 to 1000"),
-        ("msmarco-document", "1\tD2\t101\n", "1: rank 101: wanted 1 to 100"),
-        ("msmarco-document", "1\tD2\t-1\n", "1: rank -1: wanted 1 to 100"),
-        ("msmarco-passage", "x1\t2\t1\n", "1: qid x1: wanted a number"),
-        ("msmarco-passage", "1\t٣\t1\n", "1: docid ٣: wanted a number"),
-        ("msmarco-document", "1\t2\t1\n", "1: docid 2: wanted D and a number"),
+        ("msmarco-passage", "1\t2\t1\n1\t3\t1\n", "2: rank 1 is a duplicate in topic 1, first on line 1"),
+        ("msmarco-passage", "1\t2\t1001\n", "1: rank 1001: expected 1 to 1000"),
+        ("msmarco-document", "1\tD2\t101\n", "1: rank 101: expected 1 to 100"),
+        ("msmarco-document", "1\tD2\t-1\n", "1: rank -1: expected 1 to 100"),
+        ("msmarco-passage", "x1\t2\t1\n", "1: qid x1: expected a number"),
+        ("msmarco-passage", "1\t٣\t1\n", "1: docid ٣: expected a number"),
+        ("msmarco-document", "1\t2\t1\n", "1: docid 2: expected D and a number"),
         ("trec", "1 Q0 a 1 1 t\n1 Q0 a 2 0 t\n", "2: duplicate docid a for topic 1, first on line 1"),
     ],
 )
@@ -106,7 +110,7 @@ def test_check_preset_makes_missing_topics_errors(tmp_path, monkeypatch, capsys)
     assert main(["check", "run.txt", "topics.tsv", "--preset", "trec"]) == 2
     assert capsys.readouterr().out.splitlines()[:2] == [
         "run.txt: no row for 1 qids of topics.tsv: 2",
-        "run.txt:1: run tag a,b: wanted 1 to 20 letters, digits, '.', '_', '-'",
+        "run.txt:1: run tag a,b: expected 1 to 20 letters, digits, '.', '_', '-'",
     ]
 
 

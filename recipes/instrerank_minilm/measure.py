@@ -1,6 +1,6 @@
 """What an adapter has learnt, beside its base model, on data that the recipe never trains on.
 
-python benchmarks/adapter/measure.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
+python recipes/instrerank_minilm/measure.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
 
 Differences are to `minilm`, with 95 % bootstrap intervals over topics (InstructIR: over instructions). p-MRR is
 FollowIR's, for the passages that stop being relevant ("dropped") and, by the same formula, for those that stay so

@@ -1,6 +1,6 @@
 """Judge adapters on the topics that the recipe sets apart, to choose between them without a look at TREC 2019.
 
-python benchmarks/adapter/develop.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
+python recipes/instrerank_minilm/develop.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
 
 InstructIR's 250 topics over the passages of training: the answer's MRR@10 of queries as they are and with a typo;
 p-MRR x 100 of rules of `constrain`, in its own words, over the ten nearest of a hundred passages.

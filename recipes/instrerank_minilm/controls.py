@@ -1,6 +1,6 @@
 """Train the controls that tell what an instruction brings: InF-Embed's objective with one change each.
 
-python benchmarks/adapter/controls.py --rows ROWS.jsonl --output DIR [--steps 300] [--only NAME …]
+python recipes/instrerank_minilm/controls.py --rows ROWS.jsonl --output DIR [--steps 300] [--only NAME …]
 """
 
 from __future__ import annotations

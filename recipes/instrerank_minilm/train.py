@@ -1,6 +1,6 @@
 """Train the adapter `instrerank-minilm`: queries and instructions learn the vectors that they should have.
 
-python benchmarks/adapter/train.py --data DATA --output DIR    (see README.md beside this)
+python recipes/instrerank_minilm/train.py --data DATA --output DIR    (see README.md beside this)
 
 One loss for everything: the divergence of the adapter's scores over all passages from those of the vector that a query
 should have. For a misspelt query that is the base model's vector of the query as it is, and so for a query with an
@@ -78,8 +78,8 @@ CARD = """---
 base_model: "minilm"
 library_name: "peft"
 ---
-LoRA adapter for queries of `minilm`, trained by `benchmarks/adapter` of instrerank on MS MARCO passages and queries
-(terms: non-commercial research) and InstructIR's instructions (MIT).
+LoRA adapter for queries of `minilm`, trained by `recipes/instrerank_minilm` of instrerank on MS MARCO passages and
+queries (terms: non-commercial research) and InstructIR's instructions (MIT).
 """
 
 

@@ -1,6 +1,6 @@
 """Training and development data of the adapter `instrerank-minilm`, from the collections of `--data`.
 
-python benchmarks/adapter/rows.py --data DATA --runs RUNS --output DIR    (see README.md there)
+python recipes/instrerank_minilm/rows.py --data DATA --runs RUNS --output DIR    (see README.md there)
 
 No topic and no judgement of TREC 2019 is read. DATA's terms hold for what is written: MS MARCO text is for
 non-commercial research.

