@@ -27,10 +27,14 @@ if TYPE_CHECKING:
     )
     from instrerank.encoders import EncoderProfile, LoadOptions
     from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError
+    from instrerank.jobs.attack import attack
+    from instrerank.jobs.attack_passages import attack_passages
+    from instrerank.jobs.constrain import constrain
     from instrerank.jobs.evaluate import compare, compare_instructions, evaluate
     from instrerank.jobs.export import export
     from instrerank.jobs.index import build_index
     from instrerank.jobs.models import load_encoder, load_scorer
+    from instrerank.jobs.perturb import perturb
     from instrerank.jobs.rerank import Reranked, rerank
     from instrerank.jobs.search import Searched, search
     from instrerank.jobs.train import train
@@ -42,10 +46,14 @@ _HOMES = {
     "collections": ("load_instructions", "load_qrels", "load_run", "load_topics", "open_passages"),
     "encoders": ("EncoderProfile", "LoadOptions"),
     "errors": ("InputError", "InstrerankError", "MissingPrerequisiteError"),
+    "jobs.attack": ("attack",),
+    "jobs.attack_passages": ("attack_passages",),
+    "jobs.constrain": ("constrain",),
     "jobs.evaluate": ("compare", "compare_instructions", "evaluate"),
     "jobs.export": ("export",),
     "jobs.index": ("build_index",),
     "jobs.models": ("load_encoder", "load_scorer"),
+    "jobs.perturb": ("perturb",),
     "jobs.rerank": ("Reranked", "rerank"),
     "jobs.search": ("Searched", "search"),
     "jobs.train": ("train",),
@@ -75,9 +83,12 @@ __all__ = [
     "Searched",
     "Topic",
     "__version__",
+    "attack",
+    "attack_passages",
     "build_index",
     "compare",
     "compare_instructions",
+    "constrain",
     "evaluate",
     "export",
     "load_encoder",
@@ -87,6 +98,7 @@ __all__ = [
     "load_scorer",
     "load_topics",
     "open_passages",
+    "perturb",
     "rerank",
     "search",
     "train",

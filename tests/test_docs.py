@@ -112,8 +112,8 @@ INSTALLATION = ("make", "pip", "python3.11", ".")
             marks=pytest.mark.java,
         ),
         ("docs/perturb.md", {"sets/topics.pocket.typo-mixed.s5.jsonl", "sets/querysets.pocket.jsonl"}),
-        ("docs/constrain.md", {"constraints/changed.tsv", "run.changed.txt"}),
-        ("docs/attack.md", {"run.attacked.txt"}),
+        ("docs/constrain.md", {"constraints/qrels.reversed.txt", "run.changed.txt"}),
+        ("docs/attack.md", {"run.attacked.txt", "run.injected.txt"}),
         ("docs/train.md", {"adapters/mine/README.md", "run.mine.txt"}),
         ("docs/integrations.md", {"requests.jsonl", "run.minilm.txt"}),
         ("docs/leaderboards.md", {"group-minilm-1", "results.json", "predictions.json", "submission/run.txt"}),
@@ -132,6 +132,14 @@ def test_a_perturbation_of_ones_own(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "sets" / "topics.mine.leet-letter-a.s1.tsv").exists(), list(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(("page", "printed"), [("constrain", "Constrained("), ("attack", "AttackedQuery(qid=")])
+def test_the_python_of_a_page_runs(page, printed, folder):
+    script = "\n".join(blocks(DOCS / f"{page}.md", "python"))
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert printed in done.stdout
 
 
 def test_the_configuration_of_a_study_is_one():

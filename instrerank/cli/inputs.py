@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from instrerank.cli.messages import log
 from instrerank.tables import FORMATS
 
 if TYPE_CHECKING:
     from instrerank.collections import PassageSource
     from instrerank.encoders import Encoder, LoadOptions
-    from instrerank.trec import Topic
 
 _Settings = TypeVar("_Settings")
 
@@ -52,6 +50,19 @@ def add_format_argument(
     )
 
 
+def add_instructions_arguments(parser: argparse.ArgumentParser, without: str = "goes without one") -> None:
+    """Add --instructions and --missing; `without` says what becomes of a topic that has none there."""
+    parser.add_argument(
+        "--instructions", metavar="FILE", help="instructions by qid (default: those that the topics have themselves)"
+    )
+    parser.add_argument(
+        "--missing",
+        choices=("error", "skip"),
+        default="error",
+        help=f"a topic without instruction in --instructions: error (default), or skip: it {without}",
+    )
+
+
 def add_limit_argument(parser: argparse.ArgumentParser) -> None:
     """Add --limit."""
     parser.add_argument("--limit", metavar="N", type=positive, help="only the first N topics, for a quick look")
@@ -72,17 +83,6 @@ def settings_of(kind: type[_Settings], arguments: argparse.Namespace, **more: An
     """Return a job's settings from the flags that bear the names of its fields; `more` holds the others."""
     given = vars(arguments) | more
     return kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})  # type: ignore[arg-type]
-
-
-def load_topics_of(arguments: argparse.Namespace) -> list[Topic]:
-    """Load what --topics names, with the instructions of --instructions; a topic that has none there gets none."""
-    from instrerank.collections import load_instructions, load_topics
-
-    topics = load_topics(arguments.topics)
-    if not arguments.instructions:
-        return topics
-    instructions = load_instructions(arguments.instructions)
-    return [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
 
 
 def add_passage_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -170,15 +170,6 @@ def load_options_of(arguments: argparse.Namespace) -> LoadOptions:
     from instrerank.encoders.options import LoadOptions
 
     return settings_of(LoadOptions, arguments)
-
-
-def load_encoder_of(arguments: argparse.Namespace) -> Encoder:
-    """Load the bi-encoder that --encoder names, as the other flags say."""
-    from instrerank.jobs.models import load_encoder
-
-    encoder = load_encoder(arguments.encoder, load_options_of(arguments))
-    log.debug(f"{encoder.name}, {encoder.dtype} on {encoder.device}: {encoder.profile}")
-    return encoder
 
 
 def print_passages_to_encode(encoder: Encoder, texts: Sequence[str], queries: str) -> None:

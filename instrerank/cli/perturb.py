@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
-from instrerank.cli.inputs import add_format_argument, add_topics_argument, load_topics_of
-from instrerank.cli.messages import log
-from instrerank.errors import InputError
+from instrerank.cli.inputs import (
+    add_format_argument,
+    add_instructions_arguments,
+    add_limit_argument,
+    add_topics_argument,
+    add_writing_arguments,
+    settings_of,
+)
 from instrerank.tables import render
 
 EPILOG = """examples:
@@ -34,59 +39,57 @@ class _List(argparse.Action):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
-    parser.add_argument("--list", action=_List, nargs=0, help="list all perturbations and stop")
+    parser.add_argument("--list", action=_List, nargs=0, help="list all perturbations and exit")
     add_topics_argument(parser)
+    add_limit_argument(parser)
+    add_instructions_arguments(parser)
     parser.add_argument(
         "--perturbations",
         metavar="NAME[,NAME…]",
         required=True,
-        help="names (with options: typo-mixed:edits=2), families, or all (that need nothing but topics)",
+        help="names, with options (typo-mixed:edits=2); families; or all, which is every one that needs only topics",
     )
-    parser.add_argument("--seeds", type=parse_seeds, default=[1], metavar="N,N|N..M", help="default 1")
+    parser.add_argument(
+        "--seeds",
+        type=parse_seeds,
+        default=[1],
+        metavar="N,N|N..M",
+        help="random seeds, one query set for each (default 1)",
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the query sets")
-    parser.add_argument("--format", default="tsv,jsonl", help="tsv, jsonl (with the edits) or both (default)")
-    parser.add_argument("--instructions", metavar="FILE", help="instructions by qid; topics without one keep none")
-    parser.add_argument("--source", help="names the topics in the files (default: from the name of --topics)")
+    parser.add_argument(
+        "--format", default="tsv,jsonl", help="file formats: tsv, jsonl (which has the edits) or both (default)"
+    )
+    parser.add_argument(
+        "--source", help="name of the topics in the names of the files (default: from the name of --topics)"
+    )
     add_format_argument(parser, "--table", what="the summary")
+    add_writing_arguments(parser, resume=False)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write one query set for each perturbation and seed, then say what was changed."""
-    from instrerank.files import whole_file
-    from instrerank.perturbations import query_set, resolve_all, write_query_set
-    from instrerank.perturbations.querysets import source_name
+    """Write one query set for each perturbation and seed, and print how many topics each perturbation changed."""
+    from instrerank.jobs.perturb import PerturbSettings, run_perturb
 
-    perturbations = resolve_all(arguments.perturbations.split(","))
-    topics = load_topics_of(arguments)
-    source = arguments.source or source_name(arguments.topics)
-    without = sum(not topic.instruction for topic in topics)
-    rows: list[list[object]] = []
-    written: list[dict[str, Any]] = []
-    skipped = []
-    for perturbation in perturbations:
-        changed = 0
-        # one draw is enough where every seed gives the same text
-        seeds = arguments.seeds if perturbation.seeded else arguments.seeds[:1]
-        for seed in seeds:
-            queries = query_set(topics, perturbation, seed, source)
-            if perturbation.changes == "instruction" and without == len(topics) and not queries.provenance["changed"]:
-                skipped.append(perturbation.name)
-                break
-            paths = write_query_set(arguments.output, queries, arguments.format.split(","))
-            written.append({"name": queries.name, "files": [path.name for path in paths]} | queries.provenance)
-            changed += queries.provenance["changed"]
-        else:
-            share = f"{100 * changed / (len(topics) * len(seeds)):.1f}"
-            rows.append([perturbation.name, perturbation.family, perturbation.expects, len(seeds), share])
-    if skipped:
-        log.warning(f"no topic has an instruction, so nothing to perturb by {', '.join(skipped)}")
-    if not written:
-        raise InputError("nothing written; give --instructions FILE, or topics that bear an instruction")
-    with whole_file(arguments.output / f"querysets.{source}.jsonl") as file:
-        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in written)
+    settings = settings_of(
+        PerturbSettings,
+        arguments,
+        perturbations=arguments.perturbations.split(","),
+        formats=arguments.format.split(","),
+    )
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for queries in run_perturb(settings):
+        sets.setdefault(queries.provenance["perturbation"], []).append(queries.provenance)
+    rows: list[list[object]] = [
+        [name, first["family"], first["expects"], 1 + len(others), f"{_share(first, *others):.1f}"]
+        for name, (first, *others) in sets.items()
+    ]
     print(render(["perturbation", "family", "expects", "seeds", "changed %"], rows, arguments.table))
-    note = f", {without} of them without instruction" if without < len(topics) else ""
-    log.info(f"{arguments.output}: {len(written)} query sets of {len(topics)} topics{note}")
+
+
+def _share(*sets: dict[str, Any]) -> float:
+    """Return how many of the topics are changed, in percent over all seeds."""
+    return 100 * statistics.fmean(each["changed"] / each["topics"] for each in sets)
 
 
 def parse_seeds(text: str) -> list[int]:

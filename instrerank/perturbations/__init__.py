@@ -14,7 +14,7 @@ from instrerank.perturbations import (
     synonyms,
     typos,
 )
-from instrerank.perturbations.base import Edit, Perturbation, Perturbed, edited, generator, rewritten
+from instrerank.perturbations.base import Description, Edit, Perturbation, Perturbed, edited, generator, rewritten
 from instrerank.perturbations.querysets import QuerySet, perturb, query_set, write_query_set
 from instrerank.perturbations.registry import describe, names, register, resolve, resolve_all
 
@@ -36,6 +36,7 @@ FAMILIES = (
 
 __all__ = [
     "FAMILIES",
+    "Description",
     "Edit",
     "Perturbation",
     "Perturbed",

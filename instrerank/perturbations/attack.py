@@ -1,12 +1,12 @@
 """Black-box attacks: search, within a budget of edits, for the query that hurts an encoder's ranking most.
 
-The passage vectors do not depend on the query, so that a candidate costs one query encoding and one product.
+Passage vectors do not depend on the query, so a candidate costs one query encoding and one matrix product.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field, fields
 from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
@@ -21,26 +21,48 @@ from instrerank.trec.types import Topic
 Strategy = Literal["greedy", "beam", "worst"]
 
 Objective = Callable[[str, Sequence[Sequence[str]]], Sequence[float]]
-"""(qid, rankings of docids, best first) gives a value for each ranking; the attack seeks the lowest."""
+"""(qid, rankings of docids, best first) gives a value for each ranking; the attack minimises it."""
 
 
-class Budget(NamedTuple):
+@dataclass(frozen=True)
+class Budget:
     """What an attack may spend on a topic.
 
     Attributes:
-        edits: how often the perturbation may be applied, one upon the other.
-        candidates: how many changed queries may be encoded, those for word importance included.
-        beam: how many states the strategy `beam` keeps.
+        edits: how often the perturbation may be applied, each time to the result of the last.
+        candidates: how many changed queries may be encoded, including those for word importance.
+        beam: how many queries the strategy `beam` keeps after each edit.
     """
 
     edits: int = 1
     candidates: int = 200
     beam: int = 5
 
+    def __post_init__(self) -> None:
+        """Refuse a budget that allows nothing.
+
+        Raises:
+            InputError: a value below 1.
+        """
+        if min(astuple(self)) < 1:
+            raise InputError(f"`budget`: edits, candidates and beam must each be at least 1, got {self}")
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Return the budget of `edits=1,candidates=200,beam=5`; what is left out keeps its default.
+
+        Raises:
+            InputError: another key, or a value that is not a whole number, at least 1.
+        """
+        given = dict(part.strip().partition("=")[::2] for part in text.split(","))
+        if not given.keys() <= {each.name for each in fields(cls)} or not all(v.isdecimal() for v in given.values()):
+            raise InputError(f"`budget` must be edits=N,candidates=N,beam=N (one or more of them), got {text!r}")
+        return cls(**{key: int(value) for key, value in given.items()})
+
 
 @dataclass(frozen=True)
 class Target:
-    """A topic and what it ranks.
+    """A topic and the candidates that it ranks.
 
     Attributes:
         topic: the clean topic.
@@ -49,17 +71,17 @@ class Target:
     """
 
     topic: Topic
-    docids: Sequence[str]
-    vectors: NDArray[np.float32]
+    docids: Sequence[str] = field(repr=False)
+    vectors: NDArray[np.float32] = field(repr=False)
 
 
 class Attacked(NamedTuple):
     """The worst query found for a topic.
 
     Attributes:
-        perturbed: the query with its edits; unchanged where nothing lowered the objective.
+        perturbed: the query with its edits; unchanged where no candidate lowered the objective.
         clean: value of the objective for the clean query.
-        worst: its value for the query found.
+        worst: value of the objective for the query found.
         candidates: how many changed queries were encoded.
     """
 
@@ -72,7 +94,7 @@ class Attacked(NamedTuple):
 def rankings(target: Target, queries: NDArray[np.float32]) -> list[list[str]]:
     """Rank a target's candidates for m queries [m, d], as trec_eval orders: score, then docid, both descending."""
     columns = np.array(sorted(range(len(target.docids)), key=lambda at: target.docids[at], reverse=True))
-    # as in reranking: a float64 sum, so that a score does not depend on the queries beside it
+    # as in reranking: a float64 sum, so that a score does not depend on the other queries of the batch
     scores = (queries.astype(np.float64) @ target.vectors[columns].T.astype(np.float64)).astype(np.float32)
     order = np.argsort(-scores, axis=1, kind="stable")
     docids = [target.docids[at] for at in columns]
@@ -115,29 +137,36 @@ class Attack:
         budget: Budget | None = None,
         seed: int = 1,
     ) -> None:
-        """Take what an attack needs.
+        """Set up an attack.
 
         Args:
             encoder: the victim.
             perturbation: makes the candidates, of queries or of instructions.
-            objective: what is lowered.
-            strategy: `greedy` spends the candidates on the words that matter most, `beam` keeps the best few states
-                after each edit, `worst` takes the worst of so many draws.
+            objective: what the attack lowers.
+            strategy: `greedy` spends the candidates on the words that matter most, `beam` keeps the best few queries
+                after each edit, `worst` takes the worst of random draws.
             budget: edits and candidates for each topic.
-            seed: draws the candidates.
+            seed: of the random draws.
 
         Raises:
-            InputError: an unknown strategy, an empty budget, or a perturbation that looks at other topics.
+            InputError: an unknown strategy, or a perturbation that looks at other topics.
         """
-        budget = budget or Budget()
         if strategy not in get_args(Strategy):
-            raise InputError(f"unknown strategy {strategy!r}; there is {', '.join(get_args(Strategy))}")
-        if min(budget) < 1:
-            raise InputError(f"{budget}: edits, candidates and beam are at least 1 each")
-        if perturbation.over_topics:
-            raise InputError(f"{perturbation.name} looks at other topics and cannot be searched")
+            raise InputError(f"unknown `strategy` {strategy!r}. Available: {', '.join(get_args(Strategy))}")
+        if perturbation.apply is None:
+            raise InputError(
+                f"{perturbation.name} looks at other topics, so it cannot attack one topic: choose another "
+                f"`perturbation`"
+            )
         self.encoder, self.perturbation, self.objective = encoder, perturbation, objective
-        self.strategy, self.budget, self.seed = strategy, budget, seed
+        self.change = perturbation.apply
+        self.strategy, self.budget, self.seed = strategy, budget or Budget(), seed
+
+    def __repr__(self) -> str:
+        return (
+            f"Attack({self.encoder.name!r}, {self.perturbation.name!r}, strategy={self.strategy!r}, "
+            f"budget={self.budget}, seed={self.seed})"
+        )
 
     def __call__(self, target: Target) -> Attacked:
         """Search for the worst query of one topic."""
@@ -196,7 +225,7 @@ class _Search:
         words = self._text(self.target.topic).split()
         if len(words) < 2:
             return {}
-        # a very long text may not eat up the budget here
+        # a very long text must not use up the budget here
         indices = range(min(len(words), self.left // 2))
         field = self.attack.perturbation.changes
         without = [" ".join(words[:index] + words[index + 1 :]) for index in indices]
@@ -209,7 +238,7 @@ class _Search:
         return text
 
     def _steps(self, state: Perturbed, edits: int = 1) -> Iterator[Perturbed]:
-        """Yield distinct steps of so many edits from a state; ends when ten draws in a row bring nothing new."""
+        """Yield distinct queries, `edits` edits away from a state, until ten draws in a row give nothing new."""
         perturbation = self.attack.perturbation
         seen = {state.topic, state.original}
         fruitless = 0
@@ -218,7 +247,7 @@ class _Search:
             rng = generator(self.attack.seed, f"{perturbation.name} attack {self._drawn}", state.topic.qid)
             step = state
             for _ in range(edits):
-                further = perturbation.apply(step.topic, rng)
+                further = self.attack.change(step.topic, rng)
                 step = Perturbed(state.original, further.topic, step.edits + further.edits)
             if step.topic in seen:
                 fruitless += 1
@@ -228,7 +257,7 @@ class _Search:
             yield step
 
     def _try(self, steps: Sequence[Perturbed]) -> list[tuple[float, Perturbed]]:
-        """Encode and rank; remember the worst; return (value, step), the lowest value first, ties as drawn."""
+        """Encode and rank, keep the worst, and return (value, step), lowest value first, ties as drawn."""
         steps = list({step.topic: step for step in steps}.values())[: self.left]
         self.spent += len(steps)
         values = self._values([step.topic for step in steps]) if steps else []
@@ -245,6 +274,6 @@ class _Search:
 
 
 def _word_at(text: str, position: int) -> int:
-    """Return the index of the word that a position is in, or at the end of."""
+    """Return the index of the word that holds a position, or ends there."""
     before = text[:position]
     return len(before.split()) - (bool(before) and not before[-1].isspace())

@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
@@ -29,8 +29,8 @@ class Edit(NamedTuple):
     Attributes:
         kind: what was done, such as `swap` or `keyboard`.
         position: offset in code points, in the text as the edits before this one have left it.
-        before: what stood there ("" for an insertion).
-        after: what stands there now ("" for a deletion).
+        before: the text that is replaced ("" for an insertion).
+        after: the text that replaces it ("" for a deletion).
         field: the query (`text`) or the `instruction`.
     """
 
@@ -44,7 +44,7 @@ class Edit(NamedTuple):
         """Return the edited topic.
 
         Raises:
-            ValueError: `before` does not stand at `position`.
+            ValueError: `before` is not the text at `position`.
         """
         text: str = getattr(topic, self.field)
         end = self.position + len(self.before)
@@ -96,34 +96,64 @@ def _common(one: str, other: str) -> int:
 Apply = Callable[[Topic, random.Random], Perturbed]
 
 
+OverTopics = Callable[[Sequence[Topic], int], Apply]
+"""(topics, seed) gives the function that changes one of these topics."""
+
+
 @dataclass(frozen=True)
-class Perturbation:
-    """A way to change topics, with what it is expected to do to a ranking.
+class Description:
+    """What is known of a perturbation before its options are set.
 
     Attributes:
-        name: names files and seeds: letters, digits, hyphens.
+        name: used in file names and seeds: letters, digits, hyphens.
         family: the perturbations it is reported with, such as `typo`.
         expects: its class of expectation.
-        apply: changes one topic, drawing from the generator it is given and from nothing else.
         summary: one line for lists.
         changes: the field it changes.
         seeded: False when every seed gives the same text, so that one draw is enough.
         needs_review: True when the meaning may be lost: only variants that people accepted may be scored as
             invariance (docs/methods.md, Perturbations).
         needs: what it needs beyond topics, such as a file; `all` leaves out those that need anything.
-        over_topics: for those that look at the other topics too: (topics, seed) gives `apply`.
     """
 
     name: str
     family: str
     expects: Expectation
-    apply: Apply
     summary: str = ""
     changes: Field = "text"
     seeded: bool = True
     needs_review: bool = False
     needs: str = ""
-    over_topics: Callable[[Sequence[Topic], int], Apply] | None = None
+
+
+@dataclass(frozen=True)
+class Perturbation(Description):
+    """A way to change topics, with what it is expected to do to a ranking; exactly one of its functions is set.
+
+    Attributes:
+        apply: changes one topic, drawing from the generator it is given and from nothing else; None for a perturbation
+            that looks at the other topics too.
+        over_topics: for those: (topics, seed) gives the function that changes one of these topics.
+    """
+
+    apply: Apply | None = field(default=None, repr=False)
+    over_topics: OverTopics | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a perturbation that cannot be applied, or in two ways.
+
+        Raises:
+            ValueError: neither or both of `apply` and `over_topics`.
+        """
+        if (self.apply is None) == (self.over_topics is None):
+            raise ValueError(f"{self.name}: give either `apply` or `over_topics`")
+
+    def for_topics(self, topics: Sequence[Topic], seed: int) -> Apply:
+        """Return the function that changes one of these topics."""
+        if self.apply is not None:
+            return self.apply
+        assert self.over_topics is not None
+        return self.over_topics(topics, seed)
 
 
 def generator(seed: int, perturbation: str, qid: str) -> random.Random:

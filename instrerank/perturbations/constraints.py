@@ -1,7 +1,8 @@
 """Constraint instructions: conditions on passages that a program can check, chosen to split what is relevant.
 
 FollowIR (2403.15246) had people narrow TREC narratives by hand; here the narrowing is a rule on the passage text, so
-that the changed labels of any collection can be made, and verified, without an annotator.
+that the changed labels of any collection can be made, and verified, without an annotator. The reversed instruction
+asks for exactly what the rule excludes, as in InfoSearch (2410.23841), whose measures SICR and WISE need it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple, get_args
 
 from instrerank.errors import InputError
 from instrerank.perturbations.base import generator
 from instrerank.perturbations.words import LETTERS, is_eligible
 from instrerank.trec.types import Qrels, Topic
+
+Instruction = Literal["original", "changed", "reversed"]
+"""Without the rule, with it, and with its opposite."""
+INSTRUCTIONS: tuple[Instruction, ...] = get_args(Instruction)
 
 ORIGINAL = (
     "A passage is relevant if it answers the query.",
@@ -48,8 +53,13 @@ class Rule:
         return KINDS[self.kind].holds(self, text) == self.wanted
 
     @property
+    def opposite(self) -> Rule:
+        """The rule that allows exactly the passages that this one does not."""
+        return replace(self, wanted=not self.wanted)
+
+    @property
     def phrasings(self) -> tuple[str, ...]:
-        """The rule in words, several ways."""
+        """The rule in words, in four ways; the opposite rule has its own in the same order."""
         kind = KINDS[self.kind]
         return tuple(
             phrasing.format(term=self.term, words=self.words)
@@ -81,6 +91,7 @@ def _mentions(rule: Rule, text: str) -> bool:
 
 
 def _feature(what: str, verb: str = "contain") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the four phrasings that want a feature, and those that do not; the verb takes an s after `that`."""
     must = (
         f"Only passages that {verb} {what} are relevant.",
         f"To be relevant, a passage must {verb} {what}.",
@@ -90,29 +101,34 @@ def _feature(what: str, verb: str = "contain") -> tuple[tuple[str, ...], tuple[s
     must_not = (
         f"Passages that {verb} {what} are not relevant.",
         f"To be relevant, a passage must not {verb} {what}.",
-        f"Please leave out every passage that would {verb} {what}.",
+        f"Please leave out every passage that {verb}s {what}.",
         f"I cannot use passages that {verb} {what}; they are not relevant.",
     )
     return must, must_not
 
 
 KINDS: dict[str, Kind] = {
-    "mentions": Kind(_mentions, *_feature('the word "{term}"', "mention")),
+    "mentions": Kind(_mentions, *_feature('the word "{term}"')),
     "number": Kind(_pattern(r"[0-9]"), *_feature("a number written in digits")),
     "year": Kind(
         _pattern(r"(?<![\w.,$€£])(1[0-9]{3}|20[0-9]{2})(?![\w%]|[.,][0-9])"),
-        *_feature("a year, in four digits from 1000 to 2099", "name"),
+        *_feature("a year in four digits (1000 to 2099)", "mention"),
     ),
     "percentage": Kind(_pattern(r"[0-9]\s?(%|percent\b)"), *_feature("a percentage", "state")),
-    "money": Kind(_pattern(r"[$€£]\s?[0-9]"), *_feature("an amount of money with a currency sign", "state")),
-    "question": Kind(_pattern(r"\?"), *_feature("a question with its question mark", "ask")),
-    "brackets": Kind(_pattern(r"\([^()]+\)"), *_feature("a remark in round brackets")),
-    "quotation": Kind(_pattern(r'"[^"]+"|“[^”]+”'), *_feature("words in double quotation marks")),
-    "address": Kind(_pattern(r"(?i)\b(you|your|yours|yourself)\b"), *_feature("the reader as “you”", "address")),
-    "first person": Kind(_pattern(r"\b(I|my|me|We|we|our|us)\b"), *_feature("words such as “I”, “we” or “my”", "use")),
+    "money": Kind(_pattern(r"[$€£]\s?[0-9]"), *_feature("an amount of money with a $, € or £ sign", "state")),
+    "question": Kind(_pattern(r"\?"), *_feature("a question mark")),
+    "brackets": Kind(_pattern(r"\([^()]+\)"), *_feature("text in parentheses")),
+    "quotation": Kind(_pattern(r'"[^"]+"|“[^”]+”'), *_feature("text in double quotation marks")),
+    "address": Kind(
+        _pattern(r"(?i)\b(you|your|yours|yourself)\b"), *_feature('to the reader directly ("you", "your")', "speak")
+    ),
+    "first person": Kind(
+        _pattern(r"\b(I|my|me|We|we|our|us)\b"),
+        *_feature('a first-person pronoun ("I", "me", "my", "we", "us", "our")'),
+    ),
     "example": Kind(
         _pattern(r"(?i)\b(for example|for instance|e\.g\.|such as)"),
-        *_feature("“for example”, “for instance”, “e.g.” or “such as”"),
+        *_feature('"for example", "for instance", "e.g." or "such as"'),
     ),
     "longer": Kind(
         lambda rule, text: len(text.split()) > rule.words,
@@ -120,39 +136,41 @@ KINDS: dict[str, Kind] = {
             "Only passages of more than {words} words are relevant.",
             "To be relevant, a passage must have more than {words} words.",
             "Please leave out every passage of {words} words or fewer.",
-            "I need detail: passages of {words} words or fewer are not relevant.",
+            "I need detailed passages: those of {words} words or fewer are not relevant.",
         ),
         (
             "Only passages of at most {words} words are relevant.",
             "To be relevant, a passage must not have more than {words} words.",
             "Please leave out every passage of more than {words} words.",
-            "I need it short: passages of more than {words} words are not relevant.",
+            "I need short passages: those of more than {words} words are not relevant.",
         ),
     ),
 }
 
 
 class Constraint(NamedTuple):
-    """A topic's rule and what it does to the topic's relevant passages.
+    """A topic's rule and its effect on the topic's relevant passages.
 
     Attributes:
         qid: the topic.
         rule: the condition.
-        original: the instruction without it.
-        changed: the instruction with it, in the phrasing drawn.
-        kept: relevant docids that stay so.
-        dropped: relevant docids that stop being so.
+        original: the instruction without the rule.
+        changed: the instruction with the rule, in the phrasing drawn.
+        reversed: the instruction with the opposite rule, in the same phrasing.
+        kept: relevant docids that the rule allows.
+        dropped: relevant docids that stop being relevant under the rule.
     """
 
     qid: str
     rule: Rule
     original: str
     changed: str
+    reversed: str
     kept: tuple[str, ...]
     dropped: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
-        """Return it as a JSON object, all phrasings included."""
+        """Return the line of `constraints.jsonl`, with all phrasings of the changed instruction."""
         phrasings = [f"{self.original} {phrasing}" for phrasing in self.rule.phrasings]
         return {
             "qid": self.qid,
@@ -161,6 +179,7 @@ class Constraint(NamedTuple):
             },
             "original": self.original,
             "changed": self.changed,
+            "reversed": self.reversed,
             "phrasings": phrasings,
             "kept": list(self.kept),
             "dropped": list(self.dropped),
@@ -203,31 +222,33 @@ def constrain(
 ) -> tuple[list[Constraint], dict[str, str]]:
     """Choose for each topic a rule that splits its relevant passages, seeded by (seed, qid).
 
-    A kind of rule is drawn among those that split well, then one of its six best balanced rules, so that
-    topics differ in their rules.
+    A kind of rule is drawn from those that split well, then one of its six most balanced rules, so that topics differ
+    in their rules.
 
     Args:
-        topics: queries; an instruction of their own is kept and narrowed.
+        topics: queries; a topic's own instruction is kept, and narrowed by the rule.
         qrels: grades.
-        texts: passage text by docid; relevant passages without text take no part.
-        seed: the draw.
+        texts: passage text by docid; relevant passages without text are left out.
+        seed: of the draw.
         relevance_level: least grade that counts as relevant.
-        least_share: of the relevant passages, so many at least must stay and so many at least must go.
+        least_share: share of the relevant passages that a rule must keep at least, and must drop at least.
 
     Returns:
         The constraints in topic order, and by qid the reason why a topic has none.
 
     Raises:
-        InputError: a share outside (0, 0.5], or a level below 1.
+        InputError: a share outside (0, 0.5], or a relevance level below 1.
     """
-    if not 0 < least_share <= 0.5 or relevance_level < 1:
-        raise InputError(f"share {least_share:g}, level {relevance_level}: a share in (0, 0.5] and a level from 1 on")
+    if not 0 < least_share <= 0.5:
+        raise InputError(f"`least_share` must be above 0 and at most 0.5, got {least_share:g}")
+    if relevance_level < 1:
+        raise InputError(f"`relevance_level` must be at least 1, got {relevance_level}")
     constraints, without = [], {}
     for topic in topics:
         grades = qrels.get(topic.qid, {})
         relevant = sorted(docid for docid, grade in grades.items() if grade >= relevance_level and docid in texts)
         if len(relevant) < 2:
-            without[topic.qid] = f"{len(relevant)} relevant passages with a text; a split needs two"
+            without[topic.qid] = f"{len(relevant)} relevant passages with a text; a split needs at least 2"
             continue
         rng = generator(seed, "constrain", topic.qid)
         chosen = _choose(topic, relevant, texts, least_share, rng)
@@ -235,11 +256,21 @@ def constrain(
             without[topic.qid] = f"no rule splits its {len(relevant)} relevant passages well enough"
             continue
         rule, kept = chosen
-        original = topic.instruction or rng.choice(ORIGINAL)
+        original = _sentence(topic.instruction) or rng.choice(ORIGINAL)
         dropped = tuple(docid for docid in relevant if docid not in kept)
-        changed = f"{original} {rng.choice(rule.phrasings)}"
-        constraints.append(Constraint(topic.qid, rule, original, changed, kept, dropped))
+        changed, opposite = (
+            f"{original} {phrasing}"
+            for phrasing in rng.choice(list(zip(rule.phrasings, rule.opposite.phrasings, strict=True)))
+        )
+        constraints.append(Constraint(topic.qid, rule, original, changed, opposite, kept, dropped))
     return constraints, without
+
+
+def _sentence(instruction: str) -> str:
+    """Return an instruction on one line that ends in a punctuation mark, so that another sentence can follow."""
+    instruction = " ".join(instruction.split())
+    ended = re.search(r"[.!?…][\"”’)\]]*$", instruction)
+    return instruction if ended or not instruction else f"{instruction}."
 
 
 def _choose(
@@ -258,33 +289,40 @@ def _choose(
     return rule, kept
 
 
-def changed_qrels(constraints: Sequence[Constraint], qrels: Qrels, texts: Mapping[str, str]) -> tuple[Qrels, Qrels]:
-    """Return the qrels of the constrained topics before and after.
+def constrained_qrels(
+    constraints: Sequence[Constraint], qrels: Qrels, texts: Mapping[str, str]
+) -> dict[Instruction, Qrels]:
+    """Return the qrels of the constrained topics under each instruction.
 
-    Every positive grade whose passage the rule does not allow becomes 0, grades below the relevance level too.
-    Positive grades without text cannot be verified and are left out of both.
+    Under the changed instruction every positive grade whose passage breaks the rule becomes 0, including grades below
+    the relevance level; under the reversed one, every positive grade whose passage satisfies it. Positive grades
+    without text cannot be verified and are left out of all three.
     """
-    original: Qrels = {}
-    changed: Qrels = {}
+    found: dict[Instruction, Qrels] = {name: {} for name in INSTRUCTIONS}
     for constraint in constraints:
         grades = {docid: grade for docid, grade in qrels[constraint.qid].items() if grade <= 0 or docid in texts}
-        original[constraint.qid] = grades
-        changed[constraint.qid] = {
-            docid: grade if grade <= 0 or constraint.rule.allows(texts[docid]) else 0
-            for docid, grade in grades.items()
-        }
-    return original, changed
+        for name in INSTRUCTIONS:
+            found[name][constraint.qid] = {
+                docid: _grade(name, grade, constraint.rule, texts.get(docid, "")) for docid, grade in grades.items()
+            }
+    return found
+
+
+def _grade(instruction: Instruction, grade: int, rule: Rule, text: str) -> int:
+    """Return what a grade becomes under an instruction."""
+    if grade <= 0 or instruction == "original":
+        return grade
+    return grade if rule.allows(text) == (instruction == "changed") else 0
 
 
 def verify(
-    records: Sequence[Mapping[str, Any]], original: Qrels, changed: Qrels, texts: Mapping[str, str]
+    records: Sequence[Mapping[str, Any]], qrels: Mapping[Instruction, Qrels], texts: Mapping[str, str]
 ) -> list[str]:
-    """Check every label of written constraints against the texts by the recorded rule.
+    """Check every label of written constraints against the texts, by the recorded rule.
 
     Args:
         records: lines of `constraints.jsonl`.
-        original: `qrels.original.txt`.
-        changed: `qrels.changed.txt`.
+        qrels: `qrels.<instruction>.txt` by instruction.
         texts: passage text by docid.
 
     Returns:
@@ -293,12 +331,15 @@ def verify(
     problems = []
     for record in records:
         qid, rule = record["qid"], Rule(**record["rule"])
-        if original[qid].keys() != changed[qid].keys():
-            problems.append(f"{qid}: the two qrels judge different passages")
-        for docid, grade in original[qid].items():
-            wanted = grade if grade <= 0 or rule.allows(texts[docid]) else 0
-            if changed[qid].get(docid) != wanted:
-                problems.append(f"{qid} {docid}: grade {changed[qid].get(docid)}, by the rule {wanted}")
+        original = qrels["original"][qid]
+        for name in ("changed", "reversed"):
+            labels = qrels[name][qid]
+            if original.keys() != labels.keys():
+                problems.append(f"{qid}: the original and the {name} qrels judge different passages")
+            for docid, grade in original.items():
+                wanted = _grade(name, grade, rule, texts.get(docid, ""))
+                if labels.get(docid) != wanted:
+                    problems.append(f"{qid} {docid}: {name} grade {labels.get(docid)}, by the rule {wanted}")
         for name, allowed in (("kept", True), ("dropped", False)):
             problems += [
                 f"{qid} {docid}: wrongly {name}" for docid in record[name] if rule.allows(texts[docid]) != allowed

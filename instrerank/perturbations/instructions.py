@@ -1,4 +1,4 @@
-"""Instruction perturbations: other wordings and controls, wrong instructions, and instructions turned round.
+"""Instruction perturbations: paraphrases and controls, wrong instructions, and reversed ones.
 
 After InstructIR (2402.14334), Promptriever (2409.11136), FollowIR (2403.15246), InfoSearch (2410.23841) and InF-IR
 (2505.21439); see docs/methods.md.
@@ -79,19 +79,19 @@ OPPOSITES = {word: other for pair in _OPPOSITES.split(", ") for word, other in (
 
 @register("instruction-paraphrase", family="instruction", expects="invariance", changes="instruction")
 def paraphrase(topic: Topic, rng: random.Random) -> str:
-    """Wrapped in one of five wordings that ask for the same (InstructIR)."""
+    """The instruction in one of five carrier sentences that ask for the same (InstructIR)."""
     return rng.choice(WRAPPERS).format(i=topic.instruction)
 
 
 @register("instruction-before", family="instruction", expects="invariance", changes="instruction", seeded=False)
 def before(topic: Topic, rng: random.Random) -> Perturbed:
-    """Joined to the query, the instruction first; the instruction field is left empty."""
+    """The instruction moved into the query, before it; the instruction field is left empty."""
     return _joined(topic, Edit("join", 0, "", f"{topic.instruction} "))
 
 
 @register("instruction-after", family="instruction", expects="invariance", changes="instruction", seeded=False)
 def after(topic: Topic, rng: random.Random) -> Perturbed:
-    """Joined to the query, the instruction last; the instruction field is left empty."""
+    """The instruction moved into the query, after it; the instruction field is left empty."""
     return _joined(topic, Edit("join", len(topic.text), "", f" {topic.instruction}"))
 
 
@@ -101,19 +101,19 @@ def _joined(topic: Topic, join: Edit) -> Perturbed:
 
 @register("instruction-generic", family="instruction", expects="invariance", changes="instruction")
 def generic(topic: Topic, rng: random.Random, *, fill: str = "all") -> str:
-    """One of ten task descriptions that fit any query; topics without instruction get one too (Promptriever)."""
+    """One of ten generic task descriptions; topics without instruction get one too (Promptriever)."""
     return _filled(topic, fill, rng.choice(GENERIC))
 
 
 @register("instruction-irrelevant", family="instruction", expects="indifference", changes="instruction")
 def irrelevant(topic: Topic, rng: random.Random, *, fill: str = "all") -> str:
-    """An instruction about something else; topics without instruction get one too (Promptriever)."""
+    """An unrelated instruction; topics without instruction get one too (Promptriever)."""
     return _filled(topic, fill, rng.choice(IRRELEVANT))
 
 
 def _filled(topic: Topic, fill: str, instruction: str) -> str:
     if fill not in ("all", "present"):
-        raise InputError(f"fill={fill}: `all` topics get an instruction, or those where one is `present`")
+        raise InputError(f"`fill` must be all (every topic gets an instruction) or present, got {fill!r}")
     return instruction if topic.instruction or fill == "all" else ""
 
 
@@ -121,7 +121,7 @@ def _filled(topic: Topic, fill: str, instruction: str) -> str:
     "instruction-repeated-query", family="instruction", expects="invariance", changes="instruction", seeded=False
 )
 def repeated_query(topic: Topic, rng: random.Random) -> str:
-    """The query repeated to the instruction's number of words: a control for length (Promptriever)."""
+    """The query, repeated to the length of the instruction in words: a control for length (Promptriever)."""
     words = topic.text.split()
     length = len(topic.instruction.split())
     return " ".join((words * (length // len(words) + 1))[:length])
@@ -129,7 +129,7 @@ def repeated_query(topic: Topic, rng: random.Random) -> str:
 
 @register("instruction-long", family="instruction", expects="invariance", changes="instruction")
 def over_long(topic: Topic, rng: random.Random, *, tokens: int = 512) -> str:
-    """Sentences without content appended up to `tokens` words, so at least as many tokens in any tokenizer."""
+    """The instruction padded to `tokens` words with sentences that say nothing."""
     parts = [topic.instruction]
     length = len(topic.instruction.split())
     while length < tokens:
@@ -140,25 +140,25 @@ def over_long(topic: Topic, rng: random.Random, *, tokens: int = 512) -> str:
 
 @register("instruction-none", family="instruction", expects="ablation", changes="instruction", seeded=False)
 def none(topic: Topic, rng: random.Random) -> str:
-    """Left out: the query alone (FollowIR)."""
+    """No instruction: the query alone (FollowIR)."""
     return ""
 
 
 @register("instruction-keywords", family="instruction", expects="ablation", changes="instruction", seeded=False)
 def as_keywords(topic: Topic, rng: random.Random) -> str:
-    """Its content words only (FollowIR)."""
+    """Only the content words of the instruction (FollowIR)."""
     return keywords(Topic(topic.qid, topic.instruction), rng)
 
 
 @register("instruction-short", family="instruction", expects="ablation", changes="instruction", seeded=False)
 def short(topic: Topic, rng: random.Random) -> str:
-    """Its first sentence only (FollowIR)."""
+    """Only the first sentence of the instruction (FollowIR)."""
     return re.split(r"(?<=[.!?])\s+", topic.instruction.strip(), maxsplit=1)[0]
 
 
 @register("instruction-swapped", family="instruction", expects="indifference", changes="instruction", over_topics=True)
 def swapped(topics: Sequence[Topic], seed: int) -> Callable[[Topic, random.Random], str]:
-    """Another topic's instruction: a seeded derangement, which no order of the topics changes (Promptriever)."""
+    """The instruction of another topic, by a seeded derangement of all instructions (Promptriever)."""
     given = [topic for topic in topics if topic.instruction]
     ring = sorted(given, key=lambda topic: hashlib.sha256(f"{seed}\t{topic.qid}".encode()).digest())
     follower: dict[str, str] = {}
@@ -175,19 +175,19 @@ def swapped(topics: Sequence[Topic], seed: int) -> Callable[[Topic, random.Rando
     "instruction-contradictory", family="instruction", expects="directional", changes="instruction", seeded=False
 )
 def contradictory(topic: Topic, rng: random.Random) -> str:
-    """Followed by its own withdrawal."""
+    """The instruction, followed by a sentence that withdraws it."""
     return f"{topic.instruction} On second thought, the opposite holds: passages that fit this are not relevant."
 
 
 @register("instruction-negated", family="instruction", expects="directional", changes="instruction", seeded=False)
 def negated(topic: Topic, rng: random.Random) -> str:
-    """Asks for passages that do not satisfy it (InfoSearch)."""
+    """A request for passages that do not satisfy the instruction (InfoSearch)."""
     return f"Find passages that do NOT satisfy the following: {topic.instruction}"
 
 
 @register("instruction-reversed", family="instruction", expects="directional", changes="instruction", seeded=False)
 def reversed_instruction(topic: Topic, rng: random.Random) -> str:
-    """Passages that satisfy it are called irrelevant, the others relevant (InfoSearch)."""
+    """A statement that passages satisfying the instruction are not relevant, and others are (InfoSearch)."""
     return (
         f"Passages of which this holds are not relevant: {topic.instruction} "
         "Passages on the query of which it does not hold are relevant."
@@ -198,7 +198,7 @@ def reversed_instruction(topic: Topic, rng: random.Random) -> str:
     "instruction-narrowed", family="instruction", expects="directional", changes="instruction", needs_review=True
 )
 def narrowed(topic: Topic, rng: random.Random) -> str:
-    """A further condition appended; its changed qrels must be made, as the verb `constrain` makes them (FollowIR)."""
+    """A further condition appended; needs changed qrels, which `constrain` makes for its own conditions (FollowIR)."""
     return f"{topic.instruction} {rng.choice(NARROWING)}"
 
 
@@ -206,7 +206,7 @@ def narrowed(topic: Topic, rng: random.Random) -> str:
     "instruction-poisoned", family="instruction", expects="directional", changes="instruction", needs_review=True
 )
 def poisoned(topic: Topic, rng: random.Random) -> Perturbed:
-    """A subtle edit makes it wrong: an opposite, another number, or a negation (after InF-IR's poisoned texts)."""
+    """One word changed so that the instruction is wrong: an opposite, another number, a negation (after InF-IR)."""
     edits = []
     for match in TOKENS.finditer(topic.instruction):
         word = re.search(r"[A-Za-z]+|[0-9]+", match[0])

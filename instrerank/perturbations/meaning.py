@@ -1,4 +1,4 @@
-"""Numbers, units and negation: the same value in another form, or another meaning on purpose."""
+"""Numbers, units and negation: the same value in another form, or a deliberate change of meaning."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ UNITS = {
 }
 """Abbreviated units and their names, both read after a number only."""
 
-_DIGITS = r"(?<![\w.,-])(\d+)(?![\w-]|[.,]\d)"  # a whole number that stands alone: no part of a name, date or decimal
+_DIGITS = r"(?<![\w.,-])(\d+)(?![\w-]|[.,]\d)"  # a whole number, not part of a name, date or decimal
 _AUXILIARIES = (
     r"\b(is|are|was|were|do|does|did|can|could|will|would|should|may|might|must|has|have|had)\b(?!\s+not\b|n't)"
 )
@@ -54,7 +54,7 @@ def _one_of(topic: Topic, rng: random.Random, edits: list[Edit]) -> Perturbed:
 
 @register("number-words", family="numbers", expects="invariance")
 def number_words(topic: Topic, rng: random.Random) -> Perturbed:
-    """One number up to twenty changes from digits to a word or back."""
+    """One number up to twenty, from digits to a word or back."""
     written = rf"\b({'|'.join(NUMBER_WORDS[2:])})\b"
     edits = [
         Edit("number-words", match.start(), match[0], NUMBER_WORDS[int(match[0])])
@@ -70,7 +70,7 @@ def number_words(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("number-grouping", family="numbers", expects="invariance")
 def number_grouping(topic: Topic, rng: random.Random) -> Perturbed:
-    """One number of five digits or more gets or loses its thousands separators (years have four)."""
+    """Thousands separators added to or removed from one number of at least five digits (years have four)."""
     edits = [
         Edit("number-grouping", match.start(), match[0], f"{int(match[0]):,}")
         for match in re.finditer(_DIGITS, topic.text)
@@ -85,21 +85,21 @@ def number_grouping(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("unit-names", family="numbers", expects="invariance")
 def unit_names(topic: Topic, rng: random.Random) -> Perturbed:
-    """One unit after a number changes between its abbreviation and its name: 5 km, 5 kilometers."""
+    """One unit after a number, from its abbreviation to its name or back: 5 km, 5 kilometers."""
     short = {name: unit for unit, name in reversed(UNITS.items())}
     table = UNITS | short
     names = "|".join(re.escape(unit) for unit in sorted(table, key=len, reverse=True))
     edits = []
     for match in re.finditer(rf"(?<=[0-9])(\s*)({names})(?!\w)", topic.text, re.IGNORECASE):
         new = table[match[2].lower()]
-        blank = "" if new == "%" else match[1] or " "
-        edits.append(Edit("unit-names", match.start(), match[0], blank + new))
+        space = "" if new == "%" else match[1] or " "
+        edits.append(Edit("unit-names", match.start(), match[0], space + new))
     return _one_of(topic, rng, edits)
 
 
 @register("number-change", family="numbers", expects="directional")
 def number_change(topic: Topic, rng: random.Random) -> Perturbed:
-    """One number becomes another of as many digits: what answered the query should fall."""
+    """One number becomes another of the same length: passages that answered the query should fall."""
     edits = []
     for match in re.finditer(r"[0-9]+", topic.text):
         digit = rng.randrange(len(match[0]))
@@ -111,12 +111,12 @@ def number_change(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("negation", family="negation", expects="directional", seeded=False)
 def negation(topic: Topic, rng: random.Random) -> Perturbed:
-    """`not` after the first auxiliary verb, or a `not` before it all: what answered the query should fall."""
+    """`not` after the first auxiliary verb, or in front: passages that answered the query should fall."""
     return edited(topic, [negating_edit(topic.text)])
 
 
 def negating_edit(text: str) -> Edit:
-    """Return the edit that negates a sentence, or takes its negation back."""
+    """Return the edit that negates a sentence, or removes its negation."""
     present = re.search(r"\bnot\s+", text, re.IGNORECASE)
     if present:
         return Edit("negation", present.start(), present[0], "")

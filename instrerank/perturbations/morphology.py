@@ -63,7 +63,7 @@ TENSES = {now: other for now, other in _tenses().items() if now != other}
 
 @register("tense", family="morphology", expects="invariance", needs_review=True)
 def tense(topic: Topic, rng: random.Random) -> Perturbed:
-    """One verb goes from present to past or back; most queries have none that is known (RoDR)."""
+    """One verb from present to past tense or back, from a list of common verbs (RoDR)."""
     verbs = [match for match in LETTERS.finditer(topic.text) if match[0].lower() in TENSES]
     if not verbs:
         return Perturbed(topic, topic)
@@ -73,7 +73,7 @@ def tense(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("plural", family="morphology", expects="invariance", needs_review=True)
 def plural(topic: Topic, rng: random.Random) -> Perturbed:
-    """One eligible word gains or loses its plural ending."""
+    """One word from singular to plural or back."""
     spans = eligible(topic.text)
     for start, end in rng.sample(spans, len(spans)):
         word = topic.text[start:end]
@@ -84,11 +84,11 @@ def plural(topic: Topic, rng: random.Random) -> Perturbed:
 
 
 def other_number(word: str) -> str | None:
-    """Return the plural of a singular or the singular of a plural; None where the rules do not tell."""
+    """Return the plural of a singular or the singular of a plural; None where the rules do not apply."""
     if word in _IRREGULAR_PLURALS or word in _SINGULARS:
         return (_IRREGULAR_PLURALS | _SINGULARS)[word]
     if re.search(r"(ss|us|is|as|ed|ing|ly|ous|[^aeiou]ic|able|ible|est)$", word):
-        return None  # most are no countable nouns
+        return None  # most are not countable nouns
     if word.endswith("s"):
         if word.endswith("ies") and len(word) > 4:
             return word[:-3] + "y"

@@ -1,4 +1,4 @@
-"""Naturality: the same need as keywords, as a telegram, or wrapped in polite and long-winded speech."""
+"""Naturality: the same need as keywords, in telegraphic style, or in polite and verbose wording."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CARRIERS = word_set(
     "definition define meaning mean means explain describe description tell find give list show information "
     "example examples type types kind kinds vs versus is are was were name called"
 )
-"""Words that carry a question rather than its subject."""
+"""Words that form a question rather than name its subject."""
 
 TELEGRAPHIC = word_set(
     "a an the is are was were am be been being do does did has have had will would shall should can could may "
     "might must i you we they he she it my your our their his her its this that these those please"
 )
-"""Articles, auxiliaries and pronouns: what a telegram leaves out."""
+"""Articles, auxiliaries and pronouns: what telegraphic style leaves out."""
 
 POLITE = (
     "please tell me: {q}",
@@ -65,19 +65,19 @@ _QUESTION_WORDS = (
 
 @register("stopword-removal", family="naturality", expects="invariance", seeded=False)
 def stopword_removal(topic: Topic, rng: random.Random) -> str:
-    """Lower-case, English stop words dropped; kept as it is when nothing is left (Penha 2022, RoDR)."""
+    """Lower case, English stop words removed, unless nothing is left (Penha 2022, RoDR)."""
     return _without(topic.text.lower(), STOP_WORDS) or topic.text
 
 
 @register("telegraphic", family="naturality", expects="invariance", seeded=False)
 def telegraphic(topic: Topic, rng: random.Random) -> str:
-    """Articles, auxiliaries and pronouns dropped, question words kept."""
+    """Articles, auxiliaries and pronouns removed, question words kept."""
     return _without(topic.text, TELEGRAPHIC) or topic.text
 
 
 @register("keywords", family="naturality", expects="invariance", seeded=False, needs_review=True)
 def keywords(topic: Topic, rng: random.Random) -> str:
-    """Content words only: no stop words, no words that merely carry the question, no punctuation, none twice."""
+    """Content words only: no stop words, question words, punctuation or repetitions."""
     words = dict.fromkeys(bare(token) for token in topic.text.split())
     kept = [word for word in words if word and word not in STOP_WORDS and word not in CARRIERS]
     return " ".join(kept) or topic.text
@@ -89,19 +89,19 @@ def _without(text: str, dropped: frozenset[str]) -> str:
 
 @register("polite", family="naturality", expects="invariance")
 def polite(topic: Topic, rng: random.Random) -> str:
-    """Wrapped in a polite request."""
+    """The query in a polite request."""
     return rng.choice(POLITE).format(q=topic.text)
 
 
 @register("verbose", family="naturality", expects="invariance")
 def verbose(topic: Topic, rng: random.Random) -> str:
-    """Wrapped in long-winded talk that says nothing about the need."""
+    """The query in a long-winded request that adds nothing to the need."""
     return rng.choice(VERBOSE).format(q=topic.text)
 
 
 @register("question-to-keywords", family="naturality", expects="invariance", seeded=False)
 def question_to_keywords(topic: Topic, rng: random.Random) -> str:
-    """A question becomes the keywords of the same need, where its form is a known one."""
+    """A question of a known form, as keywords for the same need."""
     text = topic.text.strip().rstrip("?").strip()
     for frame, keyword_form in _QUESTIONS:
         match = re.fullmatch(frame, text, re.IGNORECASE)
@@ -112,7 +112,7 @@ def question_to_keywords(topic: Topic, rng: random.Random) -> str:
 
 @register("keywords-to-question", family="naturality", expects="invariance", seeded=False)
 def keywords_to_question(topic: Topic, rng: random.Random) -> str:
-    """Keywords become a question; questions stay as they are."""
+    """Keywords as a question; questions stay as they are."""
     text = topic.text.strip().rstrip("?").strip()
     if "?" in topic.text or re.match(_QUESTION_WORDS, text, re.IGNORECASE):
         return topic.text

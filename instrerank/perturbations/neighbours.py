@@ -1,4 +1,4 @@
-"""Synonyms as an encoder sees them: near words, where the whole query stays near too."""
+"""Synonyms by an encoder: near words whose query stays near, too."""
 
 from __future__ import annotations
 
@@ -35,13 +35,12 @@ _PER_WORD = 5
 def synonym_neighbour(
     topics: Sequence[Topic], seed: int, *, encoder: str, floor: float = 0.8, words: str = ""
 ) -> Callable[[Topic, random.Random], Perturbed]:
-    """One word becomes a near one by an encoder's cosine, where the query keeps a cosine of at least `floor`.
+    """One word becomes a near one by an encoder's cosine, if the query keeps a cosine of at least `floor`.
 
-    Near words come from a list, one a line (`words=FILE`), or else from the topics themselves and the reviewed
-    synonyms.
+    Near words come from a list with one word a line (`words=FILE`), or else from the topics and the reviewed synonyms.
     """
     if not -1 <= floor < 1:
-        raise InputError(f"floor={floor:g}: a cosine, from -1 to under 1")
+        raise InputError(f"`floor` must be a cosine, at least -1 and below 1, got {floor:g}")
     texts = {topic.text for topic in topics}
     if words:
         vocabulary = {line.strip().lower() for _, line in read_lines(words)} - {""}

@@ -1,4 +1,4 @@
-"""Text joined to the query: a clause that has nothing to do with it, the query again, another topic's query."""
+"""Text appended to the query: an unrelated clause, the query again, another topic's query."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ DISTRACTORS = (
 
 @register("distractor-clause", family="concatenation", expects="invariance")
 def distractor_clause(topic: Topic, rng: random.Random) -> str:
-    """A clause about something else is appended."""
+    """An unrelated clause appended."""
     return f"{topic.text}, {rng.choice(DISTRACTORS)}"
 
 
 @register("repeated-query", family="concatenation", expects="invariance", seeded=False)
 def repeated_query(topic: Topic, rng: random.Random, *, times: int = 2) -> str:
-    """The query stands there twice (or `times` times)."""
+    """The query repeated, twice in all (or `times` times)."""
     return " ".join([topic.text] * times)
 
 
 @register("other-query", family="concatenation", expects="invariance", over_topics=True)
 def other_query(topics: Sequence[Topic], seed: int) -> Callable[[Topic, random.Random], str]:
-    """The query of another topic is appended."""
+    """The query of another topic appended."""
     texts = sorted({topic.text for topic in topics})
 
     def append(topic: Topic, rng: random.Random) -> str:

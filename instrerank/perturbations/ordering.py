@@ -1,4 +1,4 @@
-"""Word order, and words left out. A word here is what stands between blanks, its punctuation with it."""
+"""Word order, and words left out. A word here is a run of non-whitespace, punctuation included."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from instrerank.trec.types import Topic
 
 @register("word-swap", family="ordering", expects="invariance")
 def word_swap(topic: Topic, rng: random.Random) -> Perturbed:
-    """One random word changes places with another (Penha 2022, RoDR)."""
+    """Two random words swapped (Penha 2022, RoDR)."""
     tokens = list(TOKENS.finditer(topic.text))
     for first in rng.sample(tokens, len(tokens)):
         others = [token for token in tokens if token[0] != first[0]]
@@ -28,7 +28,7 @@ def word_swap(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("word-shuffle", family="ordering", expects="invariance")
 def word_shuffle(topic: Topic, rng: random.Random) -> str:
-    """All words in random order, drawn again until it is another order."""
+    """All words in a random order that differs from the original."""
     words = topic.text.split()
     if len(set(words)) < 2:
         return topic.text
@@ -40,9 +40,9 @@ def word_shuffle(topic: Topic, rng: random.Random) -> str:
 
 @register("word-deletion", family="deletion", expects="invariance", needs_review=True)
 def word_deletion(topic: Topic, rng: random.Random, *, percent: float = 0.0) -> str:
-    """One random word left out, or `percent` of the words, at least one; never the last word there is (Luo 2023)."""
+    """One random word removed, or `percent` of the words and at least one; one word always stays (Luo 2023)."""
     if not 0 <= percent < 100:
-        raise InputError(f"percent={percent:g}: from 0 to under 100")
+        raise InputError(f"`percent` must be at least 0 and below 100, got {percent:g}")
     words = topic.text.split()
     count = min(max(1, round(len(words) * percent / 100)), len(words) - 1)
     dropped = set(rng.sample(range(len(words)), count))

@@ -1,4 +1,4 @@
-"""Paraphrases: rules that keep the meaning by construction, and variants that users bring in a file."""
+"""Paraphrases: rules that keep the meaning by construction, and recorded variants from a file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _PHRASES: tuple[tuple[str, ...], ...] = (
 
 @register("paraphrase-rules", family="paraphrase", expects="invariance")
 def paraphrase_rules(topic: Topic, rng: random.Random) -> str:
-    """Another wording of the same need by rule: `causes of x`, `what causes x`; contractions; known phrases."""
+    """Another wording of the same need by rule: `causes of x`, `what causes x`; contractions; set phrases."""
     body, end = re.fullmatch(r"(.*?)(\s*[?.!]*\s*)", topic.text, re.DOTALL).groups()  # type: ignore[union-attr]
     wordings = [wording for group in _GROUPS for wording in _other_wordings(body, group)]
     wordings += [wording for group in _PHRASES for wording in _other_phrases(body, group)]
@@ -97,29 +97,29 @@ def _whole_words(phrase: str) -> re.Pattern[str]:
 
 @register("recorded", family="paraphrase", expects="invariance", seeded=False, needs="a file of variants (file=FILE)")
 def recorded(topic: Topic, rng: random.Random, *, file: str, method: str = "") -> Perturbed:
-    """The variant that a TSV of qid, method and text (with a header) holds, such as one that people validated."""
+    """The variant in a TSV with the columns qid, method and text, such as a human-validated one."""
     variants = _read_variants(file)
     label = re.sub(r"[^A-Za-z0-9]+", "-", method)
     if not method and len(variants) == 1:
         label = next(iter(variants))
     if label not in variants:
-        raise InputError(f"{file}: method {method!r} is not in it; say method=NAME with one of {', '.join(variants)}")
+        raise InputError(f"{file}: no method {method!r}; give method=NAME. Available: {', '.join(variants)}")
     return rewritten(topic, variants[label].get(topic.qid, topic.text), "recorded")
 
 
 @functools.cache
 def _read_variants(file: str) -> dict[str, dict[str, str]]:
-    """Return text by qid by method; in a method's name every run of other signs counts as one hyphen."""
+    """Return text by qid by method; characters of a method's name that are not letters or digits become hyphens."""
     rows = csv.reader((line for _, line in read_lines(file)), delimiter="\t", quoting=csv.QUOTE_NONE)
     header = next(rows, [])
     if sorted(header) != ["method", "qid", "text"]:
-        raise InputError(f"{file}: wanted the header qid<TAB>method<TAB>text, in any order; found {header}")
+        raise InputError(f"{file}: expected the header qid<TAB>method<TAB>text, in any order; found {header}")
     variants: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows, start=2):
         if len(row) != 3 or not all(row):
-            raise InputError(f"{file}, line {number}: wanted three filled columns, found {row}")
+            raise InputError(f"{file}:{number}: expected three non-empty columns, found {row}")
         fields = dict(zip(header, row, strict=True))
         by_qid = variants.setdefault(re.sub(r"[^A-Za-z0-9]+", "-", fields["method"]), {})
         if by_qid.setdefault(fields["qid"], fields["text"]) != fields["text"]:
-            raise InputError(f"{file}, line {number}: a second variant of qid {fields['qid']} by {fields['method']}")
+            raise InputError(f"{file}:{number}: second variant of qid {fields['qid']} by {fields['method']}")
     return variants

@@ -1,4 +1,4 @@
-"""Passage injection: irrelevant passages that plead for themselves, and how often that moves them up.
+"""Passage injection: text put into irrelevant passages, and how often it moves them up.
 
 After Tamber & Lin 2025 (2501.18536) and Yin et al. 2026 (2602.16752).
 """
@@ -20,7 +20,7 @@ from instrerank.perturbations.naturality import keywords
 from instrerank.trec.types import Passage, Qrels, Topic
 
 PassageInjection = Literal["query", "keywords", "task", "criterion", "role"]
-"""What is put into a passage: the query, its keywords thrice, or a payload."""
+"""What is put into a passage: the query, its keywords three times, or a payload."""
 
 PassagePlace = Literal["start", "middle", "end", "random"]
 
@@ -31,6 +31,20 @@ PASSAGE_PAYLOADS = {
 }
 
 
+_NO_VICTIMS = "no topic has a candidate judged not relevant (grade 0): nothing to inject into"
+
+
+def check_injection(what: str, place: str) -> None:
+    """Refuse an unknown injection or place.
+
+    Raises:
+        InputError: lists those that are known.
+    """
+    if what not in get_args(PassageInjection) or place not in get_args(PassagePlace):
+        allowed = f"{', '.join(get_args(PassageInjection))} at {', '.join(get_args(PassagePlace))}"
+        raise InputError(f"cannot inject {what!r} at {place!r}. Available: {allowed}")
+
+
 def inject_into_passage(
     passage: Passage, topic: Topic, what: PassageInjection, place: PassagePlace, rng: random.Random
 ) -> Passage:
@@ -39,16 +53,14 @@ def inject_into_passage(
     Raises:
         InputError: an unknown `what` or `place`.
     """
-    if what not in get_args(PassageInjection) or place not in get_args(PassagePlace):
-        allowed = f"{', '.join(get_args(PassageInjection))} at {', '.join(get_args(PassagePlace))}"
-        raise InputError(f"cannot inject {what!r} at {place!r}; there is {allowed}")
+    check_injection(what, place)
     if what == "query":
         payload = topic.text
     elif what == "keywords":
         payload = " ".join([keywords(topic, rng)] * 3)
     else:
         payload = rng.choice(PASSAGE_PAYLOADS[what])
-    # whole words stay whole; the blanks between them are kept as they are
+    # words stay whole, and the whitespace between them is kept as it is
     gaps = [0, *(match.start() for match in re.finditer(r"(?<=\S)\s+(?=\S)", passage.text)), len(passage.text)]
     position = {"start": 0, "middle": gaps[len(gaps) // 2], "end": len(passage.text), "random": rng.choice(gaps)}[
         place
@@ -62,19 +74,25 @@ def choose_victims(candidates: Mapping[str, Sequence[str]], qrels: Qrels, seed: 
 
     Args:
         candidates: docids by qid.
-        qrels: grades; a passage without a judgement is no choice.
-        seed: the draw.
+        qrels: grades; a passage without a judgement is never chosen.
+        seed: of the draw.
     """
     chosen = {}
     for qid, docids in candidates.items():
-        worthless = sorted(docid for docid in docids if qrels.get(qid, {}).get(docid) == 0)
-        if worthless:
-            chosen[qid] = generator(seed, "passage-injection", qid).choice(worthless)
+        irrelevant = sorted(docid for docid in docids if qrels.get(qid, {}).get(docid) == 0)
+        if irrelevant:
+            chosen[qid] = generator(seed, "passage-injection", qid).choice(irrelevant)
     return chosen
 
 
 class InjectedRankings(NamedTuple):
-    """Rankings of the same candidates before and after, docids by qid, best first, and the injected passages."""
+    """Rankings of the same candidates before and after the injection.
+
+    Attributes:
+        clean: docids by qid, best first, all texts as they were.
+        attacked: the same with one passage injected.
+        passages: the injected passage by qid.
+    """
 
     clean: dict[str, list[str]]
     attacked: dict[str, list[str]]
@@ -95,7 +113,7 @@ def attack_passages(
     Args:
         targets: topics with their candidates' vectors; those without a victim are left out.
         victims: the docid to inject into, by qid.
-        texts: its clean text by docid.
+        texts: clean text by docid.
         encoder: the encoder that made the vectors.
         what: what is injected.
         place: where in the passage.
@@ -116,7 +134,7 @@ def attack_passages(
         for topic in (target.topic for target in targets)
     }
     if not passages:
-        raise InputError("no candidate with grade 0 in any query: nothing to inject into")
+        raise InputError(_NO_VICTIMS)
     topics = [target.topic for target in targets]
     queries = encoder.encode_queries([topic.text for topic in topics], [topic.instruction for topic in topics]).vectors
     injected = encoder.encode_passages([passage.text for passage in passages.values()]).vectors
@@ -136,8 +154,8 @@ class AttackSuccess(NamedTuple):
     Attributes:
         passages: how many were attacked, one a query.
         risen: share whose rank got better.
-        into_top: share that entered the top k, having been outside it.
-        beats_relevant: share that newly outranks at least one relevant candidate.
+        into_top: share that entered the top k from outside.
+        beats_relevant: share that now outranks a relevant candidate that it did not outrank before.
     """
 
     passages: int
@@ -150,20 +168,20 @@ def attack_success(
     clean: Mapping[str, Sequence[str]], attacked: Mapping[str, Sequence[str]], victims: Mapping[str, str],
     relevant: Callable[[str, str], bool], k: int = 10,
 ) -> AttackSuccess:  # fmt: skip
-    """Return the attack success rate: how often an injected passage moves up although it answers nothing.
+    """Return the attack success rate: how often an injected passage moves up although it is not relevant.
 
     Args:
         clean: docids by qid, best first, all texts as they were.
         attacked: the same with the victim's text injected.
         victims: the injected docid by qid.
-        relevant: (qid, docid) tells whether a candidate is relevant.
+        relevant: (qid, docid) gives whether a candidate is relevant.
         k: the cutoff of `into_top`.
 
     Raises:
         InputError: no victims.
     """
     if not victims:
-        raise InputError("no candidate with grade 0 in any query: nothing to inject into")
+        raise InputError(_NO_VICTIMS)
     risen = entered = beaten = 0
     for qid, victim in victims.items():
         before, after = list(clean[qid]), list(attacked[qid])

@@ -14,6 +14,7 @@ from instrerank.errors import InputError
 from instrerank.files import whole_file
 from instrerank.perturbations.base import Perturbation, Perturbed, generator
 from instrerank.trec import write_topics
+from instrerank.trec.problems import listed
 from instrerank.trec.types import Topic
 from instrerank.version import __version__
 
@@ -34,22 +35,27 @@ class QuerySet:
     perturbed: tuple[Perturbed, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        changed = sum(one.changed for one in self.perturbed)
+        return f"QuerySet({self.name!r}, {len(self.perturbed)} topics, {changed} changed)"
+
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """The topics as they are to be searched."""
+        """The perturbed topics, as they are searched."""
         return tuple(perturbed.topic for perturbed in self.perturbed)
 
 
 def perturb(topics: Sequence[Topic], perturbation: Perturbation, seed: int) -> Iterator[Perturbed]:
-    """Yield each topic perturbed, in order; the same for a topic in whatever order and company.
+    """Yield each topic perturbed, in order.
 
-    (Company matters only to perturbations `over_topics`, which take something from other topics.)
+    What becomes of a topic depends neither on the order nor on the other topics, except for perturbations
+    `over_topics`, which take something from the other topics.
 
     Raises:
-        InputError: no topics, a qid twice, or an empty query.
+        InputError: no topics, a duplicate qid, or an empty query.
     """
     check_topics(topics)
-    apply = perturbation.over_topics(topics, seed) if perturbation.over_topics else perturbation.apply
+    apply = perturbation.for_topics(topics, seed)
     for topic in topics:
         yield apply(topic, generator(seed, perturbation.name, topic.qid))
 
@@ -58,16 +64,16 @@ def check_topics(topics: Sequence[Topic]) -> None:
     """Refuse topics that cannot be perturbed or judged.
 
     Raises:
-        InputError: no topics, a qid twice, or an empty query.
+        InputError: no topics, a duplicate qid, or an empty query.
     """
     if not topics:
         raise InputError("no topics to perturb")
-    twice = [qid for qid, count in Counter(topic.qid for topic in topics).items() if count > 1]
-    if twice:
-        raise InputError(f"duplicate qids: {', '.join(twice[:5])}; keep one topic for each, or qrels cannot tell them")
+    duplicates = [qid for qid, count in Counter(topic.qid for topic in topics).items() if count > 1]
+    if duplicates:
+        raise InputError(f"duplicate qids: {listed(duplicates)}; qrels need one topic for each qid")
     empty = [topic.qid for topic in topics if not topic.text.strip()]
     if empty:
-        raise InputError(f"empty queries: qid {', '.join(empty[:5])}; give them a text or leave them out")
+        raise InputError(f"empty queries: {listed(empty)}; give them a text or remove them")
 
 
 def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, source: str = "topics") -> QuerySet:
@@ -77,7 +83,7 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
         topics: the clean topics.
         perturbation: as `resolve` gives it.
         seed: the draw.
-        source: names the topics in the name of the set (`source_name` makes one of a path).
+        source: name of the topics, part of the name of the set (`source_name` makes one from a path).
 
     Raises:
         InputError: as `perturb`.
@@ -100,7 +106,7 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
 
 
 def source_name(topics: str | Path) -> str:
-    """Return the name of a topics file or `irds:` id as one field of a file name: no dots, no blanks.
+    """Return the name of a topics file or `irds:` id as one field of a file name: no dots, no whitespace.
 
     `topics.dl19.tsv` and `dl19/topics.tsv` are `dl19`; `irds:a/b` is `a-b`.
     """
@@ -114,15 +120,34 @@ def source_name(topics: str | Path) -> str:
     return re.sub(r"[^\w-]+", "-", name).strip("-") or "topics"
 
 
+def check_source(source: str | None) -> None:
+    """Refuse a name of topics that is not one field of a file name; None is allowed.
+
+    Raises:
+        InputError: a dot, whitespace, a slash or the like.
+    """
+    if source is not None and not re.fullmatch(r"[\w-]+", source):
+        raise InputError(f"`source` may have only letters, digits, _ and -, got {source!r}")
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse formats of query sets that are not `FORMATS`.
+
+    Raises:
+        InputError: an unknown format, or none.
+    """
+    unknown = [each for each in formats if each not in FORMATS]
+    if unknown or not formats:
+        raise InputError(f"unknown format {', '.join(unknown) or '(none)'}. Available: {', '.join(FORMATS)}")
+
+
 def write_query_set(folder: str | Path, queries: QuerySet, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write `topics.<name>.tsv` and `.jsonl` (with original, changed and edits) and return their paths.
 
     Raises:
-        InputError: an unknown format, a folder that cannot be written, or a text that TSV cannot bear.
+        InputError: an unknown format, a folder that cannot be written, or a text that TSV cannot hold.
     """
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown:
-        raise InputError(f"unknown format {', '.join(unknown)}; there is {', '.join(FORMATS)}")
+    check_formats(formats)
     paths = []
     for suffix in formats:
         path = Path(folder) / f"topics.{queries.name}.{suffix}"

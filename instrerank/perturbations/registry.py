@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from instrerank.errors import InputError, InstrerankError
 from instrerank.perturbations.base import (
     Apply,
+    Description,
     Edit,
     Expectation,
     Field,
@@ -34,10 +35,10 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class _Registered:
-    """A function and what was said of it; its keyword-only parameters are the options of the perturbation."""
+    """A function and its description; its keyword-only parameters are the options of the perturbation."""
 
     function: Callable[..., Any]
-    described: Perturbation
+    described: Description
     over_topics: bool
 
     @functools.cached_property
@@ -60,7 +61,7 @@ def register(
     needs: str = "",
     over_topics: bool = False,
 ) -> Callable[[_Function], _Function]:
-    """Register a function as a perturbation (the arguments are the attributes of `Perturbation`).
+    """Register a function as a perturbation (the arguments are the attributes of `Description`).
 
     The function takes (topic, rng) and returns the new text of the field it `changes`, or a `Perturbed` where
     it keeps a finer log. With `over_topics` it takes (topics, seed) and returns such a function. Keyword-only
@@ -70,24 +71,20 @@ def register(
     option `fill`, which says that it gives one to every topic.
 
     Raises:
-        InputError: the name is taken or holds other characters than letters, digits and hyphens.
+        InputError: the name is taken, or has characters other than letters, digits and hyphens.
     """
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", name):
-        raise InputError(f"perturbation name {name!r}: letters, digits and single hyphens only")
+        raise InputError(f"perturbation name {name!r}: only letters, digits and single hyphens are allowed")
     if name in _registered:
-        raise InputError(f"a perturbation named {name} is registered already; choose another name")
+        raise InputError(f"a perturbation named {name} is already registered; choose another name")
 
     def keep(function: _Function) -> _Function:
         summary = (inspect.getdoc(function) or "").partition("\n")[0]
-        described = Perturbation(name, family, expects, _unbound, summary, changes, seeded, needs_review, needs)
+        described = Description(name, family, expects, summary, changes, seeded, needs_review, needs)
         _registered[name] = _Registered(function, described, over_topics)
         return function
 
     return keep
-
-
-def _unbound(topic: Topic, rng: random.Random) -> Perturbed:
-    raise InstrerankError("this perturbation looks at all topics: use perturb(topics, perturbation, seed)")
 
 
 def names() -> list[str]:
@@ -108,16 +105,18 @@ def _load_entry_points() -> None:
 def resolve(spec: str) -> Perturbation:
     """Return the perturbation of `name` or `name:option=value:option=value`.
 
-    Every perturbation of queries also takes `on=instruction`: the same change, made to the instruction.
+    Every perturbation of queries that looks at one topic at a time also takes `on=instruction`: the same change, made
+    to the instruction. Those that look at the other topics too (`other-query`, `instruction-swapped`,
+    `synonym-neighbour`) have no `apply`: `Perturbation.for_topics` makes it.
 
     Raises:
-        InputError: no such name (lists what there is, the nearest first), or a wrong option.
+        InputError: an unknown name (the nearest ones and all others are listed), or a wrong option.
     """
     name, *settings = spec.split(":")
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
         hint = f" Nearest: {', '.join(near)}." if near else ""
-        raise InputError(f"unknown perturbation {name!r}.{hint} There is: {', '.join(names())}")
+        raise InputError(f"unknown perturbation {name!r}.{hint} Available: {', '.join(names())}")
     registered = _registered[name]
     values = {}
     for setting in settings:
@@ -125,46 +124,47 @@ def resolve(spec: str) -> Perturbation:
         values[option] = value
     target = values.pop("on", "text")
     if target not in ("text", "instruction"):
-        raise InputError(f"{spec}: on={target} is neither on=text nor on=instruction")
+        raise InputError(f"{spec}: `on` must be text or instruction, got {target!r}")
     options = {option: _value(spec, registered, option, value) for option, value in values.items()}
     perturbation = _bound(registered, options)
     missing = [o for o, p in registered.options.items() if p.default is p.empty and o not in options]
     if missing:
-        raise InputError(f"{name} needs {perturbation.needs}: say {name}:{missing[0]}=…")
+        raise InputError(f"{name} needs {perturbation.needs}: write {name}:{missing[0]}=…")
     return on_instruction(perturbation) if target == "instruction" else perturbation
 
 
 def _value(spec: str, registered: _Registered, option: str, value: str) -> Any:
     if option not in registered.options:
         allowed = ", ".join(registered.options) or "none"
-        raise InputError(f"{spec}: no option {option!r} (options of it: {allowed})")
+        raise InputError(f"{spec}: unknown option {option!r}. Available: {allowed}")
     kind = registered.options[option].annotation
     try:
         return kind(value)
     except ValueError:
-        raise InputError(f"{spec}: {option}={value!r} is not of type {kind.__name__}") from None
+        raise InputError(f"{spec}: {option} must be of type {kind.__name__}, got {value!r}") from None
 
 
 def _bound(registered: _Registered, options: dict[str, Any]) -> Perturbation:
-    # Path.stem: an option may be a file, and its folder has no place in the name of a query set
+    # Path.stem: an option may be a file, and its folder does not belong in the name of a query set
     labels = [f"{o}-{Path(v).stem if isinstance(v, str) else v}" for o, v in sorted(options.items())]
-    described = registered.described
-    name = re.sub(r"[^A-Za-z0-9]+", "-", "-".join([described.name, *labels])).strip("-")
+    fields = vars(registered.described)
+    changes = registered.described.changes
+    name = re.sub(r"[^A-Za-z0-9]+", "-", "-".join([registered.described.name, *labels])).strip("-")
     function = functools.partial(registered.function, **options) if options else registered.function
     fills = "fill" in registered.options
     if not registered.over_topics:
-        return replace(described, name=name, apply=_lifted(function, name, described.changes, fills))
+        return Perturbation(**fields | {"name": name}, apply=_lifted(function, name, changes, fills))
 
     def over_topics(topics: Sequence[Topic], seed: int) -> Apply:
-        return _lifted(function(topics, seed), name, described.changes, fills)
+        return _lifted(function(topics, seed), name, changes, fills)
 
-    return replace(described, name=name, over_topics=over_topics)
+    return Perturbation(**fields | {"name": name}, over_topics=over_topics)
 
 
 def _lifted(
     function: Callable[[Topic, random.Random], str | Perturbed], name: str, field: Field, fills: bool
 ) -> Apply:
-    """Make `apply` of a function that may return a bare text, and see to it that no query ends up empty."""
+    """Make `apply` of a function that may return a bare text, and make sure that no query ends up empty."""
 
     def apply(topic: Topic, rng: random.Random) -> Perturbed:
         unchanged = Perturbed(topic, topic)
@@ -179,18 +179,19 @@ def _lifted(
 
 
 def on_instruction(perturbation: Perturbation) -> Perturbation:
-    """Return the perturbation of queries made to the instruction instead.
+    """Return a perturbation of queries, applied to the instruction instead.
 
     Raises:
-        InputError: it changes instructions as it is, or looks at other topics.
+        InputError: it changes instructions already, or looks at other topics.
     """
-    if perturbation.changes == "instruction" or perturbation.over_topics:
-        raise InputError(f"{perturbation.name} cannot be turned on the instruction")
+    change_query = perturbation.apply
+    if perturbation.changes == "instruction" or change_query is None:
+        raise InputError(f"{perturbation.name} cannot be applied to the instruction")
 
     def apply(topic: Topic, rng: random.Random) -> Perturbed:
         if not topic.instruction:
             return Perturbed(topic, topic)
-        done = perturbation.apply(Topic(topic.qid, topic.instruction), rng)
+        done = change_query(Topic(topic.qid, topic.instruction), rng)
         return edited(topic, [Edit(*edit[:4], "instruction") for edit in done.edits])
 
     name = f"{perturbation.name}-on-instruction"
@@ -198,7 +199,7 @@ def on_instruction(perturbation: Perturbation) -> Perturbation:
 
 
 def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
-    """Return the perturbations of several names; `all` or a family's name stands for all that need nothing more.
+    """Return several perturbations; `all` or the name of a family selects all that need nothing but topics.
 
     Raises:
         InputError: as `resolve`.
@@ -215,6 +216,6 @@ def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
     return list(chosen.values())
 
 
-def describe() -> list[Perturbation]:
-    """Return all perturbations with their default options, by family and name, to be listed."""
+def describe() -> list[Description]:
+    """Return the descriptions of all perturbations, by family and name."""
     return sorted((_registered[name].described for name in names()), key=lambda p: (p.family, p.name))

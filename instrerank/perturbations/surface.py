@@ -23,38 +23,38 @@ FULL_WIDTH = {code: code + 0xFEE0 for code in range(ord("!"), ord("~") + 1)}
 
 @register("punctuation-append", family="punctuation", expects="invariance")
 def punctuation_append(topic: Topic, rng: random.Random) -> str:
-    """One mark such as `?`, `...` or `!!` at the end, another one than stands there (RoDR)."""
+    """A mark such as `?`, `...` or `!!` at the end, different from the one already there (RoDR)."""
     text = topic.text.rstrip()
     return text + rng.choice([mark for mark in MARKS if not text.endswith(mark)])
 
 
 @register("punctuation-removal", family="punctuation", expects="invariance", seeded=False)
 def punctuation_removal(topic: Topic, rng: random.Random) -> str:
-    """All punctuation dropped, apostrophes joined up; marks between digits stay (1.5)."""
+    """All punctuation removed; words with an apostrophe become one; marks between digits stay (1.5)."""
     text = re.sub(r"(?<=\w)['’](?=\w)", "", topic.text)
-    text = re.sub(r"(?!(?<=\d)[.,:/](?=\d))[^\w\s]|_", lambda match: _blank_for(match[0]), text)
+    text = re.sub(r"(?!(?<=\d)[.,:/](?=\d))[^\w\s]|_", lambda match: _space_for(match[0]), text)
     return " ".join(text.split()) or topic.text
 
 
-def _blank_for(character: str) -> str:
+def _space_for(character: str) -> str:
     return " " if character == "_" or unicodedata.category(character)[0] == "P" else character
 
 
 @register("case-lower", family="case", expects="invariance", seeded=False)
 def case_lower(topic: Topic, rng: random.Random) -> str:
-    """All letters small."""
+    """All letters in lower case."""
     return topic.text.lower()
 
 
 @register("case-upper", family="case", expects="invariance", seeded=False)
 def case_upper(topic: Topic, rng: random.Random) -> str:
-    """All letters capital."""
+    """All letters in upper case."""
     return topic.text.upper()
 
 
 @register("case-title", family="case", expects="invariance", seeded=False)
 def case_title(topic: Topic, rng: random.Random) -> str:
-    """The first letter of each word a capital."""
+    """The first letter of each word in upper case."""
     return LETTERS.sub(lambda match: match[0][0].upper() + match[0][1:], topic.text)
 
 
@@ -76,7 +76,7 @@ def unicode_diacritic(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("unicode-zero-width", family="unicode", expects="invariance")
 def unicode_zero_width(topic: Topic, rng: random.Random) -> Perturbed:
-    """A character without width inside a word, invisible to the reader."""
+    """An invisible zero-width character inside a word."""
     places = [place for start, end in eligible(topic.text) for place in range(start + 1, end)]
     if not places:
         return Perturbed(topic, topic)
@@ -85,7 +85,7 @@ def unicode_zero_width(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("unicode-full-width", family="unicode", expects="invariance", seeded=False)
 def unicode_full_width(topic: Topic, rng: random.Random) -> str:
-    """Full-width forms of all ASCII characters, as East Asian keyboards write them."""
+    """All ASCII characters in their full-width forms, as typed on East Asian keyboards."""
     return topic.text.translate(FULL_WIDTH)
 
 

@@ -1,7 +1,7 @@
-"""Synonyms: one word, one occurrence, from a reviewed list, from WordNet or from the neighbours an encoder sees.
+"""Synonyms of one word, from a reviewed list or from WordNet.
 
 Machine-made synonyms often change the meaning: on DL 2019 people accepted 16 of 42 WordNet variants (Penha et al.
-2022, 2111.13057), so all of these are marked as needing review.
+2022, 2111.13057), so all of these are marked as in need of review.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PAIRS = """
     required > needed | requires > needs | uncommon > rare | assist > help | assists > helps |
     durable > long lasting
 """
-"""Pairs that were read one by one: the words may stand for each other in a query, or (>) the first by the second."""
+"""Pairs reviewed one by one: either word may replace the other in a query, or (>) only the second the first."""
 
 
 def _reviewed() -> dict[str, tuple[str, ...]]:
@@ -60,7 +60,7 @@ REVIEWED = _reviewed()
 
 @register("synonym", family="synonym", expects="invariance", needs_review=True)
 def synonym(topic: Topic, rng: random.Random) -> Perturbed:
-    """One word becomes its synonym in the reviewed list."""
+    """One word becomes a synonym from the reviewed list."""
     return replace_word(topic, rng, lambda word: REVIEWED.get(word, ()), "synonym")
 
 
@@ -79,7 +79,7 @@ def replace_word(topic: Topic, rng: random.Random, synonyms: Callable[[str], Seq
     "synonym-wordnet", family="synonym", expects="invariance", needs_review=True, needs="nltk with WordNet's data"
 )
 def synonym_wordnet(topic: Topic, rng: random.Random) -> Perturbed:
-    """One word becomes another lemma, in its base form, of its first WordNet sense (read with nltk)."""
+    """One word becomes another lemma of its first WordNet sense, in its base form (needs nltk)."""
     return replace_word(topic, rng, _first_sense, "synonym-wordnet")
 
 
@@ -89,7 +89,7 @@ def _first_sense(word: str) -> tuple[str, ...]:
     senses = wordnet.synsets(word)
     if not senses:
         return ()
-    # WordNet has base forms only: that of the word itself is no synonym
+    # WordNet has base forms only: that of the word itself is not a synonym
     own = {word, wordnet.morphy(word, senses[0].pos())}
     lemmas = (lemma.replace("_", " ").lower() for lemma in senses[0].lemma_names())
     return tuple(dict.fromkeys(lemma for lemma in lemmas if lemma not in own))

@@ -17,7 +17,7 @@ from instrerank.perturbations.words import eligible, with_case_of
 from instrerank.trec.types import Topic
 
 Change = Callable[[str, int, random.Random], "tuple[str, str] | None"]
-"""(word, index, rng) gives what to replace there and by what, or None where this edit is not possible."""
+"""(word, index, rng) gives the text to replace there and its replacement, or None if this edit is impossible."""
 
 
 def _neighbours() -> dict[str, str]:
@@ -104,9 +104,9 @@ def _confuse(confusions: Confusions) -> Change:
 
 
 def misspell(topic: Topic, rng: random.Random, kinds: Sequence[tuple[str, Change]], edits: int) -> Perturbed:
-    """Make `edits` edits, each in another eligible word and of a kind drawn anew (fewer where words lack)."""
+    """Make `edits` edits, each in another eligible word and of a kind drawn anew; fewer if there are too few words."""
     if edits < 1:
-        raise InputError(f"edits={edits}: at least one")
+        raise InputError(f"`edits` must be at least 1, got {edits}")
     done: list[Edit] = []
     for start, end in _shuffled(eligible(topic.text), rng):
         edit = _edit_word(topic.text[start:end], start, rng, kinds)
@@ -142,16 +142,16 @@ def _register(kind: str, change: Change, summary: str) -> None:
     register(f"typo-{kind}", family="typo", expects="invariance")(typo)
 
 
-_register("swap", _swap, "two neighbouring characters of a word change places")
-_register("delete", _delete, "one character of a word is left out")
-_register("insert", _insert, "a random letter is inserted into a word")
-_register("substitute", _substitute, "one letter of a word is replaced by another")
-_register("keyboard", _keyboard, "one letter of a word is replaced by a QWERTY neighbour, case kept")
-_register("ocr", _confuse(OCR), "a confusion of optical character recognition in one word")
-_register("phonetic", _confuse(PHONETIC), "a spelling that sounds alike in one word")
+_register("swap", _swap, "Two neighbouring characters of a word swapped.")
+_register("delete", _delete, "One character of a word deleted.")
+_register("insert", _insert, "A random letter inserted into a word.")
+_register("substitute", _substitute, "One letter of a word replaced by a random one.")
+_register("keyboard", _keyboard, "One letter of a word replaced by a neighbour on a QWERTY keyboard, case kept.")
+_register("ocr", _confuse(OCR), "A confusion of optical character recognition in one word, such as rn for m.")
+_register("phonetic", _confuse(PHONETIC), "A spelling that sounds alike in one word, such as f for ph.")
 
 
 @register("typo-mixed", family="typo", expects="invariance")
 def typo_mixed(topic: Topic, rng: random.Random, *, edits: int = 1) -> Perturbed:
-    """One of swap, delete, insert, substitute and keyboard in one eligible word: the composite typo."""
+    """One of swap, delete, insert, substitute and keyboard, drawn at random."""
     return misspell(topic, rng, tuple(KINDS.items()), edits)

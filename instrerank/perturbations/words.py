@@ -32,12 +32,12 @@ STOP_WORDS = word_set(
 
 
 def is_eligible(word: str) -> bool:
-    """Whether a word has at least three letters and is no stop word."""
+    """Whether a word has at least three letters and is not a stop word."""
     return len(word) >= 3 and word.lower() not in STOP_WORDS
 
 
 def eligible(text: str) -> list[tuple[int, int]]:
-    """Return the (start, end) of each eligible word: three letters or more, no stop word.
+    """Return the (start, end) of each eligible word: at least three letters, not a stop word.
 
     A word with a combining mark at its end is left out: an edit there would move the mark to another letter.
     """

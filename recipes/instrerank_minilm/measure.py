@@ -26,7 +26,7 @@ from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.evaluation.significance import compare
 from instrerank.files import read_lines
-from instrerank.perturbations.constraints import changed_qrels, constrain
+from instrerank.perturbations.constraints import constrain, constrained_qrels
 from instrerank.reranking import rerank, select_candidates
 from instrerank.trec import Qrels, Run, ScoredDoc, Topic, read_run
 
@@ -96,7 +96,8 @@ def dl19(data: Path, encoder: Encoder) -> dict[str, Values]:
         instructions = tuple(
             {each.qid: getattr(each, kind) for each in constraints} for kind in ("original", "changed")
         )
-        labels = changed_qrels(constraints, qrels, texts)
+        labelled = constrained_qrels(constraints, qrels, texts)
+        labels = labelled["original"], labelled["changed"]
         draws.append(narrowed(encoder, run, asked, texts, instructions, labels, 2))
     found |= {f"{name}, seed 1": values for name, values in draws[0].items()}
     return found | {f"{name}, {SEEDS} seeds": inside([draw[name] for draw in draws]) for name in draws[0]}

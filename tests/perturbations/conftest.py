@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from instrerank.encoders import Encoded
+from instrerank.encoders import Encoded, EncoderProfile
 from instrerank.trec.types import Topic
 
 
@@ -24,7 +24,11 @@ def topics() -> list[Topic]:
 class LetterEncoder:
     """An encoder whose vectors count the letters of a text; it counts the queries that it was asked for."""
 
-    name, revision, dtype, device, profile = "letters", None, "float32", "cpu", None
+    name, revision, fingerprint, dtype, device = "letters", None, "0", "float32", "cpu"
+    profile = EncoderProfile(
+        family="letters", query_template="{q} {i}", passage_template="{d}", pooling="mean",
+        max_query_length=32, max_passage_length=32, normalize=True, source="a test",
+    )  # fmt: skip
 
     def __init__(self):
         self.queries = 0

@@ -48,6 +48,9 @@ def test_instructions_for_some_topics(topics, tmp_path, capsys):
         "--perturbations",
         "instruction-swapped",
     ]
+    assert main(["perturb", *arguments, "--output", str(tmp_path / "sets")]) == 2
+    assert "has no instruction for 1 of 3 topics: 2" in capsys.readouterr().err
+    arguments += ["--missing", "skip"]
     assert main(["perturb", *arguments, "--output", str(tmp_path / "sets")]) == 0
     assert (tmp_path / "sets" / "topics.tea.instruction-swapped.s1.tsv").read_text() == (
         "1\tgreen tea in Japan\tOnly assam.\n2\twho is it\n3\tblack tea in 1999\tOnly sencha.\n"
@@ -59,7 +62,7 @@ def test_instructions_for_some_topics(topics, tmp_path, capsys):
     ("arguments", "said"),
     [
         (["--perturbations", "typo-mixt"], "Nearest: typo-mixed"),
-        (["--perturbations", "instruction-negated"], "no topic has an instruction"),
+        (["--perturbations", "instruction-negated"], "have an instruction"),
         (["--perturbations", "typo-mixed", "--format", "csv"], "unknown format csv"),
         (["--perturbations", "typo-mixed", "--topics", "absent.tsv"], "cannot read absent.tsv"),
     ],

@@ -1,11 +1,7 @@
-import json
-
 import pytest
 
-from instrerank.cli import main
 from instrerank.errors import InputError
-from instrerank.perturbations.constraints import KINDS, ORIGINAL, Rule, changed_qrels, constrain, verify
-from instrerank.trec import read_qrels, read_topics
+from instrerank.perturbations.constraints import KINDS, ORIGINAL, Rule, constrain, constrained_qrels, verify
 from instrerank.trec.types import Topic
 
 TEXTS = {
@@ -58,26 +54,30 @@ def test_splits_and_changed_labels(seed):
     constraints, without = constrain(TOPICS, QRELS, TEXTS, seed)
     [one] = constraints
     assert without == {
-        "8": "1 relevant passages with a text; a split needs two",
-        "9": "0 relevant passages with a text; a split needs two",
+        "8": "1 relevant passages with a text; a split needs at least 2",
+        "9": "0 relevant passages with a text; a split needs at least 2",
     }
     assert one.qid == "7"
     assert set(one.kept) | set(one.dropped) == set("abcd")
     assert min(len(one.kept), len(one.dropped)) == 2  # 0.3 of four
     assert one.original in ORIGINAL
-    assert one.changed.startswith(one.original)
-    original, changed = changed_qrels(constraints, QRELS, TEXTS)
-    assert original == {"7": {"a": 3, "b": 2, "c": 1, "d": 2, "e": 0}}
-    assert changed["7"] == {d: 0 if d in one.dropped else g for d, g in original["7"].items()}
-    assert verify([one.record()], original, changed, TEXTS) == []
+    position = [f"{one.original} {phrasing}" for phrasing in one.rule.phrasings].index(one.changed)
+    assert one.reversed == f"{one.original} {one.rule.opposite.phrasings[position]}"
+    qrels = constrained_qrels(constraints, QRELS, TEXTS)
+    original = qrels["original"]["7"]
+    assert original == {"a": 3, "b": 2, "c": 1, "d": 2, "e": 0}
+    assert qrels["changed"]["7"] == {d: 0 if d in one.dropped else g for d, g in original.items()}
+    assert qrels["reversed"]["7"] == {d: 0 if d in one.kept else g for d, g in original.items()}
+    assert verify([one.record()], qrels, TEXTS) == []
 
 
 def test_level_sets_what_is_relevant_but_lower_grades_obey_the_rule_too():
     for seed in range(30):
         [one], _ = constrain(TOPICS[:1], QRELS, TEXTS, seed, relevance_level=2)
         assert set(one.kept) | set(one.dropped) == set("abd")
-        _, changed = changed_qrels([one], QRELS, TEXTS)
-        assert changed["7"]["c"] == (1 if one.rule.allows(TEXTS["c"]) else 0)
+        qrels = constrained_qrels([one], QRELS, TEXTS)
+        labels = [qrels[name]["7"]["c"] for name in ("changed", "reversed")]
+        assert labels == ([1, 0] if one.rule.allows(TEXTS["c"]) else [0, 1])
 
 
 def test_own_instructions_are_kept_and_seeds_draw_rules():
@@ -90,51 +90,62 @@ def test_own_instructions_are_kept_and_seeds_draw_rules():
 def test_verify_finds_wrong_labels():
     constraints, _ = constrain(TOPICS, QRELS, TEXTS)
     record = constraints[0].record()
-    original, changed = changed_qrels(constraints, QRELS, TEXTS)
-    changed["7"][record["dropped"][0]] = 3
+    qrels = constrained_qrels(constraints, QRELS, TEXTS)
+    qrels["changed"]["7"][record["dropped"][0]] = 3
+    qrels["reversed"]["7"][record["dropped"][0]] = 0
     record["kept"].append(record["dropped"][1])
-    problems = verify([record], original, changed, TEXTS)
-    assert len(problems) == 2
-    del changed["7"]["e"]
-    assert "judge different passages" in verify([record], original, changed, TEXTS)[0]
+    problems = verify([record], qrels, TEXTS)
+    assert len(problems) == 3
+    del qrels["changed"]["7"]["e"]
+    assert "judge different passages" in verify([record], qrels, TEXTS)[0]
 
 
-@pytest.mark.parametrize("options", [{"least_share": 0.6}, {"least_share": 0}, {"relevance_level": 0}])
-def test_bad_options(options):
-    with pytest.raises(InputError, match="a share in"):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"least_share": 0.6}, "`least_share` must be above 0 and at most 0.5, got 0.6"),
+        ({"least_share": 0}, "`least_share` must be above 0"),
+        ({"relevance_level": 0}, "`relevance_level` must be at least 1, got 0"),
+    ],
+)
+def test_bad_options(options, said):
+    with pytest.raises(InputError, match=said):
         constrain(TOPICS, QRELS, TEXTS, **options)
 
 
-@pytest.fixture
-def files(tmp_path):
-    (tmp_path / "topics.tsv").write_text("".join(f"{t.qid}\t{t.text}\n" for t in TOPICS))
-    (tmp_path / "qrels.txt").write_text("".join(f"{q} 0 {d} {g}\n" for q, ds in QRELS.items() for d, g in ds.items()))
-    (tmp_path / "passages.jsonl").write_text(
-        "".join(json.dumps({"id": docid, "contents": text}) + "\n" for docid, text in TEXTS.items())
-    )
-    return [f"--{name}={tmp_path}/{file}" for name, file in (("topics", "topics.tsv"), ("corpus", "passages.jsonl"))]
+@pytest.mark.parametrize(
+    ("instruction", "sentence"),
+    [
+        ("Name  the\nhills.", "Name the hills."),
+        ("name the hills", "name the hills."),
+        ('Name the "hills."', 'Name the "hills."'),
+        ("Name the hills (all)", "Name the hills (all)."),
+    ],
+)
+def test_a_rule_follows_a_whole_sentence(instruction, sentence):
+    [one], _ = constrain([TOPICS[0]._replace(instruction=instruction)], QRELS, TEXTS)
+    assert one.original == sentence
+    assert all(text.startswith(f"{sentence} ") for text in (one.changed, one.reversed))
 
 
-def test_verb(files, tmp_path, capsys):
-    output = tmp_path / "out"
-    assert main(["constrain", *files, f"--qrels={tmp_path}/qrels.txt", f"--output={output}"]) == 0
-    assert sorted(path.name for path in output.iterdir()) == [
-        *("changed.tsv", "constraints.jsonl", "instructions.changed.tsv", "instructions.original.tsv"),
-        *("qrels.changed.txt", "qrels.original.txt", "topics.tsv"),
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_opposite_rule_allows_exactly_the_other_passages_and_has_a_phrasing_for_each(kind):
+    rule = Rule(kind, True, term="tea", words=10)
+    assert all(rule.allows(text) != rule.opposite.allows(text) for text in TEXTS.values())
+    assert rule.opposite.opposite == rule
+    assert not set(rule.phrasings) & set(rule.opposite.phrasings)
+
+
+def test_phrasings_are_grammatical():
+    every = [
+        phrasing
+        for kind in KINDS
+        for wanted in (True, False)
+        for phrasing in Rule(kind, wanted, term="tea", words=60).phrasings
     ]
-    assert [topic.qid for topic in read_topics(output / "topics.tsv")] == ["7"]
-    [record] = map(json.loads, (output / "constraints.jsonl").read_text().splitlines())
-    assert (output / "changed.tsv").read_text() == "".join(f"7\t{docid}\n" for docid in record["dropped"])
-    assert len(record["phrasings"]) == 4
-    assert record["changed"] in record["phrasings"]
-    assert set(read_qrels(output / "qrels.changed.txt")["7"].values()) >= {0}
-    said = capsys.readouterr().err
-    assert "topic 9 left out: 0 relevant passages" in said
-    assert "1 of 3 topics, 2 passages stop being relevant" in said
-    assert "1 positive labels without a text left out" in said
-
-
-def test_verb_without_any_split(files, tmp_path, capsys):
-    (tmp_path / "other.txt").write_text("99 0 a 1\n")
-    assert main(["constrain", *files, f"--qrels={tmp_path}/other.txt", f"--output={tmp_path}/out"]) == 2
-    assert "no topic with a split" in capsys.readouterr().err
+    assert all(phrasing[0].isupper() and phrasing.endswith(".") and " would " not in phrasing for phrasing in every)
+    # after "every passage that" the verb takes an s, after "passages that" and "must" it does not
+    singular = [p.split("every passage that ")[1].split()[0] for p in every if "every passage that " in p]
+    assert all(verb.endswith("s") for verb in singular)
+    plural = [p.split("passages that ")[1].split()[0] for p in every if "passages that " in p]
+    assert not any(verb.endswith("s") for verb in plural)

@@ -76,5 +76,5 @@ def test_topics_without_instruction():
     assert instruction("instruction-long", bare) == ""
     assert instruction("instruction-generic", bare) in GENERIC
     assert instruction("instruction-generic:fill=present", bare) == ""
-    with pytest.raises(InputError, match="fill=maybe"):
-        instruction("instruction-generic:fill=maybe", bare)
+    with pytest.raises(InputError, match="`fill` must be all"):
+        instruction("instruction-generic:`fill` must be all", bare)

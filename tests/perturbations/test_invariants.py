@@ -73,7 +73,7 @@ def test_python_hash_seed_changes_nothing():
     script = (
         "from instrerank.perturbations import *\nfrom instrerank.trec.types import Topic\n"
         "topics = [Topic(str(n), f'what is the cost of {n} km taxi rides', f'Only {n} cars.') for n in range(5)]\n"
-        "for p in resolve_all(['all']): print(query_set(topics, p, 5))"
+        "for p in resolve_all(['all']): print(query_set(topics, p, 5).perturbed)"
     )
     outputs = {
         subprocess.run(
@@ -95,7 +95,7 @@ def test_golden_draws_so_that_no_release_changes_published_sets():
     [
         ([], "no topics"),
         ([Topic("1", "a query"), Topic("1", "another")], "duplicate qids: 1"),
-        ([Topic("1", " \t")], "empty queries: qid 1"),
+        ([Topic("1", " \t")], "empty queries: 1"),
     ],
 )
 def test_bad_topics_are_refused(bad, said):

@@ -26,7 +26,7 @@ def test_near_words_within_the_floor(tmp_path):
 def test_words_of_the_topics_are_the_default():
     near = resolve("synonym-neighbour:encoder=x:floor=0.999")
     assert [one.topic.text for one in perturb(TOPICS, near, 1)] == ["Silent to tea", "listen night", "who is it"]
-    with pytest.raises(InputError, match="floor=2"):
+    with pytest.raises(InputError, match="`floor` must be a cosine"):
         list(perturb(TOPICS, resolve("synonym-neighbour:encoder=x:floor=2"), 1))
     with pytest.raises(InputError, match="synonym-neighbour needs an encoder"):
         resolve("synonym-neighbour")

@@ -29,7 +29,7 @@ def test_random_places_and_payloads():
     assert len(found) == 5
     assert MARKER in inject_into_passage(PASSAGE, TOPIC, "criterion", "start", random.Random(1)).text
     assert "what is" not in inject_into_passage(PASSAGE, TOPIC, "role", "start", random.Random(1)).text
-    with pytest.raises(InputError, match="there is query, keywords, task, criterion, role at start, middle, end"):
+    with pytest.raises(InputError, match="Available: query, keywords, task, criterion, role at start, middle, end"):
         inject_into_passage(PASSAGE, TOPIC, "poem", "start", random.Random(1))  # type: ignore[arg-type]
 
 

@@ -44,7 +44,7 @@ def test_a_text_that_tsv_cannot_bear_leaves_no_file(tmp_path):
     with pytest.raises(InputError, match="TSV cannot bear"):
         write_query_set(tmp_path, queries, ["tsv"])
     assert not list(tmp_path.iterdir())
-    with pytest.raises(InputError, match="unknown format xml; there is tsv, jsonl"):
+    with pytest.raises(InputError, match="unknown format xml. Available: tsv, jsonl"):
         write_query_set(tmp_path, queries, ["xml"])
 
 

@@ -75,7 +75,7 @@ def test_several_edits_are_in_several_words():
     changed = [a != b for a, b in zip(one.original.text.split(), one.topic.text.split(), strict=True)]
     assert sum(changed) == 3
     assert len(perturbed("typo-mixed:edits=9", "history of glass").edits) == 2
-    with pytest.raises(InputError, match="at least one"):
+    with pytest.raises(InputError, match="`edits` must be at least 1"):
         perturbed("typo-mixed:edits=0", "history of glass")
 
 

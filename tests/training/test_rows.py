@@ -147,7 +147,7 @@ def test_constraints_become_a_rule_and_its_opposite(constraints):
     good, bad = rows[1].triples
     assert good == Triple("bees", "Answer the query. Not with honey.", "Bees sleep.", ("More honey.",))
     assert bad == Triple("bees", bad.instruction, "More honey.", ("Bees sleep.",))
-    assert bad.instruction == 'Answer the query. To be relevant, a passage must mention the word "honey".'
+    assert bad.instruction == 'Answer the query. To be relevant, a passage must contain the word "honey".'
     assert len(constraint_rows(constraints, lookup, most=1)) == 1
 
 

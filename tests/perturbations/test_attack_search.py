@@ -1,13 +1,8 @@
 """Attacks on an encoder of letters, so that what an attack gains can be seen."""
 
-import json
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from instrerank.cli import main
-from instrerank.cli.attack import parse_budget
 from instrerank.errors import InputError
 from instrerank.perturbations import resolve
 from instrerank.perturbations.attack import Attack, Budget, Target, least_overlap, rankings
@@ -109,8 +104,7 @@ def test_where_nothing_can_be_changed_the_query_stays(encoder, target):
 @pytest.mark.parametrize(
     ("perturbation", "options", "said"),
     [
-        ("typo-mixed", {"strategy": "magic"}, "there is greedy, beam, worst"),
-        ("typo-mixed", {"budget": Budget(0)}, "at least 1 each"),
+        ("typo-mixed", {"strategy": "magic"}, "Available: greedy, beam, worst"),
         ("other-query", {}, "looks at other topics"),
     ],
 )
@@ -131,86 +125,13 @@ def test_passages_are_injected_and_ranked_again(encoder, target):
 
 
 def test_budgets():
-    assert parse_budget("edits=2,candidates=50") == Budget(2, 50, 5)
+    assert Budget.parse("edits=2,candidates=50") == Budget(2, 50, 5)
+    assert eval(repr(Budget(2, 50))) == Budget(2, 50, 5)
+    for text in ("edits=0", "edits=two", "tries=3", ""):
+        with pytest.raises(InputError, match="`budget`"):
+            Budget.parse(text)
 
 
-@pytest.fixture
-def files(tmp_path, monkeypatch, encoder):
-    monkeypatch.setattr("instrerank.jobs.models.load_encoder", lambda name, options: encoder)
-    (tmp_path / "topics.tea.tsv").write_text("7\tgreen tea\n8\tjazz quartet\n")
-    (tmp_path / "run.txt").write_text(
-        "".join(f"{qid} Q0 {d} {n} {9 - n} bm25\n" for qid in (7, 8) for n, d in enumerate(PASSAGES, start=1))
-    )
-    (tmp_path / "qrels.txt").write_text("7 0 d1 2\n7 0 d5 0\n8 0 d5 1\n")
-    (tmp_path / "passages.jsonl").write_text(
-        "".join(json.dumps({"id": docid, "contents": text}) + "\n" for docid, text in PASSAGES.items())
-    )
-    names = {"run": "run.txt", "topics": "topics.tea.tsv", "corpus": "passages.jsonl", "output": "out"}
-    return ["attack", "--encoder", "minilm", *(f"--{flag}={tmp_path / name}" for flag, name in names.items())]
-
-
-def test_verb(files, tmp_path, capsys):
-    assert main([*files, "--budget", "candidates=40"]) == 0
-    name = "tea.attack-greedy-overlap-typo-mixed.s1"
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *(f"topics.{name}.tsv", f"topics.{name}.jsonl", f"querysets.{name}.jsonl")
-    }
-    record = json.loads((tmp_path / "out" / f"querysets.{name}.jsonl").read_text())
-    assert record["objective"] == "overlap"
-    assert record["budget"] == {"edits": 1, "candidates": 40, "beam": 5}
-    assert record["candidates"] <= 80
-    said = capsys.readouterr().err
-    assert "overlap@10 with the clean ranking 1.0000 -> " in said
-    assert "a second" in said
-
-
-def test_a_dry_run_says_what_would_be_encoded_and_writes_nothing(files, tmp_path, capsys, monkeypatch, encoder):
-    monkeypatch.setattr(encoder, "encode_queries", pytest.fail)
-    monkeypatch.setattr(encoder, "count_stored", lambda texts: 1, raising=False)
-    monkeypatch.setattr(encoder, "store", SimpleNamespace(folder="store"), raising=False)
-    assert main([*files, "--dry-run", "--budget", "candidates=40"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == f"2 topics, {2 * len(PASSAGES)} candidates"
-    assert told[2:] == [
-        f"{len(PASSAGES)} distinct texts of passages, 1 of them in the store store",
-        f"to encode: {len(PASSAGES) - 1} texts of passages, 2 clean and up to 80 perturbed queries",
-        f"to write: a query set in {tmp_path / 'out'}",
-    ]
-    assert not (tmp_path / "out").exists()
-
-
-def test_verb_with_an_oracle_says_so(files, tmp_path, capsys):
-    arguments = ["--objective", "ndcg_cut.10", f"--qrels={tmp_path / 'qrels.txt'}", "--strategy", "beam"]
-    assert main([*files, *arguments, "--budget", "edits=2,candidates=40,beam=3"]) == 0
-    assert "mean ORACLE ndcg_cut.10 1.0000 -> " in capsys.readouterr().err
-    assert (tmp_path / "out" / "topics.tea.attack-beam-ndcg-cut-10-typo-mixed.s1.tsv").exists()
-
-
-def test_verb_on_passages(files, tmp_path, capsys):
-    assert main([*files, "--passages", "query:end", f"--qrels={tmp_path / 'qrels.txt'}"]) == 0
-    [record] = map(
-        json.loads, (tmp_path / "out" / "passages.tea.injection-query-end.s1.jsonl").read_text().splitlines()
-    )
-    assert record["contents"] == "jazz quartet green tea"
-    assert record["rank_injected"] < record["rank"]
-    assert "1 grade-0 passages injected, 1 topics have none" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--objective", "ndcg_cut.10"], "need --qrels"),
-        (["--passages", "query"], "need --qrels"),
-        (["--perturbation", "typo-mixed:on=instruction"], "no topic has an instruction to attack"),
-        (["--perturbation", "typo"], "unknown perturbation 'typo'"),
-    ],
-)
-def test_bad_input_is_exit_code_2(files, capsys, arguments, said):
-    assert main([*files, *arguments]) == 2
-    assert said in capsys.readouterr().err
-
-
-def test_bad_budget(files, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main([*files, "--budget", "edits=0"])
-    assert "give edits=N, candidates=N, beam=N" in capsys.readouterr().err
+def test_an_attack_is_told_by_its_repr(encoder):
+    attack = Attack(encoder, resolve("typo-swap"), least_overlap({}), strategy="beam")
+    assert repr(attack).startswith("Attack('letters', 'typo-swap', strategy='beam', budget=Budget(edits=1,")

@@ -1,0 +1,224 @@
+"""Attacking passages as a job: text injected into a passage that is not relevant, to move it up a ranking."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instrerank.errors import InputError
+from instrerank.files import whole_file
+from instrerank.jobs.described import command, name_of
+from instrerank.jobs.settings import settings_of
+from instrerank.jobs.victims import AttackFiles, Victim, VictimSettings, read_victim
+from instrerank.perturbations import passages as injecting
+from instrerank.perturbations.passages import AttackSuccess, PassageInjection, PassagePlace, check_injection
+from instrerank.trec import Run, write_run
+from instrerank.version import __version__
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassageAttackSettings(VictimSettings):
+    """What `attack_passages` does, beside `VictimSettings`, of which `qrels` are needed.
+
+    Attributes:
+        what: the text that is injected: "query", "keywords" (three times), "task", "criterion" or "role".
+        place: where: "start", "middle", "end", or "random".
+    """
+
+    what: PassageInjection = "query"
+    place: PassagePlace = "start"
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown injection, missing judgements, and what `VictimSettings` refuse.
+
+        Raises:
+            InputError: names the parameter, its value and what is allowed.
+        """
+        super().__post_init__()
+        check_injection(self.what, self.place)
+        if self.qrels is None:
+            raise InputError("an attack on passages needs `qrels`: it injects into candidates judged not relevant")
+
+
+class InjectedPassage(NamedTuple):
+    """One passage with text injected.
+
+    Attributes:
+        qid: the topic.
+        docid: the passage.
+        injected_docid: docid of the injected text; each topic's is another one, for the same passage may serve two.
+        original: the text before.
+        injected: the text after.
+        rank: of the passage in the clean ranking of the topic's candidates, from 1.
+        rank_injected: its rank with the injected text.
+    """
+
+    qid: str
+    docid: str
+    injected_docid: str
+    original: str
+    injected: str
+    rank: int
+    rank_injected: int
+
+
+class AttackedPassages(NamedTuple):
+    """What `attack_passages` returns; wherever a run is taken, it is accepted as its run.
+
+    Attributes:
+        passages: one injected passage for each topic that has a candidate judged not relevant.
+        success: how often the injections moved their passage up.
+        run: the first stage with the injected passages in place of the originals.
+        texts: text of every candidate of that run by docid, to rerank it with.
+        output: folder of the files, None if nothing was written.
+    """
+
+    passages: list[InjectedPassage]
+    success: AttackSuccess
+    run: Run
+    texts: dict[str, str]
+    output: Path | None
+
+    def __repr__(self) -> str:
+        return f"AttackedPassages({self.success}, output={self.output!r})"
+
+
+def attack_passages(topics: Any, **settings: Any) -> AttackedPassages:
+    """Inject text into one grade-0 candidate of each topic, and rank the candidates again.
+
+    Args:
+        topics: as `instrerank.load_topics` takes them.
+        **settings: `run`, `qrels`, `encoder`, `corpus` or `index`, and the other fields of `PassageAttackSettings` and
+            `VictimSettings`; the fields of `LoadOptions` by their names, too.
+
+    Raises:
+        InputError: bad input, no candidate with grade 0, or files that are not to be replaced.
+        MissingPrerequisiteError: a model, package or Java that is not here.
+    """
+    return run_attack_passages(settings_of(PassageAttackSettings, topics=topics, **settings))
+
+
+class Plan(NamedTuple):
+    """An attack with everything read and loaded, and nothing encoded.
+
+    Attributes:
+        settings: what was asked for.
+        victim: what was read.
+        name: of the files.
+        files: what is written.
+    """
+
+    settings: PassageAttackSettings
+    victim: Victim
+    name: str
+    files: AttackFiles
+
+
+def prepare(settings: PassageAttackSettings, *, dry_run: bool = False) -> Plan:
+    """Read and check everything, load the encoder, and encode nothing; see `instrerank.jobs.attack.prepare`."""
+    name = f"{settings.source_name}.injection-{settings.what}-{settings.place}.s{settings.seed}"
+    record = f"attack.{name}.jsonl"
+    names = [f"passages.{name}.jsonl", f"corpus.{name}.jsonl", f"run.{name}.txt", record]
+    files = AttackFiles(settings, names, record)
+    files.check(create=not dry_run)
+    return Plan(settings, read_victim(settings), name, files)
+
+
+def run_attack_passages(settings: PassageAttackSettings) -> AttackedPassages:
+    """Do what `PassageAttackSettings` say; see `attack_passages`."""
+    plan = prepare(settings)
+    victim, what, place = plan.victim, settings.what, settings.place
+    made_by = {
+        "encoder": name_of(settings.encoder),
+        "injected": what,
+        "place": place,
+        "seed": settings.seed,
+        "relevance level": settings.relevance_level,
+        "instrerank": __version__,
+    }
+    configured = plan.files.settle(made_by | {"data": victim.data})
+    targets = victim.targets(progress=settings.progress)
+    chosen = injecting.choose_victims(
+        {target.topic.qid: target.docids for target in targets}, victim.qrels, settings.seed
+    )
+    ranked = injecting.attack_passages(targets, chosen, victim.texts, victim.encoder, what, place, settings.seed)
+    success = injecting.attack_success(
+        ranked.clean,
+        ranked.attacked,
+        chosen,
+        lambda qid, docid: victim.qrels[qid].get(docid, 0) >= settings.relevance_level,
+    )
+    passages = [
+        InjectedPassage(
+            qid,
+            passage.docid,
+            f"{passage.docid}.injected-{qid}",
+            victim.texts[passage.docid],
+            passage.text,
+            ranked.clean[qid].index(passage.docid) + 1,
+            ranked.attacked[qid].index(passage.docid) + 1,
+        )
+        for qid, passage in ranked.passages.items()
+    ]
+    output = None if settings.output is None else Path(settings.output)
+    result = AttackedPassages(passages, success, *_rerankable(victim, passages), output)
+    record = {
+        "name": plan.name,
+        **made_by,
+        "topics": len(targets),
+        **success._asdict(),
+        "configuration": configured,
+        "command": shlex.join(passage_attack_command(settings)),
+        "data": victim.data,
+    }
+    with plan.files.written(record) as folder:
+        if folder is not None:
+            _write(folder, plan.name, result)
+    log.info(
+        f"{'' if output is None else f'{output}/passages.{plan.name}.jsonl: '}{success.passages} grade-0 passages "
+        f"injected, {len(targets) - success.passages} topics have none among their candidates; attack success rate: "
+        f"{success.risen:.3f} rose, {success.into_top:.3f} entered the top 10, {success.beats_relevant:.3f} passed a "
+        f"relevant passage"
+    )
+    return result
+
+
+def passage_attack_command(settings: PassageAttackSettings) -> list[str]:
+    """Return the command that makes the files again."""
+    return command("attack", settings.flags() | {"--passages": f"{settings.what}:{settings.place}"})
+
+
+def _rerankable(victim: Victim, passages: list[InjectedPassage]) -> tuple[Run, dict[str, str]]:
+    """Return the first stage with each injected passage in its original's place, and the texts of all candidates."""
+    docid_of = {(each.qid, each.docid): each.injected_docid for each in passages}
+    rankings = {
+        qid: [hit._replace(docid=docid_of.get((qid, hit.docid), hit.docid)) for hit in ranking]
+        for qid, ranking in victim.candidates.rankings.items()
+    }
+    texts = dict(victim.texts) | {each.injected_docid: each.injected for each in passages}
+    return Run(victim.candidates.tag, rankings), texts
+
+
+def _write(folder: Path, name: str, result: AttackedPassages) -> None:
+    with whole_file(folder / f"passages.{name}.jsonl") as file:
+        for each in result.passages:
+            record = {
+                "id": each.injected_docid,
+                "contents": each.injected,
+                "qid": each.qid,
+                "original_id": each.docid,
+                "original": each.original,
+                "rank": each.rank,
+                "rank_injected": each.rank_injected,
+            }
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    with whole_file(folder / f"corpus.{name}.jsonl") as file:
+        for docid, text in result.texts.items():
+            file.write(json.dumps({"id": docid, "contents": text}, ensure_ascii=False) + "\n")
+    write_run(folder / f"run.{name}.txt", result.run)

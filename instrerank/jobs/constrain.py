@@ -1,0 +1,174 @@
+"""Constraints as a job: topics, qrels and passages in; instructions with verified changed and reversed labels out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instrerank.collections import MissingPolicy, instructed_topics, load_qrels, open_passages
+from instrerank.errors import InputError, InstrerankError
+from instrerank.files import read_lines, whole_file
+from instrerank.jobs.outputs import staged
+from instrerank.jobs.settings import settings_of
+from instrerank.perturbations import constraints as rules
+from instrerank.perturbations.constraints import INSTRUCTIONS, Constraint, Instruction
+from instrerank.perturbations.querysets import check_topics
+from instrerank.trec import Qrels, Topic, read_qrels, write_qrels, write_topics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstrainSettings:
+    """What `constrain` does.
+
+    Attributes:
+        topics: as `instrerank.load_topics` takes them.
+        qrels: as `instrerank.load_qrels` takes them.
+        corpus: passages, as `instrerank.open_passages` takes them.
+        index: Lucene index that stores its passages, instead of `corpus`.
+        instructions: instructions by qid to narrow; None: each topic's own. A topic without one gets a plain one.
+        missing: "error", or "skip": a topic without an instruction in `instructions` gets a plain one.
+        limit: take only the first `limit` topics.
+        seed: draws the rules and their wording.
+        relevance_level: least grade that counts as relevant.
+        least_share: share of a topic's relevant passages that its rule must keep at least, and must drop at least.
+        output: folder of the files; None: nothing is written.
+        overwrite: replace files that other settings or inputs made.
+    """
+
+    topics: Any
+    qrels: Any
+    corpus: Any = None
+    index: str | Path | None = None
+    instructions: Any = None
+    missing: MissingPolicy = "error"
+    limit: int | None = None
+    seed: int = 1
+    relevance_level: int = 1
+    least_share: float = 0.3
+    output: str | Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse settings without passages, or with two sources of them.
+
+        Raises:
+            InputError: neither or both of `corpus` and `index`.
+        """
+        if (self.corpus is None) == (self.index is None):
+            raise InputError("give the passages by either `corpus` or `index`")
+
+
+class Constrained(NamedTuple):
+    """What `constrain` returns.
+
+    Attributes:
+        topics: those that have a rule, without instructions.
+        instructions: by "original", "changed" and "reversed", the instructions by qid.
+        qrels: by the same names, the grades under these instructions.
+        constraints: the rules, and what each keeps and drops.
+        left_out: by qid, why a topic has no rule.
+        output: folder of the files, None if nothing was written.
+    """
+
+    topics: list[Topic]
+    instructions: dict[Instruction, dict[str, str]]
+    qrels: dict[Instruction, Qrels]
+    constraints: list[Constraint]
+    left_out: dict[str, str]
+    output: Path | None
+
+    def __repr__(self) -> str:
+        return f"Constrained({len(self.topics)} topics, {len(self.left_out)} left out, output={self.output!r})"
+
+
+def constrain(topics: Any, qrels: Any, **settings: Any) -> Constrained:
+    """Make instructions whose effect on relevance a program can verify, and the labels under them.
+
+    For each topic a rule on the passage text is chosen that splits its relevant passages. The changed instruction
+    states it, the reversed one asks for exactly the passages that it excludes.
+
+    Args:
+        topics: as `instrerank.load_topics` takes them.
+        qrels: as `instrerank.load_qrels` takes them.
+        **settings: `corpus` or `index`, and the other fields of `ConstrainSettings`.
+
+    Raises:
+        InputError: bad input, no topic with a rule, or an `output` that is not to be replaced.
+        MissingPrerequisiteError: a source of topics, qrels or passages is out of reach.
+    """
+    return run_constrain(settings_of(ConstrainSettings, topics=topics, qrels=qrels, **settings))
+
+
+def run_constrain(settings: ConstrainSettings) -> Constrained:
+    """Do what `ConstrainSettings` say; see `constrain`."""
+    topics = instructed_topics(settings.topics, settings.instructions, missing=settings.missing, limit=settings.limit)
+    check_topics(topics)
+    qrels = load_qrels(settings.qrels)
+    judged = dict.fromkeys(docid for topic in topics for docid, grade in qrels.get(topic.qid, {}).items() if grade > 0)
+    source: Any = settings.corpus if settings.corpus is not None else settings.index
+    texts = {docid: text for docid, text in open_passages(source).lookup(judged).items() if text.strip()}
+    constraints, left_out = rules.constrain(
+        topics,
+        qrels,
+        texts,
+        settings.seed,
+        relevance_level=settings.relevance_level,
+        least_share=settings.least_share,
+    )
+    for qid, reason in left_out.items():
+        log.warning(f"topic {qid} left out: {reason}")
+    if not constraints:
+        raise InputError("no topic has a rule: check that `qrels` and the passages belong to these topics")
+    qids = {each.qid for each in constraints}
+    result = Constrained(
+        topics=[topic._replace(instruction="") for topic in topics if topic.qid in qids],
+        instructions={name: {each.qid: getattr(each, name) for each in constraints} for name in INSTRUCTIONS},
+        qrels=rules.constrained_qrels(constraints, qrels, texts),
+        constraints=constraints,
+        left_out=left_out,
+        output=None if settings.output is None else Path(settings.output),
+    )
+    if result.output is not None:
+        names = ("topics", "qrels", "corpus", "index", "instructions")
+        inputs = {name: getattr(settings, name) for name in names}
+        with staged(result.output, inputs, overwrite=settings.overwrite) as folder:
+            _write(folder, result)
+            _verify(folder, texts)
+    unread = len(judged) - len(texts)
+    kinds = Counter(each.rule.kind for each in constraints)
+    dropped = sum(len(each.dropped) for each in constraints)
+    log.info(
+        f"{'' if result.output is None else f'{result.output}: '}{len(constraints)} of {len(topics)} topics, "
+        f"{dropped} passages stop being relevant, {sum(map(len, result.qrels['changed'].values()))} labels verified; "
+        f"rules: {', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}"
+        + (f"; {unread} positive labels without a text left out" if unread else "")
+    )
+    return result
+
+
+def _write(folder: Path, result: Constrained) -> None:
+    write_topics(folder / "topics.tsv", result.topics)
+    for name in INSTRUCTIONS:
+        with whole_file(folder / f"instructions.{name}.tsv") as file:
+            file.writelines(f"{qid}\t{instruction}\n" for qid, instruction in result.instructions[name].items())
+        write_qrels(folder / f"qrels.{name}.txt", result.qrels[name])
+    with whole_file(folder / "changed.tsv") as file:
+        file.writelines(f"{each.qid}\t{docid}\n" for each in result.constraints for docid in each.dropped)
+    with whole_file(folder / "constraints.jsonl") as file:
+        file.writelines(json.dumps(each.record(), ensure_ascii=False) + "\n" for each in result.constraints)
+
+
+def _verify(folder: Path, texts: Mapping[str, str]) -> None:
+    """Read what was written and check every label again."""
+    records = [json.loads(line) for _, line in read_lines(folder / "constraints.jsonl")]
+    qrels = {name: read_qrels(folder / f"qrels.{name}.txt") for name in INSTRUCTIONS}
+    problems = rules.verify(records, qrels, texts)
+    if problems:
+        raise InstrerankError(f"{len(problems)} labels do not hold, first: {problems[0]}")

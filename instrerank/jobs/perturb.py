@@ -1,0 +1,161 @@
+"""Perturbing as a job: topics in, query sets out, with an index of the query sets in a folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instrerank.collections import MissingPolicy, instructed_topics
+from instrerank.collections.loaded import is_name
+from instrerank.errors import InputError
+from instrerank.files import read_lines, whole_file
+from instrerank.jobs.outputs import staged
+from instrerank.jobs.settings import settings_of
+from instrerank.perturbations import Perturbation, QuerySet, query_set, resolve_all, write_query_set
+from instrerank.perturbations.querysets import FORMATS, check_formats, check_source, check_topics, source_name
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbSettings:
+    """What `perturb` does.
+
+    Attributes:
+        topics: as `instrerank.load_topics` takes them.
+        perturbations: names ("typo-mixed"), with options ("typo-mixed:edits=2"), names of families, "all" (those that
+            need nothing but topics), or `Perturbation` objects.
+        seeds: one query set for each; a perturbation without randomness has one query set, under the first seed.
+        instructions: instructions by qid; None: each topic's own instruction.
+        missing: "error", or "skip": a topic without an instruction in `instructions` goes without one.
+        limit: perturb only the first `limit` topics.
+        source: name of the topics in the names of the query sets; None: from the name of `topics`.
+        output: folder of the query sets; None: nothing is written.
+        formats: "tsv", "jsonl" (with the edits), or both.
+        overwrite: replace query sets of these names that other settings or inputs made.
+    """
+
+    topics: Any
+    perturbations: str | Perturbation | Sequence[str | Perturbation]
+    seeds: Sequence[int] = (1,)
+    instructions: Any = None
+    missing: MissingPolicy = "error"
+    limit: int | None = None
+    source: str | None = None
+    output: str | Path | None = None
+    formats: Sequence[str] = FORMATS
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no query set can be made with.
+
+        Raises:
+            InputError: names the parameter, its value and what is allowed.
+        """
+        if not self.seeds or min(self.seeds) < 0:
+            raise InputError(f"`seeds` must be whole numbers, at least 0, got {list(self.seeds)}")
+        check_formats(self.formats)
+        check_source(self.source)
+
+
+def perturb(topics: Any, perturbations: Any, **settings: Any) -> list[QuerySet]:
+    """Make one query set for each perturbation and seed, with the same qids in the same order, so that qrels apply.
+
+    A query set can be searched and reranked like topics; a query that a perturbation cannot change is kept as it is.
+
+    Args:
+        topics: as `instrerank.load_topics` takes them.
+        perturbations: names, names of families, "all", or `Perturbation` objects.
+        **settings: the other fields of `PerturbSettings`.
+
+    Raises:
+        InputError: bad topics, an unknown perturbation, topics without instruction, or a query set of that name that
+            is not to be replaced.
+        MissingPrerequisiteError: a perturbation needs a package or a model that is not here.
+    """
+    return list(run_perturb(settings_of(PerturbSettings, topics=topics, perturbations=perturbations, **settings)))
+
+
+def run_perturb(settings: PerturbSettings) -> Iterator[QuerySet]:
+    """Yield the query sets that `PerturbSettings` ask for, one in memory at a time; see `perturb`.
+
+    The files take their places when the last query set has been yielded, all of them or none.
+    """
+    perturbations = _resolved(settings.perturbations)
+    topics = instructed_topics(settings.topics, settings.instructions, missing=settings.missing, limit=settings.limit)
+    check_topics(topics)
+    source = settings.source or source_of(settings.topics)
+    index = f"querysets.{source}.jsonl"
+    inputs = {"topics": settings.topics, "instructions": settings.instructions}
+    folder = settings.output
+    written: list[dict[str, Any]] = []
+    files = (
+        nullcontext() if folder is None else staged(folder, inputs, overwrite=settings.overwrite, replaces=(index,))
+    )
+    with files as staging:
+        for queries in _query_sets(topics, perturbations, settings.seeds, source):
+            names = [path.name for path in write_query_set(staging, queries, settings.formats)] if staging else []
+            written.append({"name": queries.name, "files": names} | queries.provenance)
+            yield queries
+        if not written:
+            raise InputError("no query set: give `instructions`, or topics that have an instruction")
+        if staging is not None and folder is not None:
+            _write_index(staging / index, _kept(Path(folder, index), written))
+    without = sum(not topic.instruction for topic in topics)
+    note = f", {without} of them without instruction" if without < len(topics) else ""
+    log.info(f"{'' if folder is None else f'{folder}: '}{len(written)} query sets of {len(topics)} topics{note}")
+
+
+def source_of(topics: Any) -> str:
+    """Return the name of topics in the names of query sets: of their file or dataset, or `topics`."""
+    return source_name(topics) if is_name(topics) else "topics"
+
+
+def _resolved(perturbations: str | Perturbation | Sequence[str | Perturbation]) -> list[Perturbation]:
+    given = [perturbations] if isinstance(perturbations, str | Perturbation) else list(perturbations)
+    if not given:
+        raise InputError("`perturbations` is empty: name at least one")
+    resolved = [found for each in given for found in (resolve_all([each]) if isinstance(each, str) else [each])]
+    return list({perturbation.name: perturbation for perturbation in resolved}.values())
+
+
+def _query_sets(
+    topics: Any, perturbations: list[Perturbation], seeds: Sequence[int], source: str
+) -> Iterator[QuerySet]:
+    """Yield the query sets; perturbations of instructions are left out where no topic has an instruction."""
+    bare = not any(topic.instruction for topic in topics)
+    left_out = []
+    for perturbation in perturbations:
+        # one draw is enough where every seed gives the same text
+        for seed in dict.fromkeys(seeds if perturbation.seeded else seeds[:1]):
+            queries = query_set(topics, perturbation, seed, source)
+            if bare and perturbation.changes == "instruction" and not queries.provenance["changed"]:
+                left_out.append(perturbation.name)
+                break
+            yield queries
+    if left_out:
+        log.warning(f"no topic has an instruction, so these perturbations are left out: {', '.join(left_out)}")
+
+
+def _kept(index: Path, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lines of an index: those of earlier query sets stay, those of the same name are replaced."""
+    records: dict[str, dict[str, Any]] = {}
+    for number, line in read_lines(index) if index.exists() else ():
+        try:
+            record = json.loads(line)
+            records[record["name"]] = record
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{index}:{number}: not a line of an index of query sets: mend or remove it, or name another `output`"
+            ) from error
+    return list((records | {record["name"]: record for record in written}).values())
+
+
+def _write_index(path: Path, records: list[dict[str, Any]]) -> None:
+    with whole_file(path) as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)

@@ -1,0 +1,245 @@
+"""What every attack on an encoder reads, checks before it starts, and records."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instrerank.collections import MissingPolicy, instructed_topics, load_qrels, load_run, open_passages
+from instrerank.collections.loaded import is_name
+from instrerank.encoders import Encoder
+from instrerank.encoders.options import LoadOptions
+from instrerank.errors import InputError
+from instrerank.files import read_lines, whole_file
+from instrerank.jobs.described import described_instructions, described_source, described_texts, name_of
+from instrerank.jobs.outputs import check_output, staged
+from instrerank.jobs.perturb import source_of
+from instrerank.jobs.rerank import load_flags
+from instrerank.jobs.sidecar import configuration
+from instrerank.perturbations.attack import Target
+from instrerank.perturbations.querysets import check_source, check_topics
+from instrerank.trec import Qrels, Run, Topic
+from instrerank.trec.problems import listed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VictimSettings:
+    """Whom an attack is aimed at, and where its files go.
+
+    Attributes:
+        topics: as `instrerank.load_topics` takes them.
+        run: the first stage, whose candidates are ranked; as `instrerank.load_run` takes it.
+        encoder: the victim: name, Hugging Face id or folder of a bi-encoder, or a loaded one.
+        corpus: passages, as `instrerank.open_passages` takes them.
+        index: Lucene index that stores its passages, instead of `corpus`.
+        instructions: instructions by qid; None: each topic's own.
+        missing: "error", or "skip": a topic without an instruction in `instructions` goes without one.
+        limit: attack only the first `limit` topics.
+        load: how the encoder is loaded.
+        hits: candidates ranked for each topic.
+        qrels: as `instrerank.load_qrels` takes them; only some attacks need them.
+        relevance_level: least grade that counts as relevant.
+        seed: of the random draws.
+        source: name of the topics in the names of the files; None: from the name of `topics`.
+        output: folder of the files; None: nothing is written.
+        overwrite: replace files that other settings or inputs made.
+        progress: show progress bars.
+    """
+
+    topics: Any
+    run: Any
+    encoder: Any
+    corpus: Any = None
+    index: str | Path | None = None
+    instructions: Any = None
+    missing: MissingPolicy = "error"
+    limit: int | None = None
+    load: LoadOptions = field(default_factory=LoadOptions)
+    hits: int = 100
+    qrels: Any = None
+    relevance_level: int = 1
+    seed: int = 1
+    source: str | None = None
+    output: str | Path | None = None
+    overwrite: bool = False
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no attack can start with.
+
+        Raises:
+            InputError: names the parameter, its value and what is allowed.
+        """
+        if (self.corpus is None) == (self.index is None):
+            raise InputError("give the passages by either `corpus` or `index`")
+        if self.hits < 1:
+            raise InputError(f"`hits` must be at least 1, got {self.hits}")
+        check_source(self.source)
+
+    @property
+    def source_name(self) -> str:
+        """The name of the topics in the names of the files."""
+        return self.source or source_of(self.topics)
+
+    def inputs(self) -> dict[str, Any]:
+        """Return by parameter what is read, for the checks of the output."""
+        names = ("topics", "run", "corpus", "index", "instructions", "qrels", "encoder")
+        return {name: getattr(self, name) for name in names}
+
+    def flags(self) -> dict[str, object]:
+        """Return the flags of the verb that say the same, for the recorded command."""
+        named = {name: getattr(self, name) for name in ("run", "topics", "corpus", "encoder", "instructions", "qrels")}
+        return {
+            **{f"--{name}": None if value is None else name_of(value) for name, value in named.items()},
+            "--index": self.index,
+            "--missing": None if self.missing == "error" else self.missing,
+            "--limit": self.limit,
+            "--hits": self.hits,
+            "-l": self.relevance_level,
+            "--seed": self.seed,
+            "--source": self.source,
+            **load_flags(self.load),
+            "--output": self.output,
+        }
+
+
+class Victim(NamedTuple):
+    """What an attack has read, with the encoder loaded and nothing encoded.
+
+    Attributes:
+        topics: with their instructions.
+        candidates: the first stage, cut to `hits`, of these topics.
+        texts: passage text by docid, of all candidates.
+        qrels: grades; empty where none were given.
+        encoder: the loaded encoder.
+        data: topics, passages, instructions and so on, as records name them.
+    """
+
+    topics: list[Topic]
+    candidates: Run
+    texts: Mapping[str, str]
+    qrels: Qrels
+    encoder: Encoder
+    data: dict[str, Any]
+
+    def targets(self, *, progress: bool = False) -> list[Target]:
+        """Encode each candidate passage once."""
+        vectors = self.encoder.encode_passages(list(self.texts.values()), progress=progress).vectors
+        row = {docid: number for number, docid in enumerate(self.texts)}
+        docids = {qid: [hit.docid for hit in ranking] for qid, ranking in self.candidates.rankings.items()}
+        return [
+            Target(topic, docids[topic.qid], vectors[[row[docid] for docid in docids[topic.qid]]])
+            for topic in self.topics
+        ]
+
+
+def read_victim(settings: VictimSettings) -> Victim:
+    """Read topics, candidates and passages, and load the encoder.
+
+    Raises:
+        InputError: bad input, topics without candidates, or candidates without text.
+        MissingPrerequisiteError: a model, package or Java that is not here.
+    """
+    from instrerank.jobs import models
+
+    topics = instructed_topics(settings.topics, settings.instructions, missing=settings.missing, limit=settings.limit)
+    check_topics(topics)
+    first_stage = load_run(settings.run, keep_first_duplicate=True)
+    without = [topic.qid for topic in topics if not first_stage.rankings.get(topic.qid)]
+    if without:
+        raise InputError(f"{name_of(settings.run)} has no candidates for {len(without)} topics: {listed(without)}")
+    rankings = {topic.qid: first_stage.rankings[topic.qid][: settings.hits] for topic in topics}
+    docids = list(dict.fromkeys(hit.docid for ranking in rankings.values() for hit in ranking))
+    source: Any = settings.corpus if settings.corpus is not None else settings.index
+    texts = open_passages(source).lookup(docids)
+    textless = [docid for docid in docids if not texts.get(docid, "").strip()]
+    if textless:
+        raise InputError(f"{name_of(source)} has no text for {len(textless)} candidates: {listed(textless)}")
+    qrels = {} if settings.qrels is None else load_qrels(settings.qrels)
+    encoder = models.load_encoder(settings.encoder, settings.load) if is_name(settings.encoder) else settings.encoder
+    log.debug(f"{encoder.name}, {encoder.dtype} on {encoder.device}: {encoder.profile}")
+    data: dict[str, Any] = {
+        "topics": described_source(settings.topics, topics),
+        "candidates": described_source(settings.run, first_stage) | {"hits": settings.hits},
+        "passages": described_texts(source, texts),
+        "instructions": described_instructions(settings.instructions, None, topics),
+        "qrels": {"source": "none"} if settings.qrels is None else described_source(settings.qrels, qrels),
+        "encoder": _described_encoder(encoder),
+    }
+    if settings.limit is not None:
+        data["topics"]["limit"] = settings.limit
+    return Victim(topics, Run(first_stage.tag, rankings), texts, qrels, encoder, data)
+
+
+class AttackFiles:
+    """The files of an attack: checked before the search, written when it is done."""
+
+    def __init__(self, settings: VictimSettings, names: Sequence[str], record: str) -> None:
+        """Take the names of the files and, among them, that of the record of how they were made."""
+        self.folder = None if settings.output is None else Path(settings.output)
+        self.settings, self.names, self.record = settings, names, record
+
+    def check(self, *, create: bool = True) -> None:
+        """Prove that the files can be written and are none of the inputs.
+
+        Raises:
+            InputError: they cannot be written, or one is an input.
+        """
+        for name in self.names if self.folder is not None else ():
+            check_output(Path(self.folder or "", name), self.settings.inputs(), create=create)
+
+    def settle(self, made_by: Mapping[str, Any]) -> str:
+        """Return the configuration of the attack; an attack of another one is not replaced without `overwrite`.
+
+        Args:
+            made_by: all that decides the files.
+
+        Raises:
+            InputError: the files are there and were made with other settings, other inputs or another version.
+        """
+        wanted = configuration(self.record, [], made_by)
+        if self.folder is None or self.settings.overwrite:
+            return wanted
+        present = [self.folder / name for name in self.names if (self.folder / name).exists()]
+        if present and self._recorded() != wanted:
+            raise InputError(
+                f"{present[0]} exists and was made with other settings or inputs (compare {self.record}): "
+                f"name another `output`, or replace it with `overwrite`"
+            )
+        return wanted
+
+    def _recorded(self) -> str | None:
+        try:
+            _, line = next(read_lines(Path(self.folder or "", self.record)))
+            return str(json.loads(line)["configuration"])
+        except (InputError, StopIteration, ValueError, KeyError, TypeError):
+            return None
+
+    @contextmanager
+    def written(self, record: Mapping[str, Any]) -> Iterator[Path | None]:
+        """Yield a folder to write the files into; they take their places with their record, all of them or none.
+
+        The same configuration gives the same files, so what `settle` let pass may be replaced. Yields None where there
+        is no `output`.
+        """
+        if self.folder is None:
+            yield None
+            return
+        with staged(self.folder, self.settings.inputs(), overwrite=True) as folder:
+            yield folder
+            with whole_file(folder / self.record) as file:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _described_encoder(encoder: Any) -> dict[str, Any]:
+    described = {name: getattr(encoder, name) for name in ("name", "revision", "fingerprint", "dtype", "device")}
+    profile = {name: value for name, value in dataclasses.asdict(encoder.profile).items() if value is not None}
+    return {name: value for name, value in described.items() if value is not None} | {"profile": profile}
