@@ -34,6 +34,10 @@ class QuerySet:
     perturbed: tuple[Perturbed, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        changed = sum(perturbed.changed for perturbed in self.perturbed)
+        return f"QuerySet({self.name!r}, {len(self.perturbed)} topics, {changed} changed)"
+
     @property
     def topics(self) -> tuple[Topic, ...]:
         """The topics as they are to be searched."""

@@ -240,7 +240,7 @@ def test_a_query_set_that_is_gone_is_said(tmp_path):
 
 def test_no_study_and_broken_tables(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
-    assert "holds no study" in capsys.readouterr().err
+    assert "does not hold a study" in capsys.readouterr().err
     folder = write_study(tmp_path, modes=("fixed",))
     path = folder / "tables" / "fixed" / "cells.csv"
     text = path.read_text()
@@ -248,7 +248,7 @@ def test_no_study_and_broken_tables(tmp_path, capsys):
     with pytest.raises(InputError, match="no column mean"):
         write_report(folder)
     path.write_text(re.sub(r",0\.\d+,runs", ",much,runs", text, count=1))
-    with pytest.raises(InputError, match="line 2: mean is 'much', which is no number"):
+    with pytest.raises(InputError, match="line 2: mean must be a number, got 'much'"):
         write_report(folder)
     path.write_text(text.splitlines()[0] + "\n")
     with pytest.raises(InputError, match="has no rows"):
