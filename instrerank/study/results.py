@@ -102,7 +102,7 @@ def _by_measure(plan: Plan, mode: Mode, run: Run, *, changed: bool) -> dict[str,
 
 
 def _can_move(measure: str, plan: Plan, mode: Mode) -> bool:
-    """Tell whether a recall can move at all: that of a fixed list at its own depth or below cannot."""
+    """Return whether a measure can change at all: the recall of a fixed list at its own depth or below cannot."""
     match = re.fullmatch(r"recall_(\d+)", measure)
     if not match:
         return True

@@ -1,4 +1,4 @@
-"""The rows of a study's tables: one class per table, written and read as it stands (`study/table_files.py`).
+"""The rows of a study's tables: one class per table, written and read by `study/table_files.py`.
 
 A class lists the columns of its table in the order of the CSV file; None is an empty field. Columns that several
 tables share:
@@ -67,7 +67,9 @@ class Robustness(NamedTuple):
         in_invariance: whether the perturbation is part of the family `invariance`.
         seeds: number of draws.
         changed_share: share of the topics that the perturbation changes.
-        wins: topics that score higher when perturbed; `ties`, `losses` likewise.
+        wins: number of topics that score higher when perturbed.
+        ties: that score the same.
+        losses: that score lower.
         worst_case: mean over topics of the lowest score of any draw.
         sd_over_seeds: standard deviation of the draws' means; None with one draw.
         success_rate: share of the changed queries that score lower; None where no query changes.
@@ -135,7 +137,8 @@ class Hypothesis(NamedTuple):
         perturbation: its name, or `invariance`: the mean over all that both systems met and that should change
             nothing.
         topics: number of topics compared.
-        drop_a: mean drop of the system a; `drop_b` likewise.
+        drop_a: mean drop of system a.
+        drop_b: mean drop of system b.
         difference: drop of a − drop of b: above 0, b is the more robust.
         p_randomisation: paired randomisation test, uncorrected.
     """

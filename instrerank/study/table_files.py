@@ -47,7 +47,7 @@ def write_table(folder: Path, name: str, rows: Sequence[Row]) -> None:
 
 
 def read_table(path: str | Path, row_type: type[_Row]) -> Iterator[_Row]:
-    """Yield the rows of a CSV table in order; row n stands in line n + 2 of the file.
+    """Yield the rows of a CSV table in order; the first is line 2 of the file (if no field has a line break).
 
     Args:
         path: `tables/<mode>/<name>.csv` in a study's folder; a file that does not exist has no rows.

@@ -27,7 +27,7 @@ PERTURBATIONS = (
 
 MEASURES = ("ndcg_cut_10", "recall_10", "recall_50", "judged_10")
 QUERY = "how to <script>alert('x')</script> brew & serve tea"
-"""The query of every topic: markup that a page must show as it stands."""
+"""The query of every topic: markup that a page must show unchanged."""
 
 
 def write_study(

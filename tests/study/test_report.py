@@ -212,10 +212,10 @@ def test_empty_fields_are_dashes_and_no_verdict(tmp_path):
         path = folder / "tables" / "fixed" / f"{name}.csv"
         with path.open(newline="") as file:
             header, *rows = csv.reader(file)
-        untold = {"low", "high", "p", "corrected_p", "effect_size", "relative", "sd_over_seeds"}
+        unknown = {"low", "high", "p", "corrected_p", "effect_size", "relative", "sd_over_seeds"}
         with path.open("w", newline="") as file:
-            told = [["" if c in untold else v for c, v in zip(header, row, strict=True)] for row in rows]
-            csv.writer(file, lineterminator="\n").writerows([header, *told])
+            emptied = [["" if c in unknown else v for c, v in zip(header, row, strict=True)] for row in rows]
+            csv.writer(file, lineterminator="\n").writerows([header, *emptied])
     page = page_of(folder)
     assert "minilm and minilm + own cannot be tested against each other" in page.words
     assert "significant)" not in page.words

@@ -80,7 +80,7 @@ def stars(corrected_p: float | None) -> str:
 
 
 def shown(column: str, value: float | int | None) -> str:
-    """Return a value as the report prints it, by the column it stands in.
+    """Return a value as the report prints it in a column.
 
     Four digits; shares in percent with one; p below 0.0001 in scientific notation; differences with their sign
     (U+2212 for minus); a dash where nothing can be said.

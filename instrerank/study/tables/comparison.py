@@ -29,7 +29,7 @@ def with_corrected_p(rows: Sequence[_Tested]) -> list[_Tested]:
 
 
 def is_invariance(cell: Cell) -> bool:
-    """Tell whether the perturbation of a cell is part of the family `invariance`."""
+    """Return whether the perturbation of a cell is part of the family `invariance`."""
     perturbation = cell.variation.perturbation
     return (
         perturbation is not None
