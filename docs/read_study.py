@@ -1,12 +1,11 @@
 # %% [markdown]
 """What does the worst query that anybody might type cost each topic of a study?
 
-`report.html` does not tell; its tables do. After `instrerank study --output studies/pocket`, beside the folder
+`report.html` does not say; its tables do. After `instrerank study --output studies/pocket`, beside the folder
 `studies`: `python read_study.py`, or open this file as a notebook (jupytext, VS Code).
 """
 
 # %%
-import csv
 from collections import defaultdict
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import matplotlib.pyplot as plt
 
 from instrerank.evaluation.robustness import worst_case
 from instrerank.evaluation.significance import compare
+from instrerank.study.rows import TopicScore
+from instrerank.study.table_files import read_table
 
 STUDY = Path("studies/pocket")
 MODE, MEASURE = "fixed", "ndcg_cut_10"
@@ -23,20 +24,18 @@ MODE, MEASURE = "fixed", "ndcg_cut_10"
 
 # %%
 scores = defaultdict(lambda: defaultdict(dict))
-with (STUDY / "tables" / MODE / "topics.csv").open(encoding="utf-8", newline="") as file:
-    for row in csv.DictReader(file):
-        if row["measure"] == MEASURE:
-            system = f"{row['encoder']}/{row['instructions']}"
-            scores[system][row["perturbation"], row["seed"]][row["qid"]] = float(row["score"])
+for row in read_table(STUDY / "tables" / MODE / "topics.csv", TopicScore):
+    if row.measure == MEASURE:
+        scores[f"{row.encoder}/{row.instructions}"][row.perturbation, row.seed][row.qid] = row.score
 
 # %% [markdown]
-# The worst case of a topic is its least score over all perturbations and seeds; topics are the unit of the test.
+# The worst case of a topic is its lowest score over all perturbations and seeds; topics are the unit of the test.
 
 # %%
 perturbed = {system: variants for system, variants in scores.items() if len(variants) > 1}
 figure, axes = plt.subplots(1, len(perturbed), figsize=(4 * len(perturbed), 4), sharey=True, squeeze=False)
 for axis, (system, variants) in zip(axes[0], perturbed.items(), strict=True):
-    clean = variants["clean", ""]
+    clean = variants["clean", None]
     worst = worst_case(list(variants.values()))
     drop = compare(list(worst.values()), [clean[qid] for qid in worst])
     print(f"{system}: {drop.baseline:.4f} -> {drop.mean:.4f}, interval {drop.interval}, {drop.losses} topics lose")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
@@ -21,8 +21,22 @@ Mode = Literal["fixed", "retrieve"]
 FIRST_STAGE = "bm25"
 """The first stage as a system of its own."""
 
-System = tuple[str, str]
-"""An encoder's name and the condition of the instruction: what tables compare."""
+
+class System(NamedTuple):
+    """What tables compare: an encoder under one condition of the instruction.
+
+    Attributes:
+        encoder: its name in the study, or `bm25` for the first stage.
+        instructions: the condition: none, own, changed, or the name of an instruction perturbation.
+    """
+
+    encoder: str
+    instructions: str
+
+    def __str__(self) -> str:
+        """Return the name that `pairs` give it: `minilm/own`."""
+        return f"{self.encoder}/{self.instructions}"
+
 
 _BUNDLED = {
     "topics": "pocket",
@@ -189,7 +203,7 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
 
 def _system(name: str) -> System:
     encoder, _, condition = name.partition("/")
-    return encoder, condition or "none"
+    return System(encoder, condition or "none")
 
 
 def _of_collection(collection: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import dataclasses
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from instrerank.encoders import Cascade, Encoder, PairScorer
 from instrerank.files import sha256
@@ -20,6 +19,7 @@ from instrerank.study.first_stage import candidate_texts, write_first_stage
 from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import write_query_files
+from instrerank.study.rows import FailedRun
 from instrerank.study.settings import rerank_settings
 from instrerank.trec import read_run
 
@@ -31,17 +31,10 @@ class Failure:
     cell: Cell
     reason: str
 
-    def as_row(self) -> dict[str, Any]:
+    def as_row(self) -> FailedRun:
         """Return the row of the table `failed`."""
-        encoder, instructions = self.cell.system
         variation = self.cell.variation
-        return {
-            "encoder": encoder,
-            "instructions": instructions,
-            "perturbation": variation.name,
-            "seed": variation.seed,
-            "reason": self.reason,
-        }
+        return FailedRun(*self.cell.system, variation.name, variation.seed, self.reason)
 
 
 def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bool = False) -> list[Failure]:

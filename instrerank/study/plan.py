@@ -32,6 +32,9 @@ class Variation:
     seed: int | None = None
     queries: QuerySet | None = None
 
+    def __repr__(self) -> str:
+        return f"Variation({self.label!r}, {len(self.changed)} changed queries)"
+
     @property
     def name(self) -> str:
         """The perturbation's name, or `clean`."""
@@ -41,6 +44,16 @@ class Variation:
     def label(self) -> str:
         """Name in files: `clean`, `typo-mixed.s1`."""
         return f"{self.name}.s{self.seed}" if self.perturbation else CLEAN
+
+    @property
+    def family(self) -> str | None:
+        """The perturbation's family, None for the clean topics."""
+        return self.perturbation.family if self.perturbation else None
+
+    @property
+    def expects(self) -> str | None:
+        """What the perturbation should do to a ranking, None for the clean topics."""
+        return self.perturbation.expects if self.perturbation else None
 
     @property
     def of_instruction(self) -> bool:
@@ -70,10 +83,13 @@ class Cell:
     condition: str
     variation: Variation
 
+    def __repr__(self) -> str:
+        return f"Cell({self.mode!r}, {str(self.system)!r}, {self.variation.label!r})"
+
     @property
     def system(self) -> System:
         """The encoder's name and the condition."""
-        return (self.encoder.name if self.encoder else FIRST_STAGE), self.condition
+        return System(self.encoder.name if self.encoder else FIRST_STAGE, self.condition)
 
     def path(self, configuration: Configuration) -> Path:
         """Return the path of the run within the study's folder."""
@@ -107,6 +123,13 @@ class Plan:
     cells: list[Cell]
     depth: int
     notes: list[str]
+
+    def __repr__(self) -> str:
+        systems = dict.fromkeys(str(cell.system) for cell in self.cells)
+        return (
+            f"Plan({self.configuration.name!r}, systems={list(systems)}, topics={len(self.topics)}, "
+            f"variations={len(self.variations)}, cells={len(self.cells)}, depth={self.depth})"
+        )
 
     def topics_of(self, condition: str, variation: Variation) -> list[Topic]:
         """Return the topics as a cell sends them to its encoder."""
@@ -158,7 +181,7 @@ def make_plan(configuration: Configuration) -> Plan:
     systems = dict.fromkeys(cell.system for cell in cells)
     for system in [system for pair in configuration.system_pairs or () for system in pair]:
         if system not in systems:
-            raise InputError(f"pairs: no system {'/'.join(system)}; there is {', '.join(map('/'.join, systems))}")
+            raise InputError(f"pairs: no system {system}. Available: {', '.join(map(str, systems))}")
     return Plan(configuration, topics, qrels, changed_qrels, instructions, variations, cells, depth, notes)
 
 

@@ -15,7 +15,7 @@ from instrerank.study.plan import CLEAN, Cell, Plan
 from instrerank.trec import Run, read_run
 
 Scores = Mapping[str, float]
-"""By qid the value of one measure."""
+"""The value of one measure by qid."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,12 @@ class Results:
 
     Attributes:
         plan: the study.
-        mode: where the candidates came from.
-        runs: the runs that are there, by cell; those of perturbed queries down to the depth of reranking.
-        scores: by cell and measure (trec_eval's printed name) the scores by qid; those of the condition `changed`
-            are under the changed qrels.
-        changed_none: by encoder and measure the clean scores of the condition `none` under the changed qrels.
+        mode: where the candidates come from.
+        runs: the complete runs by cell; those of perturbed queries are cut at the depth of reranking.
+        scores: scores by cell, measure (as trec_eval prints it) and qid; those of the condition `changed` are by the
+            changed qrels.
+        changed_none: scores of the condition `none` on the clean queries by the changed qrels, by encoder, measure
+            and qid.
     """
 
     plan: Plan
@@ -37,9 +38,12 @@ class Results:
     scores: dict[Cell, dict[str, Scores]]
     changed_none: dict[str, dict[str, Scores]]
 
+    def __repr__(self) -> str:
+        return f"Results({self.mode!r}, {len(self.runs)} runs of {self.plan.configuration.name!r})"
+
     @property
     def systems(self) -> list[System]:
-        """Return the systems that have a clean run, in the order of the plan."""
+        """The systems that have a clean run, in the order of the plan."""
         return list(dict.fromkeys(cell.system for cell in self.runs if cell.variation.name == CLEAN))
 
     def clean(self, system: System) -> Cell:
@@ -55,7 +59,7 @@ class Results:
         return draws
 
     def mean_scores(self, cells: list[Cell], measure: str) -> dict[str, float]:
-        """Return by qid the mean of a measure over cells."""
+        """Return the mean of a measure over cells, by qid."""
         return mean_over_seeds([self.scores[cell][measure] for cell in cells])
 
 
@@ -73,12 +77,12 @@ def read_results(plan: Plan, folder: Path, mode: Mode) -> Results:
         if cell.mode != mode or not is_complete(path):
             continue
         run = read_run(path)
-        # below it nothing is compared, and a study has thousands of runs
+        # nothing is compared below that depth, and a study has thousands of runs
         runs[cell] = run if cell.variation.name == CLEAN else _cut(run, configuration.hits)
         changed = cell.condition == "changed" and plan.changed_qrels is not None
         scores[cell] = _by_measure(plan, mode, run, changed=changed)
-        if plan.changed_qrels is not None and cell.system[1] == "none" and cell.variation.name == CLEAN:
-            changed_none[cell.system[0]] = _by_measure(plan, mode, run, changed=True)
+        if plan.changed_qrels is not None and cell.system.instructions == "none" and cell.variation.name == CLEAN:
+            changed_none[cell.system.encoder] = _by_measure(plan, mode, run, changed=True)
     return Results(plan, mode, runs, scores, changed_none)
 
 
@@ -98,7 +102,7 @@ def _by_measure(plan: Plan, mode: Mode, run: Run, *, changed: bool) -> dict[str,
 
 
 def _can_move(measure: str, plan: Plan, mode: Mode) -> bool:
-    """Tell whether a recall can move at all: that of a fixed list at its own depth or below cannot."""
+    """Return whether a measure can change at all: the recall of a fixed list at its own depth or below cannot."""
     match = re.fullmatch(r"recall_(\d+)", measure)
     if not match:
         return True

@@ -18,8 +18,8 @@ from instrerank.study.report import write_report
 from instrerank.study.report.answer import sentences
 from instrerank.study.report.reading import MODES, read_tables
 from instrerank.study.results import read_results
-from instrerank.study.tables import Table, all_tables
-from instrerank.study.writing import write_tables
+from instrerank.study.table_files import write_table
+from instrerank.study.tables import all_tables
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,10 @@ def run_study(
     failures = execute(plan, folder, store=LoadOptions(store=store).store_folder(), progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
-            failed = Table("failed", [failure.as_row() for failure in failures if failure.cell.mode == mode])
-            write_tables(folder / "tables" / mode, [*all_tables(read_results(plan, folder, mode)), failed])
+            tables = all_tables(read_results(plan, folder, mode))
+            tables["failed"] = [failure.as_row() for failure in failures if failure.cell.mode == mode]
+            for name, rows in tables.items():
+                write_table(folder / "tables" / mode, name, rows)
     report = None
     try:
         with Log(folder).timed(step="report"):

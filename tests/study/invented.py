@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 from pathlib import Path
+
+from instrerank.study.rows import (
+    CellMean,
+    FamilyRobustness,
+    Hypothesis,
+    InstructionEffect,
+    Robustness,
+    TopicScore,
+)
+from instrerank.study.table_files import write_table
 
 SYSTEMS = (("minilm", "none"), ("minilm", "own"), ("tuned", "own"))
 PERTURBATIONS = (
@@ -17,20 +26,8 @@ PERTURBATIONS = (
 """Name, family, what is expected, and whether it is part of the headline."""
 
 MEASURES = ("ndcg_cut_10", "recall_10", "recall_50", "judged_10")
-TABLES = {
-    "cells": "encoder instructions perturbation family expects seed topics changed_queries measure mean run",
-    "topics": "encoder instructions perturbation seed measure qid score",
-    "robustness": "encoder instructions perturbation family expects in_invariance seeds changed_share measure "
-    "clean perturbed difference relative low high p corrected_p effect_size wins ties losses worst_case sd_over_seeds "
-    "success_rate overlap_10 rbo tau",
-    "families": "encoder instructions family measure clean perturbed difference relative low high worst_case "
-    "perturbations",
-    "hypotheses": "encoder_a instructions_a encoder_b instructions_b perturbation measure topics drop_a drop_b "
-    "difference low high p corrected_p effect_size",
-    "instructions": "encoder instructions measure topics mean none difference low high p corrected_p",
-}
 QUERY = "how to <script>alert('x')</script> brew & serve tea"
-"""The query of every topic: markup that a page must show as it stands."""
+"""The query of every topic: markup that a page must show unchanged."""
 
 
 def write_study(
@@ -73,7 +70,9 @@ class _Mode:
         self.systems, self.perturbations, self.measures = systems, perturbations, measures
         self.qids, self.seeds = [str(qid) for qid in range(topics)], seeds
         self.random = random.Random(mode)
-        self.tables = {name: [] for name in TABLES}
+        self.tables = {
+            name: [] for name in ("cells", "topics", "robustness", "families", "hypotheses", "instructions")
+        }
 
     def write(self):
         for system in self.systems:
@@ -83,7 +82,7 @@ class _Mode:
             for family in self._groups(family for _, family, *_ in self.perturbations):
                 for measure in self.measures:
                     clean, *change = self._change()
-                    row = [*system, family, measure, clean, *change, clean - 0.3, 3]
+                    row = FamilyRobustness(*system, family, 3, measure, clean, *change, clean - 0.3)
                     self.tables["families"].append(row)
         pairs = list(zip(self.systems, self.systems[1:], strict=False))
         for a, b in pairs:
@@ -92,23 +91,18 @@ class _Mode:
                     drop_a, drop_b = self.random.uniform(0, 0.2), self.random.uniform(0, 0.2)
                     p = self.random.random() ** 4
                     low_high = (drop_a - drop_b - 0.02, drop_a - drop_b + 0.02)
-                    row = [*a, *b, name, measure, len(self.qids), drop_a, drop_b, drop_a - drop_b, *low_high]
-                    self.tables["hypotheses"].append([*row, p, min(1.0, 3 * p), self.random.gauss()])
+                    drops = (drop_a, drop_b, drop_a - drop_b)
+                    tests = (p, min(1.0, 3 * p), self.random.gauss(), p)
+                    row = Hypothesis(*a, *b, name, measure, len(self.qids), *drops, *low_high, *tests)
+                    self.tables["hypotheses"].append(row)
         for system in self.systems:
-            self.tables["instructions"].append(
-                [*system, "ndcg_cut_10", len(self.qids), 0.61, 0.6, 0.01, -0.02, 0.04, 0.4, 0.8]
-            )
-            self.tables["instructions"].append([*system, "p_mrr", 5, 12.3456789, "", "", -1.5, 25.25, "", ""])
-            self.tables["instructions"].append(
-                [*system, "prompt_sensitivity ndcg_cut_10", 5, 0.0123456, "", "", "", "", "", ""]
-            )
-        # as the study does: a table without rows is not written
-        for name, rows in ((name, rows) for name, rows in self.tables.items() if rows):
-            path = self.folder / "tables" / self.mode / f"{name}.csv"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("w", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerows([TABLES[name].split(), *rows])
+            self.tables["instructions"] += [
+                InstructionEffect(*system, "ndcg_cut_10", len(self.qids), 0.61, 0.6, 0.01, -0.02, 0.04, 0.4, 0.8),
+                InstructionEffect(*system, "p_mrr", 5, 12.3456789, low=-1.5, high=25.25),
+                InstructionEffect(*system, "prompt_sensitivity ndcg_cut_10", 5, 0.0123456),
+            ]
+        for name, rows in self.tables.items():
+            write_table(self.folder / "tables" / self.mode, name, rows)
 
     def _groups(self, names):
         return [*dict.fromkeys(names), "invariance"] if self.perturbations else []
@@ -118,7 +112,7 @@ class _Mode:
         return clean, clean + difference, difference, difference / clean, difference - 0.03, difference + 0.03
 
     def _cell(self, system, perturbation, seed):
-        label = "clean" if seed == "" else f"{perturbation[0]}.s{seed}"
+        label = "clean" if seed is None else f"{perturbation[0]}.s{seed}"
         run = f"runs/{self.mode}/run.tea.bm25.{system[0]}.{system[1]}.{label}.txt"
         path = self.folder / f"{run}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,13 +122,13 @@ class _Mode:
         for measure in self.measures:
             scores = [self.random.random() for _ in self.qids]
             mean = sum(scores) / len(scores)
-            counts = (seed, len(self.qids), 0 if seed == "" else len(self.qids))
-            self.tables["cells"].append([*system, *perturbation[:3], *counts, measure, mean, run])
+            counts = (seed, len(self.qids), 0 if seed is None else len(self.qids))
+            self.tables["cells"].append(CellMean(*system, *perturbation[:3], *counts, measure, mean, run))
             for qid, score in zip(self.qids, scores, strict=True):
-                self.tables["topics"].append([*system, perturbation[0], seed, measure, qid, score])
+                self.tables["topics"].append(TopicScore(*system, perturbation[0], seed, measure, qid, score))
 
     def _clean(self, system):
-        self._cell(system, ("clean", "", ""), "")
+        self._cell(system, ("clean", None, None), None)
 
     def _perturbed(self, system, perturbation):
         for seed in self.seeds:
@@ -145,5 +139,5 @@ class _Mode:
             p = self.random.random() ** 6
             tests = [p, min(1.0, 4 * p), -0.4, 1, 2, len(self.qids) - 3]
             spread = [clean - 0.3, 0.0123, 0.5, *stability]
-            row = [*system, *perturbation, len(self.seeds), 0.9, measure, clean, *change, *tests, *spread]
-            self.tables["robustness"].append(row)
+            row = (*system, *perturbation, len(self.seeds), 0.9, measure, clean, *change, *tests, *spread)
+            self.tables["robustness"].append(Robustness(*row))

@@ -1,4 +1,4 @@
-"""The notebook of docs/ about a study's tables runs as it stands."""
+"""The notebook of docs/ about a study's tables runs unchanged."""
 
 import re
 import subprocess

@@ -212,10 +212,10 @@ def test_empty_fields_are_dashes_and_no_verdict(tmp_path):
         path = folder / "tables" / "fixed" / f"{name}.csv"
         with path.open(newline="") as file:
             header, *rows = csv.reader(file)
-        untold = {"low", "high", "p", "corrected_p", "effect_size", "relative", "sd_over_seeds"}
+        unknown = {"low", "high", "p", "corrected_p", "effect_size", "relative", "sd_over_seeds"}
         with path.open("w", newline="") as file:
-            told = [["" if c in untold else v for c, v in zip(header, row, strict=True)] for row in rows]
-            csv.writer(file, lineterminator="\n").writerows([header, *told])
+            emptied = [["" if c in unknown else v for c, v in zip(header, row, strict=True)] for row in rows]
+            csv.writer(file, lineterminator="\n").writerows([header, *emptied])
     page = page_of(folder)
     assert "minilm and minilm + own cannot be tested against each other" in page.words
     assert "significant)" not in page.words
@@ -240,7 +240,7 @@ def test_a_query_set_that_is_gone_is_said(tmp_path):
 
 def test_no_study_and_broken_tables(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
-    assert "holds no study" in capsys.readouterr().err
+    assert "does not hold a study" in capsys.readouterr().err
     folder = write_study(tmp_path, modes=("fixed",))
     path = folder / "tables" / "fixed" / "cells.csv"
     text = path.read_text()
@@ -248,7 +248,7 @@ def test_no_study_and_broken_tables(tmp_path, capsys):
     with pytest.raises(InputError, match="no column mean"):
         write_report(folder)
     path.write_text(re.sub(r",0\.\d+,runs", ",much,runs", text, count=1))
-    with pytest.raises(InputError, match="line 2: mean is 'much', which is no number"):
+    with pytest.raises(InputError, match="line 2: mean must be a number, got 'much'"):
         write_report(folder)
     path.write_text(text.splitlines()[0] + "\n")
     with pytest.raises(InputError, match="has no rows"):

@@ -4,17 +4,22 @@ import pytest
 from markupsafe import Markup
 
 from instrerank.study.report.answer import sentences
-from instrerank.study.report.reading import Hypothesis, Instruction, Tables
+from instrerank.study.report.reading import Sourced, Tables
+from instrerank.study.rows import Hypothesis, InstructionEffect
 
 PAIR = Hypothesis(
-    *("tables/fixed/hypotheses.csv:2", "e5", "none", "e5", "own", "invariance", "ndcg_cut_10"),
-    *(43, 0.05, 0.02, 0.03, 0.01, 0.05, 0.002, 0.004, 0.6),
+    *("e5", "none", "e5", "own", "invariance", "ndcg_cut_10"),
+    *(43, 0.05, 0.02, 0.03, 0.01, 0.05, 0.002, 0.004, 0.6, 0.003),
 )
 
 
 def said(*rows, instructions=()):
-    tables = Tables("fixed", ("ndcg_cut_10",), [], [], [], [], rows, instructions, [])
-    return [Markup(sentence).striptags() for sentence in sentences(tables)]
+    return [Markup(sentence).striptags() for sentence in sentences(tables_of(rows, instructions))]
+
+
+def tables_of(hypotheses, instructions=()):
+    found = ([Sourced(row, f"x:{line}") for line, row in enumerate(rows, 2)] for rows in (hypotheses, instructions))
+    return Tables("fixed", ("ndcg_cut_10",), [], [], [], [], *found, [])
 
 
 @pytest.mark.parametrize(
@@ -52,15 +57,13 @@ def test_other_perturbations_and_measures_are_no_answer():
 
 
 def test_names_are_escaped():
-    (sentence,) = sentences(
-        Tables("fixed", ("ndcg_cut_10",), [], [], [], [], [PAIR._replace(encoder_b="<i>")], [], [])
-    )
+    (sentence,) = sentences(tables_of([PAIR._replace(encoder_b="<i>")]))
     assert "<i>" not in sentence
     assert "&lt;i&gt; + own is more robust" in sentence
 
 
 def test_p_mrr_is_part_of_the_answer():
-    row = Instruction("x:2", "e5", "changed", "p_mrr", 30, -7.1, None, None, -11.5, -2.8, None, None)
+    row = InstructionEffect("e5", "changed", "p_mrr", 30, -7.1, low=-11.5, high=-2.8)
     assert said(PAIR, instructions=[row])[1] == (
         "p-MRR × 100: e5 has −7.1000 (95% interval −11.5000 to −2.8000; 30 topics); above 0, it follows the change."
     )

@@ -1,6 +1,7 @@
 """A study of the bundled collection: its runs, tables and resumption."""
 
 import csv
+import json
 import os
 import shutil
 from statistics import fmean
@@ -15,8 +16,17 @@ from instrerank.evaluation.instructions import p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.files import partial_path
 from instrerank.study import configure, make_plan, run_study
-from instrerank.study.tables import Table
-from instrerank.study.writing import write_tables
+from instrerank.study.report.reading import read_tables
+from instrerank.study.results import read_results
+from instrerank.study.rows import (
+    CellMean,
+    FamilyRobustness,
+    Hypothesis,
+    InstructionEffect,
+    Robustness,
+    TopicScore,
+)
+from instrerank.study.table_files import read_table
 from instrerank.trec import Run, ScoredDoc, read_qrels, read_run, read_topics, write_qrels, write_run
 
 MEASURES = ["ndcg_cut.10", "recall.10,100"]
@@ -154,12 +164,6 @@ def test_a_failing_encoder_is_listed_and_the_others_go_on(plan, tmp_path):
     assert "absent (1), absent + changed (1): " in (folder / "report.html").read_text()
 
 
-def test_a_table_that_became_empty_is_removed(tmp_path):
-    write_tables(tmp_path, [Table("failed", [{"reason": "full"}])])
-    write_tables(tmp_path, [Table("failed", [])])
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_run_shallower_than_hits_is_said_and_its_recall_left_out(plan, tmp_path):
     rankings = {qid: ranking[:20] for qid, ranking in read_run(plan.configuration.run).rankings.items()}
     write_run(tmp_path / "run.txt", Run("bm25", rankings))
@@ -182,6 +186,37 @@ def test_a_run_of_other_topics_is_refused(tmp_path):
         make_plan(configure(settings))
 
 
+@pytest.mark.parametrize(
+    ("name", "row_type"),
+    [
+        ("cells", CellMean),
+        ("topics", TopicScore),
+        ("robustness", Robustness),
+        ("families", FamilyRobustness),
+        ("hypotheses", Hypothesis),
+        ("instructions", InstructionEffect),
+    ],
+)
+def test_csv_and_json_say_the_same(study, name, row_type):
+    path = study / "tables" / "fixed" / f"{name}.csv"
+    rows = [row._asdict() for row in read_table(path, row_type)]
+    assert rows == json.loads(path.with_suffix(".json").read_text())
+
+
+def test_reprs_are_short(plan, study):
+    results = read_results(plan, study, "fixed")
+    cell = plan.cells[-1]
+    (tables,) = read_tables(study)
+    assert repr(cell) == "Cell('fixed', 'minilm/changed', 'clean')"
+    assert repr(plan.variations[1]) == "Variation('typo-mixed.s1', 30 changed queries)"
+    assert repr(plan.variations[1].queries) == "QuerySet('pocket.typo-mixed.s1', 30 topics, 30 changed)"
+    assert repr(results) == f"Results('fixed', {len(results.runs)} runs of 'pocket')"
+    assert repr(tables) == (
+        "Tables('fixed', measures=('ndcg_cut_10', 'recall_10'), systems=['minilm/none', 'minilm/own'])"
+    )
+    assert len(repr(plan)) < 300
+
+
 def test_one_topic_is_told_and_gives_no_test(plan, tmp_path):
     topic = plan.topics[0]
     write_qrels(tmp_path / "qrels.txt", {topic.qid: plan.qrels[topic.qid]})
@@ -196,7 +231,7 @@ def test_one_topic_is_told_and_gives_no_test(plan, tmp_path):
 
 def test_a_pair_of_an_unknown_system_is_refused():
     settings = {"collection": "pocket", "encoders": ["minilm"], "pairs": [["minilm", "minlm/own"]]}
-    with pytest.raises(InputError, match="no system minlm/own; there is bm25/none, minilm/none, minilm/own"):
+    with pytest.raises(InputError, match="no system minlm/own. Available: bm25/none, minilm/none, minilm/own"):
         make_plan(configure(settings))
 
 

@@ -43,7 +43,7 @@ def marked(original: str, edits: Sequence[Mapping[str, Any]]) -> list[Segment]:
 
 
 def visible(text: str) -> str:
-    """Return the text with the code points of characters that cannot be seen, or not be told from others.
+    """Return the text with the code points of characters that are invisible, or look like others.
 
     Those are control and format characters (zero-width ones among them), and a lone one outside ASCII, which may
     look like a letter of ASCII.

@@ -7,7 +7,9 @@ import re
 
 from markupsafe import Markup
 
-from instrerank.study.report.reading import Row, System
+from instrerank.study.configuration import System
+from instrerank.study.report.reading import Sourced
+from instrerank.study.rows import Row
 
 SHADES = (
     *("#ffffff", "#fff5eb", "#fee6ce", "#fdd0a2", "#fdae6b"),
@@ -47,10 +49,9 @@ _COLUMNS = {
 _SHARES = ("relative", "changed_share", "success_rate")
 
 
-def system_label(system: System | tuple[str, str]) -> str:
+def system_label(system: System) -> str:
     """Return `minilm`, or `minilm + own` under instructions."""
-    encoder, instructions = system
-    return encoder if instructions == "none" else f"{encoder} + {instructions}"
+    return system.encoder if system.instructions == "none" else f"{system.encoder} + {system.instructions}"
 
 
 def measure_label(measure: str) -> str:
@@ -79,7 +80,7 @@ def stars(corrected_p: float | None) -> str:
 
 
 def shown(column: str, value: float | int | None) -> str:
-    """Return a value as the report prints it, by the column it stands in.
+    """Return a value as the report prints it in a column.
 
     Four digits; shares in percent with one; p below 0.0001 in scientific notation; differences with their sign
     (U+2212 for minus); a dash where nothing can be said.
@@ -97,10 +98,10 @@ def shown(column: str, value: float | int | None) -> str:
     return text.replace("-", "−")
 
 
-def number(row: Row, column: str) -> Markup:
-    """Return a number of a table for the page, with its full value and the cell of the CSV that it comes from."""
-    value = getattr(row, column)
+def number(found: Sourced[Row], column: str) -> Markup:
+    """Return a number of a table for the page, with its full value and the field of the CSV that it comes from."""
+    value = getattr(found.row, column)
     text = shown(column, value)
     if value is None:
         return Markup(text)
-    return Markup('<data value="{!r}" data-cell="{}:{}">{}</data>').format(value, row.source, column, text)
+    return Markup('<data value="{!r}" data-cell="{}:{}">{}</data>').format(value, found.source, column, text)

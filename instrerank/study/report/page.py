@@ -10,12 +10,14 @@ import jinja2
 
 from instrerank.files import whole_file
 from instrerank.jobs.sidecar import read_sidecar, sidecar_path
+from instrerank.study.configuration import System
 from instrerank.study.report import labels
 from instrerank.study.report.answer import LEVEL, sentences
 from instrerank.study.report.edits import visible
 from instrerank.study.report.plots import inline, write_plots
-from instrerank.study.report.reading import MODES, Cell, System, Tables, read_tables, system
+from instrerank.study.report.reading import MODES, Sourced, Tables, read_tables
 from instrerank.study.report.worst import worst
+from instrerank.study.rows import CellMean, system, system_pair
 from instrerank.version import __version__
 
 _OF_INSTRUCTIONS = ("p_mrr", "prompt_sensitivity")
@@ -67,6 +69,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         "shades": labels.SHADES,
         "dark": labels.DARK,
         "system": system,
+        "system_pair": system_pair,
         "visible": visible,
         "inline": inline,
         "titles": MODES,
@@ -77,7 +80,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     page = environment.get_template("page.html").render(
         version=__version__,
         # run.<collection>.<first stage>.…
-        collection=Path(found[0].cells[0].run).name.split(".")[1],
+        collection=Path(found[0].cells[0].row.run).name.split(".")[1],
         modes=[_section(folder, tables) for tables in found],
         configuration=configuration.read_text(encoding="utf-8") if configuration.exists() else "",
         repetitions=_repetitions(folder, found),
@@ -89,41 +92,41 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
 
 
 def _section(folder: Path, tables: Tables) -> dict[str, Any]:
-    """Return what the template says of one mode."""
-    clean: dict[System, dict[str, Cell]] = {}
+    """Return what the template shows of one mode."""
+    clean: dict[System, dict[str, Sourced[CellMean]]] = {}
     for cell in tables.cells:
-        if cell.perturbation == "clean":
-            clean.setdefault(system(cell), {}).setdefault(cell.measure, cell)
+        if cell.row.perturbation == "clean":
+            clean.setdefault(system(cell.row), {}).setdefault(cell.row.measure, cell)
     # dicts for their order
     groups: dict[tuple[str, str], dict[str, None]] = {}
-    for row in tables.robustness:
+    for row, _ in tables.robustness:
         groups.setdefault((row.family, row.expects), {})[row.perturbation] = None
     failed: dict[str, Counter[System]] = {}
-    for failure in tables.failed:
+    for failure, _ in tables.failed:
         failed.setdefault(failure.reason, Counter())[system(failure)] += 1
-    robustness = {(row.measure, row.perturbation, system(row)): row for row in tables.robustness}
+    robustness = {(each.row.measure, each.row.perturbation, system(each.row)): each for each in tables.robustness}
     return {
         "tables": tables,
-        "measures": list(dict.fromkeys(cell.measure for cell in tables.cells)),
+        "measures": list(dict.fromkeys(row.measure for row, _ in tables.cells)),
         "answer": list(sentences(tables)),
         "failed": failed,
         "plots": write_plots(folder / "plots" / tables.mode, tables),
         "clean": clean,
         "groups": groups,
         "robustness": robustness,
-        "hardest": [row for key, row in robustness.items() if key[:2] == (tables.measures[0], tables.hardest)],
+        "hardest": [each for key, each in robustness.items() if key[:2] == (tables.measures[0], tables.hardest)],
         "worst": worst(folder, tables),
         # those of p-MRR and prompt sensitivity first: they are about nothing but instructions
-        "instructions": sorted(tables.instructions, key=lambda row: not row.measure.startswith(_OF_INSTRUCTIONS)),
+        "instructions": sorted(tables.instructions, key=lambda it: not it.row.measure.startswith(_OF_INSTRUCTIONS)),
     }
 
 
 def _repetitions(folder: Path, found: list[Tables]) -> list[Repetition]:
-    """Return what the sidecars of the runs say of how to make them again."""
+    """Return, from the sidecars of the runs, how to make each again."""
     repetitions = []
-    for run in dict.fromkeys(cell.run for tables in found for cell in tables.cells):
+    for run in dict.fromkeys(row.run for tables in found for row, _ in tables.cells):
         if sidecar_path(folder / run).is_file():
-            told = read_sidecar(folder / run)
-            command = told["implementation"]["executable"]["cmd"]
-            repetitions.append(Repetition(run, told["run"]["sha256"], command))
+            sidecar = read_sidecar(folder / run)
+            command = sidecar["implementation"]["executable"]["cmd"]
+            repetitions.append(Repetition(run, sidecar["run"]["sha256"], command))
     return repetitions

@@ -15,8 +15,10 @@ from markupsafe import Markup
 
 from instrerank.errors import MissingPrerequisiteError
 from instrerank.files import whole_file
+from instrerank.study.configuration import System
 from instrerank.study.report.labels import DARK, SHADES, measure_label, shade, shown, stars, system_label
-from instrerank.study.report.reading import System, Tables, cut_off, system
+from instrerank.study.report.reading import Tables, cut_off
+from instrerank.study.rows import INVARIANCE, system
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +101,7 @@ def _panels(tables: Tables, height: float, **shared: Any) -> tuple[Figure, list[
     panels = list(zip(systems, grid.flat, strict=False))
     for number, (each, axes) in enumerate(panels, start=1):
         axes.set_title(_two_lines(each), loc="left", fontweight="bold")
-        # the last row may be short: the lowest panel of each column bears the labels
+        # the last row may be short: the lowest panel of each column has the labels
         axes.tick_params(labelbottom=number > len(systems) - columns)
     return figure, panels
 
@@ -113,7 +115,7 @@ def _drops(tables: Tables) -> Figure | None:
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
-    rows = {(row.perturbation, system(row)): row for row in tables.robustness if row.measure == tables.measures[0]}
+    rows = {(row.perturbation, system(row)): row for row, _ in tables.robustness if row.measure == tables.measures[0]}
     if not rows:
         return None
     systems = tables.systems
@@ -139,16 +141,16 @@ def _drops(tables: Tables) -> Figure | None:
 
 def _families(tables: Tables) -> Figure | None:
     """Bars with 95 % intervals: change of the first measure by family."""
-    rows = {(system(row), row.family): row for row in tables.families if row.measure == tables.measures[0]}
+    rows = {(system(row), row.family): row for row, _ in tables.families if row.measure == tables.measures[0]}
     families = list(dict.fromkeys(family for _, family in rows))
     if not rows or not tables.systems:
         return None
     figure, panels = _panels(tables, 0.8 + 0.2 * len(families), sharex=True, sharey=True)
     for each, axes in panels:
         found = [rows.get((each, family)) for family in families]
-        values = [row.difference if row and row.difference is not None else math.nan for row in found]
+        values = [row.difference if row else math.nan for row in found]
         # the family of all stands out by its hatching
-        hatches = ["///" if family == "invariance" else "" for family in families]
+        hatches = ["///" if family == INVARIANCE else "" for family in families]
         axes.barh(range(len(families)), values, 0.7, color="#d9d9d9", edgecolor=_DARK, linewidth=0.6, hatch=hatches)
         for y, row in enumerate(found):
             if row and row.low is not None and row.high is not None:
@@ -164,8 +166,8 @@ def _slopes(tables: Tables) -> Figure | None:
     """Every topic from clean to the hardest perturbation, seeds averaged."""
     name = tables.hardest
     scores: dict[tuple[System, str, str], list[float]] = {}
-    for row in tables.topics:
-        if row.score is not None and row.perturbation in ("clean", name):
+    for row, _ in tables.topics:
+        if row.perturbation in ("clean", name):
             scores.setdefault((system(row), row.perturbation, row.qid), []).append(row.score)
     if name is None or not scores:
         return None
@@ -194,7 +196,7 @@ def _slopes(tables: Tables) -> Figure | None:
 
 def _recall(tables: Tables) -> Figure | None:
     """Recall at each cut-off, clean and as the mean over the perturbations that should change nothing."""
-    rows = [row for row in tables.families if row.family == "invariance" and row.measure.startswith("recall_")]
+    rows = [row for row, _ in tables.families if row.family == INVARIANCE and row.measure.startswith("recall_")]
     cut_offs = sorted({cut_off(row.measure) for row in rows})
     if len(cut_offs) < 2 or not tables.systems:
         return None
@@ -202,7 +204,7 @@ def _recall(tables: Tables) -> Figure | None:
     for each, axes in panels:
         found = sorted((cut_off(row.measure), row) for row in rows if system(row) == each)
         for column, line, marker, color in (("clean", "-", "o", _DARK), ("perturbed", "--", "s", _ACCENT)):
-            points = [(k, value) for k, row in found if (value := getattr(row, column)) is not None]
+            points = [(k, getattr(row, column)) for k, row in found]
             axes.plot(
                 *zip(*points, strict=True) if points else ((), ()),
                 linestyle=line,
@@ -223,7 +225,7 @@ def _recall(tables: Tables) -> Figure | None:
 
 
 def inline(svg: str, identifier: str, title: str, description: str) -> Markup:
-    """Return an SVG to stand inside a page: with title and description, its ids unlike those of other plots.
+    """Return an SVG for use inside a page: with title and description, and ids that no other plot has.
 
     Args:
         svg: a whole SVG file of matplotlib's.

@@ -1,155 +1,40 @@
-"""The tables of a study, read back from its folder as typed rows."""
+"""The tables of a study, read back from its folder."""
 
 from __future__ import annotations
 
-import csv
 import functools
-import types
-import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from instrerank.errors import InputError
+from instrerank.study.configuration import System
+from instrerank.study.rows import (
+    CellMean,
+    FailedRun,
+    FamilyRobustness,
+    Hypothesis,
+    InstructionEffect,
+    Robustness,
+    Row,
+    TopicScore,
+    system,
+)
+from instrerank.study.table_files import read_table
 
 MODES = {"fixed": "Fixed candidates", "retrieve": "Retrieval with each query"}
 """Mode to its title; the two never share a table."""
 
-
-class System(NamedTuple):
-    """An encoder under one condition of instructions (`none`, `own`, …)."""
-
-    encoder: str
-    instructions: str
+_Row = TypeVar("_Row", bound=Row, covariant=True)
 
 
-class Cell(NamedTuple):
-    """A row of `cells`: one run's mean of one measure. `source` is `tables/<mode>/<table>.csv:<line>` in every row."""
+class Sourced(NamedTuple, Generic[_Row]):
+    """A row, and where it was read: `tables/<mode>/<table>.csv:<line>`."""
 
+    row: _Row
     source: str
-    encoder: str
-    instructions: str
-    perturbation: str
-    measure: str
-    topics: int | None
-    mean: float | None
-    run: str
-
-
-class TopicScore(NamedTuple):
-    """A row of `topics`: one topic's score in one run."""
-
-    source: str
-    encoder: str
-    instructions: str
-    perturbation: str
-    seed: str
-    qid: str
-    score: float | None
-
-
-class Robustness(NamedTuple):
-    """A row of `robustness`: a system under one perturbation, seeds averaged within topics."""
-
-    source: str
-    encoder: str
-    instructions: str
-    perturbation: str
-    family: str
-    expects: str
-    in_invariance: str
-    measure: str
-    changed_share: float | None
-    clean: float | None
-    perturbed: float | None
-    difference: float | None
-    relative: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    corrected_p: float | None
-    effect_size: float | None
-    wins: int | None
-    ties: int | None
-    losses: int | None
-    worst_case: float | None
-    sd_over_seeds: float | None
-    success_rate: float | None
-    overlap_10: float | None
-    rbo: float | None
-    tau: float | None
-
-
-class Family(NamedTuple):
-    """A row of `families`: a system's mean over the perturbations of a family."""
-
-    source: str
-    encoder: str
-    instructions: str
-    family: str
-    measure: str
-    clean: float | None
-    perturbed: float | None
-    difference: float | None
-    relative: float | None
-    low: float | None
-    high: float | None
-    worst_case: float | None
-
-
-class Hypothesis(NamedTuple):
-    """A row of `hypotheses`: the drops of two systems compared topic by topic."""
-
-    source: str
-    encoder_a: str
-    instructions_a: str
-    encoder_b: str
-    instructions_b: str
-    perturbation: str
-    measure: str
-    topics: int | None
-    drop_a: float | None
-    drop_b: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    corrected_p: float | None
-    effect_size: float | None
-
-
-class Instruction(NamedTuple):
-    """A row of `instructions`: a condition of instructions against none, on clean queries."""
-
-    source: str
-    encoder: str
-    instructions: str
-    measure: str
-    topics: int | None
-    mean: float | None
-    none: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    corrected_p: float | None
-
-
-class Failed(NamedTuple):
-    """A row of `failed`: a run that is not there, and why."""
-
-    source: str
-    encoder: str
-    instructions: str
-    perturbation: str
-    seed: str
-    reason: str
-
-
-Row = Cell | TopicScore | Robustness | Family | Hypothesis | Instruction | Failed
-_Row = TypeVar("_Row", Cell, TopicScore, Robustness, Family, Hypothesis, Instruction, Failed)
 
 
 @dataclass(frozen=True)
@@ -165,78 +50,79 @@ class Tables:
 
     mode: str
     measures: tuple[str, ...]
-    cells: Sequence[Cell]
-    topics: Sequence[TopicScore]
-    robustness: Sequence[Robustness]
-    families: Sequence[Family]
-    hypotheses: Sequence[Hypothesis]
-    instructions: Sequence[Instruction]
-    failed: Sequence[Failed]
+    cells: Sequence[Sourced[CellMean]]
+    topics: Sequence[Sourced[TopicScore]]
+    robustness: Sequence[Sourced[Robustness]]
+    families: Sequence[Sourced[FamilyRobustness]]
+    hypotheses: Sequence[Sourced[Hypothesis]]
+    instructions: Sequence[Sourced[InstructionEffect]]
+    failed: Sequence[Sourced[FailedRun]]
+
+    def __repr__(self) -> str:
+        return f"Tables({self.mode!r}, measures={self.measures}, systems={list(map(str, self.systems))})"
 
     @property
     def systems(self) -> list[System]:
         """The systems that met perturbed queries, in the order of the study."""
-        met = {system(row) for row in self.robustness}
-        return [each for each in dict.fromkeys(map(system, self.cells)) if each in met]
+        met = {system(row) for row, _ in self.robustness}
+        return [each for each in dict.fromkeys(system(row) for row, _ in self.cells) if each in met]
 
     @functools.cached_property
     def invariant(self) -> set[str]:
-        """The perturbations that the family `invariance` stands for."""
-        return {row.perturbation for row in self.robustness if row.in_invariance == "True"}
+        """The perturbations that make up the family `invariance`."""
+        return {row.perturbation for row, _ in self.robustness if row.in_invariance}
 
     @property
     def hardest(self) -> str | None:
         """The one of `invariant` that costs most by the first measure, as a mean over systems."""
         changes: dict[str, list[float]] = {}
-        for row in self.robustness:
-            if row.perturbation in self.invariant and row.measure == self.measures[0] and row.difference is not None:
+        for row, _ in self.robustness:
+            if row.perturbation in self.invariant and row.measure == self.measures[0]:
                 changes.setdefault(row.perturbation, []).append(row.difference)
         return min(changes, key=lambda name: (fmean(changes[name]), name), default=None)
-
-
-def system(row: Cell | TopicScore | Robustness | Family | Instruction | Failed) -> System:
-    """Return the system of a row."""
-    return System(row.encoder, row.instructions)
 
 
 def read_tables(folder: Path) -> list[Tables]:
     """Read the tables of a study's folder, one `Tables` for each mode that it has.
 
     Raises:
-        InputError: no tables, a column that is missing, or a value that is no number.
+        InputError: no tables, a missing column, or a value that is not of its column's type.
     """
     modes = [mode for mode in MODES if (folder / "tables" / mode / "cells.csv").is_file()]
     if not modes:
         wanted = " or ".join(f"tables/{mode}/cells.csv" for mode in MODES)
-        raise InputError(f"{folder} holds no study: there is no {wanted}; give the --output of `instrerank study`")
+        raise InputError(f"{folder} does not hold a study: no {wanted}; give the output folder of `instrerank study`")
     return [_read_mode(folder, mode) for mode in modes]
 
 
 def _read_mode(folder: Path, mode: str) -> Tables:
-    def read(name: str, row_type: type[_Row], keep: Callable[[dict[str, str]], bool] = lambda _: True) -> list[_Row]:
-        return _read_table(folder, f"tables/{mode}/{name}.csv", row_type, keep)
-
-    cells = read("cells", Cell)
+    cells = list(_read(folder, mode, "cells", CellMean))
     if not cells:
         raise InputError(f"{folder}/tables/{mode}/cells.csv has no rows: run the study first (`instrerank study`)")
-    robustness = read("robustness", Robustness)
+    robustness = list(_read(folder, mode, "robustness", Robustness))
     measures = _headline(cells, robustness)
     return Tables(
         mode,
         measures,
         cells,
-        read("topics", TopicScore, lambda record: record["measure"] == measures[0]),
+        [found for found in _read(folder, mode, "topics", TopicScore) if found.row.measure == measures[0]],
         robustness,
-        read("families", Family),
-        read("hypotheses", Hypothesis),
-        read("instructions", Instruction),
-        read("failed", Failed),
+        list(_read(folder, mode, "families", FamilyRobustness)),
+        list(_read(folder, mode, "hypotheses", Hypothesis)),
+        list(_read(folder, mode, "instructions", InstructionEffect)),
+        list(_read(folder, mode, "failed", FailedRun)),
     )
 
 
-def _headline(cells: Iterable[Cell], robustness: Iterable[Robustness]) -> tuple[str, ...]:
-    known = list(dict.fromkeys(cell.measure for cell in cells))
-    moved = {row.measure for row in robustness if row.difference}
+def _read(folder: Path, mode: str, name: str, row_type: type[_Row]) -> Iterator[Sourced[_Row]]:
+    path = f"tables/{mode}/{name}.csv"
+    for line, row in enumerate(read_table(folder / path, row_type), start=2):
+        yield Sourced(row, f"{path}:{line}")
+
+
+def _headline(cells: Iterable[Sourced[CellMean]], robustness: Iterable[Sourced[Robustness]]) -> tuple[str, ...]:
+    known = list(dict.fromkeys(row.measure for row, _ in cells))
+    moved = {row.measure for row, _ in robustness if row.difference}
     first = ["ndcg_cut_10"] if "ndcg_cut_10" in known else known[:1]
     recalls = [measure for measure in known if measure.startswith("recall_")]
     last = max(recalls, key=lambda measure: (measure in moved, cut_off(measure)), default=first[0])
@@ -246,34 +132,3 @@ def _headline(cells: Iterable[Cell], robustness: Iterable[Robustness]) -> tuple[
 def cut_off(measure: str) -> int:
     """Return k of `recall_k`."""
     return int(measure.removeprefix("recall_"))
-
-
-def _read_table(folder: Path, name: str, row_type: type[_Row], keep: Callable[[dict[str, str]], bool]) -> list[_Row]:
-    """Read the columns of `row_type` from a CSV file; a file that is not there has no rows."""
-    path = folder / name
-    if not path.exists():
-        return []
-    hints = typing.get_type_hints(row_type)
-    columns = {column: hint for column, hint in hints.items() if column != "source"}
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(
-                f"{path}: no column {', '.join(missing)}; write the tables anew with `instrerank study --resume`"
-            )
-        return [
-            row_type(f"{name}:{line}", *(_value(path, line, c, record[c], hint) for c, hint in columns.items()))
-            for line, record in enumerate(reader, start=2)
-            if keep(record)
-        ]
-
-
-def _value(path: Path, line: int, column: str, text: str, hint: Any) -> Any:
-    """Return a cell as its column's type: text, or a number, None where the cell is empty."""
-    if not isinstance(hint, types.UnionType):
-        return text
-    try:
-        return hint.__args__[0](text) if text else None
-    except ValueError:
-        raise InputError(f"{path}, line {line}: {column} is {text!r}, which is no number") from None

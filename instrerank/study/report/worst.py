@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from instrerank.study.configuration import System
 from instrerank.study.report.edits import Segment, marked
-from instrerank.study.report.reading import System, Tables, TopicScore, system
+from instrerank.study.report.reading import Sourced, Tables
+from instrerank.study.rows import TopicScore, system
 
 SHOWN = 5
-"""So many topics of each system."""
+"""Topics per system."""
 
 
 class Loser(NamedTuple):
@@ -24,8 +26,8 @@ class Loser(NamedTuple):
         text: of the query with its edits marked; empty where the study's folder has no such query set.
     """
 
-    clean: TopicScore
-    perturbed: TopicScore
+    clean: Sourced[TopicScore]
+    perturbed: Sourced[TopicScore]
     text: Sequence[Segment]
 
 
@@ -36,27 +38,27 @@ def worst(folder: Path, tables: Tables) -> dict[System, list[Loser]]:
         folder: of the study; `topics/topics.<source>.<perturbation>.s<seed>.jsonl` are read from it.
         tables: of one mode.
     """
-    clean = {(system(row), row.qid): row for row in tables.topics if row.perturbation == "clean"}
-    losses: dict[tuple[System, str], tuple[float, TopicScore]] = {}
-    for row in tables.topics:
-        before = clean.get((system(row), row.qid))
-        if row.perturbation not in tables.invariant or before is None or before.score is None or row.score is None:
-            continue
-        loss = before.score - row.score
-        if loss > losses.get((system(row), row.qid), (0.0,))[0]:
-            losses[system(row), row.qid] = loss, row
+    clean = {(system(found.row), found.row.qid): found for found in tables.topics if found.row.perturbation == "clean"}
+    losses: dict[tuple[System, str], tuple[float, Sourced[TopicScore]]] = {}
+    for found in tables.topics:
+        key = system(found.row), found.row.qid
+        if found.row.perturbation in tables.invariant and key in clean:
+            loss = clean[key].row.score - found.row.score
+            if loss > losses.get(key, (0.0,))[0]:
+                losses[key] = loss, found
     queries = functools.cache(functools.partial(_queries, folder / "topics"))
-    found: dict[System, list[Loser]] = {}
+    losers: dict[System, list[Loser]] = {}
     for each in tables.systems:
-        mine = [(-loss, qid, row) for (of, qid), (loss, row) in losses.items() if of == each]
-        for _, qid, row in sorted(mine)[:SHOWN]:
-            query = queries(row.perturbation, row.seed).get(qid)
+        mine = sorted((-loss, qid) for (of, qid), (loss, _) in losses.items() if of == each)
+        for _, qid in mine[:SHOWN]:
+            perturbed = losses[each, qid][1]
+            query = queries(perturbed.row.perturbation, perturbed.row.seed).get(qid)
             text = marked(query["original"], query["edits"]) if query else []
-            found.setdefault(each, []).append(Loser(clean[each, qid], row, text))
-    return found
+            losers.setdefault(each, []).append(Loser(clean[each, qid], perturbed, text))
+    return losers
 
 
-def _queries(folder: Path, perturbation: str, seed: str) -> dict[str, Any]:
+def _queries(folder: Path, perturbation: str, seed: int | None) -> dict[str, Any]:
     """Return the perturbed queries of one query set by qid."""
     records = [
         json.loads(line)

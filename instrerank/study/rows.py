@@ -1,0 +1,210 @@
+"""The rows of a study's tables: one class per table, written and read by `study/table_files.py`.
+
+A class lists the columns of its table in the order of the CSV file; None is an empty field. Columns that several
+tables share:
+
+- `encoder`, `instructions`: the system, as in `System`.
+- `perturbation`, `family`, `expects`: name, family and expected effect of the perturbation. On the clean queries the
+  name is `clean`, the other two are None.
+- `seed`: the draw; None on the clean queries.
+- `measure`: as trec_eval prints it, `ndcg_cut_10`.
+- `clean`, `perturbed`, `difference`, `relative`: means over topics, perturbed − clean, and that over clean.
+- `low`, `high`: 95% bootstrap interval of the difference over topics; None with one topic.
+- `p`, `corrected_p`: paired t-test, and corrected by Holm over all rows of the table with the same measure; None
+  with one topic, or where no topic differs.
+- `effect_size`: mean of the differences over their standard deviation (Cohen's d for pairs).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from instrerank.study.configuration import System
+
+INVARIANCE = "invariance"
+"""The family of all query perturbations that should change nothing and need no review: what the answer is about."""
+
+
+class CellMean(NamedTuple):
+    """A row of `cells`: the mean of one measure over the topics of one run.
+
+    Attributes:
+        topics: number of topics in the mean.
+        changed_queries: how many of the study's topics have a text or instruction that differs from the clean one.
+        mean: of the measure; under the condition `changed`, by the changed qrels.
+        run: path of the run in the study's folder.
+    """
+
+    encoder: str
+    instructions: str
+    perturbation: str
+    family: str | None
+    expects: str | None
+    seed: int | None
+    topics: int
+    changed_queries: int
+    measure: str
+    mean: float
+    run: str
+
+
+class TopicScore(NamedTuple):
+    """A row of `topics`: the score of one topic in one run."""
+
+    encoder: str
+    instructions: str
+    perturbation: str
+    seed: int | None
+    measure: str
+    qid: str
+    score: float
+
+
+class Robustness(NamedTuple):
+    """A row of `robustness`: what a perturbation costs a system, seeds averaged within each topic.
+
+    Attributes:
+        in_invariance: whether the perturbation is part of the family `invariance`.
+        seeds: number of draws.
+        changed_share: share of the topics that the perturbation changes.
+        wins: number of topics that score higher when perturbed.
+        ties: that score the same.
+        losses: that score lower.
+        worst_case: mean over topics of the lowest score of any draw.
+        sd_over_seeds: standard deviation of the draws' means; None with one draw.
+        success_rate: share of the changed queries that score lower; None where no query changes.
+        overlap_10: share of the first 10 documents that the perturbed and the clean ranking have in common.
+        rbo: rank-biased overlap of the two rankings.
+        tau: Kendall's τ over the documents that both rank; None where it is undefined for every topic.
+    """
+
+    encoder: str
+    instructions: str
+    perturbation: str
+    family: str
+    expects: str
+    in_invariance: bool
+    seeds: int
+    changed_share: float
+    measure: str
+    clean: float
+    perturbed: float
+    difference: float
+    relative: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected_p: float | None
+    effect_size: float | None
+    wins: int
+    ties: int
+    losses: int
+    worst_case: float
+    sd_over_seeds: float | None
+    success_rate: float | None
+    overlap_10: float | None
+    rbo: float | None
+    tau: float | None
+
+
+class FamilyRobustness(NamedTuple):
+    """A row of `families`: what the perturbations of a family cost a system, each of equal weight.
+
+    Attributes:
+        family: of perturbations, or `invariance`.
+        perturbations: how many there are.
+        worst_case: mean over topics of the lowest score of any draw of any of them.
+    """
+
+    encoder: str
+    instructions: str
+    family: str
+    perturbations: int
+    measure: str
+    clean: float
+    perturbed: float
+    difference: float
+    relative: float | None
+    low: float | None
+    high: float | None
+    worst_case: float
+
+
+class Hypothesis(NamedTuple):
+    """A row of `hypotheses`: the drops (clean − perturbed) of two systems, compared topic by topic.
+
+    Attributes:
+        perturbation: its name, or `invariance`: the mean over all that both systems met and that should change
+            nothing.
+        topics: number of topics compared.
+        drop_a: mean drop of system a.
+        drop_b: mean drop of system b.
+        difference: drop of a − drop of b: above 0, b is the more robust.
+        p_randomisation: paired randomisation test, uncorrected.
+    """
+
+    encoder_a: str
+    instructions_a: str
+    encoder_b: str
+    instructions_b: str
+    perturbation: str
+    measure: str
+    topics: int
+    drop_a: float
+    drop_b: float
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected_p: float | None
+    effect_size: float | None
+    p_randomisation: float | None
+
+
+class InstructionEffect(NamedTuple):
+    """A row of `instructions`: what a condition of the instruction does on the clean queries.
+
+    Attributes:
+        instructions: the condition, or `instruction-generic` in the rows of prompt sensitivity.
+        measure: trec_eval's name; or `p_mrr`, of the documents that stop being relevant, and `p_mrr_kept`, of those
+            that stay relevant, both × 100; or `prompt_sensitivity <measure>`, the standard deviation of the means
+            over generic instructions.
+        topics: number of topics in the mean.
+        mean: of the measure under the condition.
+        none: the same without instructions (for `changed`, by the changed qrels too); None where nothing is compared.
+    """
+
+    encoder: str
+    instructions: str
+    measure: str
+    topics: int
+    mean: float
+    none: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    corrected_p: float | None = None
+
+
+class FailedRun(NamedTuple):
+    """A row of `failed`: a run that could not be made, and why (in one line)."""
+
+    encoder: str
+    instructions: str
+    perturbation: str
+    seed: int | None
+    reason: str
+
+
+Row = CellMean | TopicScore | Robustness | FamilyRobustness | Hypothesis | InstructionEffect | FailedRun
+
+
+def system(row: CellMean | TopicScore | Robustness | FamilyRobustness | InstructionEffect | FailedRun) -> System:
+    """Return the system that a row is about."""
+    return System(row.encoder, row.instructions)
+
+
+def system_pair(row: Hypothesis) -> tuple[System, System]:
+    """Return the systems a and b of a hypothesis."""
+    return System(row.encoder_a, row.instructions_a), System(row.encoder_b, row.instructions_b)
