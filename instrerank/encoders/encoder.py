@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_batches, run_halving
+from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.families.layouts import Dense
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.pooling import pool
 from instrerank.encoders.query_attention import instruction_query_attention
-from instrerank.encoders.store import EmbeddingStore, Stored, StoreKey, StorePrecision, put_rows
+from instrerank.encoders.store import EmbeddingStore, StoreKey
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.errors import InputError
 
@@ -34,20 +35,6 @@ _BATCHES = 32
 """Batches that work is cut into where that leaves them large enough."""
 _PAIRS_AT_ONCE = 256
 """Pairs of instruction and query whose token states are held at once."""
-
-
-class Encoded(NamedTuple):
-    """Vectors of texts, in the order in which the texts were given.
-
-    Attributes:
-        vectors: float32 [n, d], L2-normalised where the profile says so.
-        token_counts: int64 [n], tokens the model saw, special tokens included.
-        truncated: bool [n], whether the text was longer than the model reads.
-    """
-
-    vectors: NDArray[np.float32]
-    token_counts: NDArray[np.int64]
-    truncated: NDArray[np.bool_]
 
 
 class Encoder:
@@ -78,7 +65,6 @@ class Encoder:
         passage_fingerprint: str | None = None,
         batch_tokens: int | None = None,
         store: str | Path | None = None,
-        store_precision: StorePrecision = "float32",
     ):
         """Put the parts together.
 
@@ -94,7 +80,6 @@ class Encoder:
             passage_fingerprint: of what encodes passages, where that is less than `fingerprint` says.
             batch_tokens: token budget of one batch, padding included; the backend's own when None.
             store: folder of an embedding store for the vectors of passages; None: they are not kept.
-            store_precision: of the vectors there.
 
         Raises:
             InputError: a token budget below 1, or a folder that is no store of this version.
@@ -116,7 +101,6 @@ class Encoder:
                 template=profile.passage_template,
                 max_length=profile.max_passage_length,
                 dtype=self.dtype,
-                precision=store_precision,
             )
             self.store = EmbeddingStore(store, key, self.dimension)
 
@@ -155,16 +139,17 @@ class Encoder:
         if self.store is None:
             return self._encode(built, self.backend, self.profile.max_passage_length, "passages", progress)
         distinct = list(dict.fromkeys(built))
-        encoded = self._empty(len(distinct))
+        encoded = Encoded.empty(len(distinct), self.dimension)
         found, stored = self.store.lookup([one.text for one in distinct])
-        put_rows(encoded, np.flatnonzero(found), stored)
+        encoded.put(found, stored)
         missing = np.flatnonzero(~found)
         for start in range(0, len(missing), _TEXTS_A_SHARD):
             rows = missing[start : start + _TEXTS_A_SHARD]
             part = [distinct[row] for row in rows]
             new = self._encode(part, self.backend, self.profile.max_passage_length, "passages", progress)
-            put_rows(encoded, rows, self.store.add([one.text for one in part], Stored(*new)))
-        return _rows(encoded, {text: at for at, text in enumerate(distinct)}, built)
+            self.store.add([one.text for one in part], new)
+            encoded.put(rows, new)
+        return _one_each(encoded, distinct, built)
 
     def count_stored(self, texts: Sequence[str]) -> int:
         """Return how many of the distinct passages the store has; what is not there is still to be encoded."""
@@ -190,7 +175,7 @@ class Encoder:
         from tqdm import tqdm
 
         distinct = list(dict.fromkeys(texts))
-        encoded = self._empty(len(distinct))
+        encoded = Encoded.empty(len(distinct), self.dimension)
         with tqdm(total=len(distinct), desc=unit, unit="text", leave=None, disable=not progress) as bar:
             for start in range(0, len(distinct), _TEXTS_AT_ONCE):
                 part = distinct[start : start + _TEXTS_AT_ONCE]
@@ -205,7 +190,7 @@ class Encoder:
                 for batch, vectors in run_batches(batches, job, backend.workers):
                     encoded.vectors[start + np.array(batch)] = vectors
                     bar.update(len(batch))
-        return _rows(encoded, {text: at for at, text in enumerate(distinct)}, texts)
+        return _one_each(encoded, distinct, texts)
 
     def _budget(self, tokens: int) -> int:
         """Return the tokens of one batch: little work is cut finer, so that every worker has some.
@@ -242,7 +227,7 @@ class Encoder:
         from tqdm import tqdm
 
         distinct = sorted({pair for pair in pairs if pair[1].strip()})
-        parts = [self._empty(0)]
+        parts = [Encoded.empty(0, self.dimension)]
         with tqdm(total=len(distinct), desc="queries", unit="text", leave=None, disable=not progress) as bar:
             for start in range(0, len(distinct), _PAIRS_AT_ONCE):
                 parts.append(self._attend_part(distinct[start : start + _PAIRS_AT_ONCE]))
@@ -251,7 +236,7 @@ class Encoder:
         alone = [query_alone(self.profile, query) for query, _ in plain]
         parts.append(self._encode(alone, self.query_backend, self.profile.max_query_length, "queries", progress))
         encoded = Encoded(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
-        return _rows(encoded, {pair: at for at, pair in enumerate([*distinct, *plain])}, pairs)
+        return _one_each(encoded, [*distinct, *plain], pairs)
 
     def _attend_part(self, pairs: Sequence[tuple[str, str]]) -> Encoded:
         import torch
@@ -280,11 +265,8 @@ class Encoder:
         counts = np.array([len(query.ids) + len(instruction.ids) for query, instruction in both], np.int64)
         return Encoded(vectors, counts, np.array([query.truncated or instr.truncated for query, instr in both]))
 
-    def _empty(self, n: int) -> Encoded:
-        return Encoded(np.empty((n, self.dimension), np.float32), np.empty(n, np.int64), np.empty(n, bool))
 
-
-def _rows(encoded: Encoded, row: Mapping[Key, int], keys: Sequence[Key]) -> Encoded:
-    """Return one row for each key, equal keys the same."""
-    order = np.fromiter((row[key] for key in keys), np.int64, len(keys))
-    return Encoded(encoded.vectors[order], encoded.token_counts[order], encoded.truncated[order])
+def _one_each(encoded: Encoded, distinct: Sequence[Key], wanted: Sequence[Key]) -> Encoded:
+    """Return a row for each of `wanted`, given those of `distinct`."""
+    row = {key: at for at, key in enumerate(distinct)}
+    return encoded.take([row[key] for key in wanted])
