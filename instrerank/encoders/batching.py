@@ -31,15 +31,22 @@ def length_sorted_batches(texts: Sequence[str], lengths: Sequence[int], budget: 
     return batches
 
 
-def padded(token_ids: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a batch padded on the right, int64 [texts, longest], and a mask of the same shape, True for tokens."""
-    import torch
+def padded(rows: Sequence[torch.Tensor], filler: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make one batch of texts of different lengths, padded on the right.
 
-    lengths = torch.tensor([len(ids) for ids in token_ids])
-    mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
-    result = torch.full(mask.shape, filler)
-    result[mask] = torch.tensor([index for ids in token_ids for index in ids])
-    return result, mask
+    Args:
+        rows: of each text its token ids [length] or token states [length, hidden].
+        filler: what padding consists of.
+
+    Returns:
+        [texts, longest] or [texts, longest, hidden], and a bool mask [texts, longest], True for tokens.
+    """
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    batch = pad_sequence(list(rows), batch_first=True, padding_value=filler)
+    lengths = torch.tensor([len(row) for row in rows], device=batch.device)
+    return batch, torch.arange(batch.shape[1], device=batch.device) < lengths.unsqueeze(1)
 
 
 def run_batches(

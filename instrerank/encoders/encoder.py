@@ -14,9 +14,8 @@ from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.families.layouts import Dense
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
+from instrerank.encoders.forward import ForwardPass
 from instrerank.encoders.networks.backends import Backend
-from instrerank.encoders.pooling import pool
-from instrerank.encoders.query_attention import instruction_query_attention
 from instrerank.encoders.store import EmbeddingStore, StoreKey
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.errors import InputError
@@ -87,12 +86,11 @@ class Encoder:
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
         self.name, self.profile, self.fingerprint, self.revision = name, profile, fingerprint, revision
-        self.tokenizer, self.backend, self.dense = tokenizer, backend, tuple(dense)
-        self.query_backend = query_backend or backend
+        self.tokenizer, self.backend, self.query_backend = tokenizer, backend, query_backend or backend
+        self._forward = ForwardPass(profile, tokenizer, dense)
         self.dtype, self.device = backend.dtype, backend.device
         self.batch_tokens = batch_tokens or backend.batch_tokens
-        pooled = backend.hidden_size * len(profile.pooling_modes)
-        self.dimension = int(self.dense[-1].weight.shape[0]) if self.dense else pooled
+        self.dimension = self._forward.dimension(backend.hidden_size)
         self.store = None
         if store is not None:
             key = StoreKey(
@@ -202,25 +200,15 @@ class Encoder:
     def _vectors(self, backend: Backend, tokens: Sequence[Tokens], batch: list[int]) -> NDArray[np.float32]:
         import torch
 
-        ids = [tokens[at].ids for at in batch]
         with torch.inference_mode():
-            states = run_halving(backend.token_states, ids)
-            lengths = torch.tensor([len(one) for one in ids], device=states.device)
-            skip = torch.tensor([tokens[at].skip for at in batch], device=states.device)
-            return self._finish(pool(states, lengths, skip, self.profile.pooling_modes))
+            return self._numbers(run_halving(partial(self._forward.vectors, backend), [tokens[at] for at in batch]))
 
-    def _finish(self, pooled: torch.Tensor) -> NDArray[np.float32]:
-        import torch
-
-        for layer in self.dense:
-            pooled = layer(pooled)
-        if self.profile.normalize:
-            pooled = torch.nn.functional.normalize(pooled)
-        vectors: NDArray[np.float32] = pooled.cpu().numpy()
-        if not np.isfinite(vectors).all():
+    def _numbers(self, vectors: torch.Tensor) -> NDArray[np.float32]:
+        numbers: NDArray[np.float32] = vectors.cpu().numpy()
+        if not np.isfinite(numbers).all():
             advice = "its weights are damaged" if self.dtype == "float32" else "use --dtype float32"
             raise InputError(f"{self.name} gives NaN or infinite numbers in {self.dtype}: {advice}")
-        return vectors
+        return numbers
 
     def _attend(self, pairs: Sequence[tuple[str, str]], progress: bool) -> Encoded:
         """Join query and instruction by attention; a query without instruction is encoded plainly."""
@@ -240,30 +228,13 @@ class Encoder:
 
     def _attend_part(self, pairs: Sequence[tuple[str, str]]) -> Encoded:
         import torch
-        from torch.nn.utils.rnn import pad_sequence
-
-        queries = [query_alone(self.profile, query) for query, _ in pairs]
-        instructions = [EncoderText(instruction) for _, instruction in pairs]
-        texts = list(dict.fromkeys([*queries, *instructions]))
-        tokens = dict(zip(texts, self.tokenizer.encode(texts, self.profile.max_query_length), strict=True))
-        states: dict[EncoderText, torch.Tensor] = {}
-
-        def padded(side: Sequence[EncoderText]) -> tuple[torch.Tensor, torch.Tensor]:
-            rows = [states[text] for text in side]
-            real = [torch.ones(len(row), dtype=torch.bool, device=row.device) for row in rows]
-            return pad_sequence(rows, batch_first=True), pad_sequence(real, batch_first=True)
 
         with torch.inference_mode():
-            lengths = [len(tokens[text].ids) for text in texts]
-            for batch in length_sorted_batches([one.text for one in texts], lengths, self.batch_tokens):
-                ids = [tokens[texts[at]].ids for at in batch]
-                flat = run_halving(self.query_backend.token_states, ids).float()
-                split = torch.split(flat, [len(one) for one in ids])
-                states.update(zip((texts[at] for at in batch), split, strict=True))
-            vectors = self._finish(instruction_query_attention(*padded(instructions), *padded(queries)))
-        both = [(tokens[query], tokens[instruction]) for query, instruction in zip(queries, instructions, strict=True)]
-        counts = np.array([len(query.ids) + len(instruction.ids) for query, instruction in both], np.int64)
-        return Encoded(vectors, counts, np.array([query.truncated or instr.truncated for query, instr in both]))
+            vectors, tokens = self._forward.attend(self.query_backend, pairs, self.batch_tokens, run_halving)
+            numbers = self._numbers(vectors)
+        counts = [sum(len(side.ids) for side in sides) for sides in tokens]
+        truncated = [any(side.truncated for side in sides) for sides in tokens]
+        return Encoded(numbers, np.array(counts, np.int64), np.array(truncated))
 
 
 def _one_each(encoded: Encoded, distinct: Sequence[Key], wanted: Sequence[Key]) -> Encoded:

@@ -10,7 +10,7 @@ import torch
 from tiny import INSTRUCTIONS, PASSAGES, QUERIES
 
 from instrerank.encoders import Encoder, load_encoder
-from instrerank.encoders.batching import length_sorted_batches
+from instrerank.encoders.batching import length_sorted_batches, padded
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.tokenizing import TextTokenizer
 from instrerank.errors import InputError, InstrerankError
@@ -73,6 +73,14 @@ def test_length_sorted_batches():
     assert length_sorted_batches(["b", "a", "c", "d"], [3, 3, 5, 1], 6) == [[2], [1, 0], [3]]
     assert length_sorted_batches(["a", "b"], [9, 9], 4) == [[0], [1]]
     assert length_sorted_batches([], [], 4) == []
+
+
+@pytest.mark.parametrize("width", [(), (4,)])
+def test_padding_is_on_the_right_and_masked(width):
+    rows = [torch.full((length, *width), length) for length in (2, 3, 1)]
+    batch, mask = padded(rows, 9)
+    assert batch.shape == (3, 3, *width) and mask.tolist() == [[True, True, False], [True] * 3, [True, False, False]]
+    assert (batch[mask] == torch.cat(rows)).all() and (batch[~mask] == 9).all()
 
 
 def test_instructions_reach_the_encoder_each_with_its_own_query():

@@ -147,7 +147,9 @@ class TransformersBackend:
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""
-        ids, mask = (one.to(self.device) for one in padded(token_ids, self._pad))
+        import torch
+
+        ids, mask = (one.to(self.device) for one in padded([torch.tensor(ids) for ids in token_ids], self._pad))
         attention = self._unmasked(mask) if self._bidirectional else mask.long()
         states: torch.Tensor = self._model(input_ids=ids, attention_mask=attention).last_hidden_state
         return states[mask]
