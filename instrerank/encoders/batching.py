@@ -1,4 +1,4 @@
-"""Batches of texts of like length, run in several threads, or in halves where memory is short."""
+"""Batches of texts of similar length, run in several threads, or in halves where memory is short."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def length_sorted_batches(texts: Sequence[str], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group texts of like length, longest first, so that a padded batch stays within `budget` tokens.
+    """Group texts of similar length, longest first, so that a padded batch stays within `budget` tokens.
 
     A text longer than the budget is a batch of its own. Ties in length go by the text, so that batches, and
     with them the last bits of vectors, do not depend on the order in which the texts were given.
@@ -85,8 +85,8 @@ def run_halving(run: Callable[[Sequence[Item]], torch.Tensor], batch: Sequence[I
     except torch.OutOfMemoryError as error:
         if len(batch) == 1:
             raise InstrerankError(
-                "a single text does not fit into the device's memory beside the network: lower --max-length, or use "
-                "--dtype bfloat16 or --device cpu"
+                "a single text does not fit into the device's memory beside the network: lower `max_length`, or use "
+                "`dtype` bfloat16 or `device` cpu"
             ) from error
     # outside the handler: the traceback there holds on to the batch's memory
     torch.cuda.empty_cache()

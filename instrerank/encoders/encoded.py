@@ -26,8 +26,7 @@ class Encoded(NamedTuple):
 
     def __repr__(self) -> str:
         """Return the size; the vectors are too many to show."""
-        texts, dimension = self.vectors.shape
-        return f"Encoded({texts} texts, {dimension} dimensions, {int(self.truncated.sum())} truncated)"
+        return f"Encoded(vectors {list(self.vectors.shape)}, {int(self.truncated.sum())} texts truncated)"
 
     @classmethod
     def empty(cls, texts: int, dimension: int) -> Encoded:

@@ -1,4 +1,4 @@
-"""Texts in, vectors out: every distinct text once, in batches of like length."""
+"""Texts in, vectors out: every distinct text once, in batches of similar length."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bound=Hashable)
 
 _TEXTS_AT_ONCE = 50_000
-"""Texts tokenised together: millions are never held as token ids, yet sorting by length finds its like."""
+"""Texts tokenised together: millions are never held as token ids, yet batches have texts of similar length."""
 _TEXTS_A_SHARD = 10_000
 """New texts of a store encoded and written together: a minute's work or so, the most that a crash can lose."""
 _BATCHES = 32
@@ -81,10 +81,10 @@ class Encoder:
             store: folder of an embedding store for the vectors of passages; None: they are not kept.
 
         Raises:
-            InputError: a token budget below 1, or a folder that is no store of this version.
+            InputError: a token budget below 1, or a folder that is not a store of this version.
         """
         if batch_tokens is not None and batch_tokens < 1:
-            raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
+            raise InputError(f"`batch_tokens` must be at least 1, got {batch_tokens}")
         self.name, self.profile, self.fingerprint, self.revision = name, profile, fingerprint, revision
         self.tokenizer, self.backend, self.query_backend = tokenizer, backend, query_backend or backend
         self._forward = ForwardPass(profile, tokenizer, dense)
@@ -101,6 +101,9 @@ class Encoder:
                 dtype=self.dtype,
             )
             self.store = EmbeddingStore(store, key, self.dimension)
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.name!r}: {self.dtype} on {self.device}, {self.dimension} dimensions)"
 
     def encode_queries(
         self, queries: Sequence[str], instructions: Sequence[str] | None = None, *, progress: bool = False
@@ -206,7 +209,7 @@ class Encoder:
     def _numbers(self, vectors: torch.Tensor) -> NDArray[np.float32]:
         numbers: NDArray[np.float32] = vectors.cpu().numpy()
         if not np.isfinite(numbers).all():
-            advice = "its weights are damaged" if self.dtype == "float32" else "use --dtype float32"
+            advice = "its weights are damaged" if self.dtype == "float32" else "use `dtype` float32"
             raise InputError(f"{self.name} gives NaN or infinite numbers in {self.dtype}: {advice}")
         return numbers
 

@@ -179,7 +179,7 @@ def _check_format(folder: Path) -> None:
                 and any(not path.name.startswith(".") for path in folder.iterdir())
                 and not mark.is_file()
             ):
-                raise InputError(f"{folder} is not empty and no embedding store: give an empty folder")
+                raise InputError(f"{folder} is not empty and not an embedding store: give an empty folder")
             with whole_file(mark) as file:
                 json.dump({"format": _FORMAT}, file)
         found = json.loads(mark.read_text("utf-8"))["format"]

@@ -31,6 +31,9 @@ class FrozenPassages:
         self._rows = {text: row for row, text in enumerate(distinct)}
         self._vectors: NDArray[Any] = encoder.encode_passages(distinct, progress=progress).vectors
 
+    def __repr__(self) -> str:
+        return f"FrozenPassages({len(self._rows)} passages by {self.encoder!r})"
+
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Return float32 [n, d], on the CPU."""
         return torch.from_numpy(self._vectors[[self._rows[text] for text in texts]])

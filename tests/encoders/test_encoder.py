@@ -139,7 +139,7 @@ def test_short_memory_halves_the_batch_and_changes_nothing():
         atol=1e-6,
     )
     assert len(small.batches) > 1
-    with pytest.raises(InstrerankError, match="lower --max-length"):
+    with pytest.raises(InstrerankError, match="lower `max_length`"):
         made.encode_passages([PASSAGES[10]])
 
 
@@ -164,7 +164,7 @@ def test_vectors_that_are_not_finite_are_an_error():
     with pytest.raises(InputError, match="in float32: its weights are damaged"):
         encoder(backend).encode_passages(["tides"])
     backend.dtype = "float16"
-    with pytest.raises(InputError, match="in float16: use --dtype float32"):
+    with pytest.raises(InputError, match="in float16: use `dtype` float32"):
         encoder(backend).encode_queries(["tides"])
 
 
@@ -182,5 +182,16 @@ def test_a_corpus_larger_than_one_round_of_tokenising(monkeypatch):
 
 
 def test_a_batch_must_hold_something():
-    with pytest.raises(InputError, match="--batch-tokens"):
+    with pytest.raises(InputError, match="`batch_tokens` must be at least 1, got 0"):
         encoder(Embedding(), batch_tokens=0)
+
+
+@pytest.mark.parametrize(("kind", "backend"), [("bert", "PackedBert("), ("llama", "TransformersBackend(LlamaModel: ")])
+def test_reprs_tell_what_is_loaded(models, kind, backend):
+    made = load_encoder(models(kind, "some-model"), pooling="mean", device="cpu")
+    width = made.backend.hidden_size
+    assert repr(made) == f"Encoder({made.name!r}: float32 on cpu, {width} dimensions)"
+    assert repr(made.backend) == f"{backend}float32 on cpu, hidden size {width})"
+    assert repr(made.tokenizer).startswith("TextTokenizer(") and repr(made.tokenizer).endswith(" tokens)")
+    found = made.encode_passages(["tides", " ".join(PASSAGES)])
+    assert repr(found) == f"Encoded(vectors [2, {width}], 1 texts truncated)"

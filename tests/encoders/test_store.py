@@ -128,7 +128,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_other_folders_and_formats_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("")
-    with pytest.raises(InputError, match="no embedding store"):
+    with pytest.raises(InputError, match="not an embedding store"):
         EmbeddingStore(tmp_path / "mine", KEY, 3)
     EmbeddingStore(tmp_path / "store", KEY, 3)
     mark = tmp_path / "store" / "instrerank-store.json"

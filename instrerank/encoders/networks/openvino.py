@@ -67,6 +67,9 @@ class OpenVinoBackend:
         for _ in range(self.workers):
             self._idle.put(compiled.create_infer_request())
 
+    def __repr__(self) -> str:
+        return f"OpenVinoBackend({self.dtype} on {self.device}, hidden size {self.hidden_size})"
+
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""
         import torch
@@ -124,7 +127,7 @@ def _packages(*names: str) -> list[Any]:
         return [importlib.import_module(name) for name in names]
     except ImportError as error:
         raise MissingPrerequisiteError(
-            f"--dtype {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
+            f"`dtype` {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
         ) from error
 
 
