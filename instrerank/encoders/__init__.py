@@ -1,7 +1,8 @@
 """Encoders: what each model family reads, and how texts become vectors or scores."""
 
 from instrerank.encoders.cascade import Cascade
-from instrerank.encoders.encoder import Encoded, Encoder
+from instrerank.encoders.encoded import Encoded
+from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.loading import load_encoder
 from instrerank.encoders.options import LoadOptions

@@ -1,4 +1,4 @@
-"""Batches of texts of like length, run in several threads, or in halves where memory is short."""
+"""Batches of texts of similar length, run in several threads, or in halves where memory is short."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def length_sorted_batches(texts: Sequence[str], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group texts of like length, longest first, so that a padded batch stays within `budget` tokens.
+    """Group texts of similar length, longest first, so that a padded batch stays within `budget` tokens.
 
     A text longer than the budget is a batch of its own. Ties in length go by the text, so that batches, and
     with them the last bits of vectors, do not depend on the order in which the texts were given.
@@ -31,15 +31,22 @@ def length_sorted_batches(texts: Sequence[str], lengths: Sequence[int], budget: 
     return batches
 
 
-def padded(token_ids: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a batch padded on the right, int64 [texts, longest], and a mask of the same shape, True for tokens."""
-    import torch
+def padded(rows: Sequence[torch.Tensor], filler: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make one batch of texts of different lengths, padded on the right.
 
-    lengths = torch.tensor([len(ids) for ids in token_ids])
-    mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
-    result = torch.full(mask.shape, filler)
-    result[mask] = torch.tensor([index for ids in token_ids for index in ids])
-    return result, mask
+    Args:
+        rows: of each text its token ids [length] or token states [length, hidden].
+        filler: what padding consists of.
+
+    Returns:
+        [texts, longest] or [texts, longest, hidden], and a bool mask [texts, longest], True for tokens.
+    """
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    batch = pad_sequence(list(rows), batch_first=True, padding_value=filler)
+    lengths = torch.tensor([len(row) for row in rows], device=batch.device)
+    return batch, torch.arange(batch.shape[1], device=batch.device) < lengths.unsqueeze(1)
 
 
 def run_batches(
@@ -78,8 +85,8 @@ def run_halving(run: Callable[[Sequence[Item]], torch.Tensor], batch: Sequence[I
     except torch.OutOfMemoryError as error:
         if len(batch) == 1:
             raise InstrerankError(
-                "a single text does not fit into the device's memory beside the network: lower --max-length, or use "
-                "--dtype bfloat16 or --device cpu"
+                "a single text does not fit into the device's memory beside the network: lower `max_length`, or use "
+                "`dtype` bfloat16 or `device` cpu"
             ) from error
     # outside the handler: the traceback there holds on to the batch's memory
     torch.cuda.empty_cache()

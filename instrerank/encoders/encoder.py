@@ -1,22 +1,22 @@
-"""Texts in, vectors out: every distinct text once, in batches of like length."""
+"""Texts in, vectors out: every distinct text once, in batches of similar length."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_batches, run_halving
+from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.families.layouts import Dense
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
+from instrerank.encoders.forward import ForwardPass
 from instrerank.encoders.networks.backends import Backend
-from instrerank.encoders.pooling import pool
-from instrerank.encoders.query_attention import instruction_query_attention
-from instrerank.encoders.store import EmbeddingStore, Stored, StoreKey, StorePrecision, put_rows
+from instrerank.encoders.store import EmbeddingStore, StoreKey
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.errors import InputError
 
@@ -27,27 +27,13 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bound=Hashable)
 
 _TEXTS_AT_ONCE = 50_000
-"""Texts tokenised together: millions are never held as token ids, yet sorting by length finds its like."""
+"""Texts tokenised together: millions are never held as token ids, yet batches have texts of similar length."""
 _TEXTS_A_SHARD = 10_000
 """New texts of a store encoded and written together: a minute's work or so, the most that a crash can lose."""
 _BATCHES = 32
 """Batches that work is cut into where that leaves them large enough."""
 _PAIRS_AT_ONCE = 256
 """Pairs of instruction and query whose token states are held at once."""
-
-
-class Encoded(NamedTuple):
-    """Vectors of texts, in the order in which the texts were given.
-
-    Attributes:
-        vectors: float32 [n, d], L2-normalised where the profile says so.
-        token_counts: int64 [n], tokens the model saw, special tokens included.
-        truncated: bool [n], whether the text was longer than the model reads.
-    """
-
-    vectors: NDArray[np.float32]
-    token_counts: NDArray[np.int64]
-    truncated: NDArray[np.bool_]
 
 
 class Encoder:
@@ -78,7 +64,6 @@ class Encoder:
         passage_fingerprint: str | None = None,
         batch_tokens: int | None = None,
         store: str | Path | None = None,
-        store_precision: StorePrecision = "float32",
     ):
         """Put the parts together.
 
@@ -94,20 +79,18 @@ class Encoder:
             passage_fingerprint: of what encodes passages, where that is less than `fingerprint` says.
             batch_tokens: token budget of one batch, padding included; the backend's own when None.
             store: folder of an embedding store for the vectors of passages; None: they are not kept.
-            store_precision: of the vectors there.
 
         Raises:
-            InputError: a token budget below 1, or a folder that is no store of this version.
+            InputError: a token budget below 1, or a folder that is not a store of this version.
         """
         if batch_tokens is not None and batch_tokens < 1:
-            raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
+            raise InputError(f"`batch_tokens` must be at least 1, got {batch_tokens}")
         self.name, self.profile, self.fingerprint, self.revision = name, profile, fingerprint, revision
-        self.tokenizer, self.backend, self.dense = tokenizer, backend, tuple(dense)
-        self.query_backend = query_backend or backend
+        self.tokenizer, self.backend, self.query_backend = tokenizer, backend, query_backend or backend
+        self._forward = ForwardPass(profile, tokenizer, dense)
         self.dtype, self.device = backend.dtype, backend.device
         self.batch_tokens = batch_tokens or backend.batch_tokens
-        pooled = backend.hidden_size * len(profile.pooling_modes)
-        self.dimension = int(self.dense[-1].weight.shape[0]) if self.dense else pooled
+        self.dimension = self._forward.dimension(backend.hidden_size)
         self.store = None
         if store is not None:
             key = StoreKey(
@@ -116,9 +99,11 @@ class Encoder:
                 template=profile.passage_template,
                 max_length=profile.max_passage_length,
                 dtype=self.dtype,
-                precision=store_precision,
             )
             self.store = EmbeddingStore(store, key, self.dimension)
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.name!r}: {self.dtype} on {self.device}, {self.dimension} dimensions)"
 
     def encode_queries(
         self, queries: Sequence[str], instructions: Sequence[str] | None = None, *, progress: bool = False
@@ -155,16 +140,17 @@ class Encoder:
         if self.store is None:
             return self._encode(built, self.backend, self.profile.max_passage_length, "passages", progress)
         distinct = list(dict.fromkeys(built))
-        encoded = self._empty(len(distinct))
+        encoded = Encoded.empty(len(distinct), self.dimension)
         found, stored = self.store.lookup([one.text for one in distinct])
-        put_rows(encoded, np.flatnonzero(found), stored)
+        encoded.put(found, stored)
         missing = np.flatnonzero(~found)
         for start in range(0, len(missing), _TEXTS_A_SHARD):
             rows = missing[start : start + _TEXTS_A_SHARD]
             part = [distinct[row] for row in rows]
             new = self._encode(part, self.backend, self.profile.max_passage_length, "passages", progress)
-            put_rows(encoded, rows, self.store.add([one.text for one in part], Stored(*new)))
-        return _rows(encoded, {text: at for at, text in enumerate(distinct)}, built)
+            self.store.add([one.text for one in part], new)
+            encoded.put(rows, new)
+        return _one_each(encoded, distinct, built)
 
     def count_stored(self, texts: Sequence[str]) -> int:
         """Return how many of the distinct passages the store has; what is not there is still to be encoded."""
@@ -190,7 +176,7 @@ class Encoder:
         from tqdm import tqdm
 
         distinct = list(dict.fromkeys(texts))
-        encoded = self._empty(len(distinct))
+        encoded = Encoded.empty(len(distinct), self.dimension)
         with tqdm(total=len(distinct), desc=unit, unit="text", leave=None, disable=not progress) as bar:
             for start in range(0, len(distinct), _TEXTS_AT_ONCE):
                 part = distinct[start : start + _TEXTS_AT_ONCE]
@@ -205,7 +191,7 @@ class Encoder:
                 for batch, vectors in run_batches(batches, job, backend.workers):
                     encoded.vectors[start + np.array(batch)] = vectors
                     bar.update(len(batch))
-        return _rows(encoded, {text: at for at, text in enumerate(distinct)}, texts)
+        return _one_each(encoded, distinct, texts)
 
     def _budget(self, tokens: int) -> int:
         """Return the tokens of one batch: little work is cut finer, so that every worker has some.
@@ -217,32 +203,22 @@ class Encoder:
     def _vectors(self, backend: Backend, tokens: Sequence[Tokens], batch: list[int]) -> NDArray[np.float32]:
         import torch
 
-        ids = [tokens[at].ids for at in batch]
         with torch.inference_mode():
-            states = run_halving(backend.token_states, ids)
-            lengths = torch.tensor([len(one) for one in ids], device=states.device)
-            skip = torch.tensor([tokens[at].skip for at in batch], device=states.device)
-            return self._finish(pool(states, lengths, skip, self.profile.pooling_modes))
+            return self._numbers(run_halving(partial(self._forward.vectors, backend), [tokens[at] for at in batch]))
 
-    def _finish(self, pooled: torch.Tensor) -> NDArray[np.float32]:
-        import torch
-
-        for layer in self.dense:
-            pooled = layer(pooled)
-        if self.profile.normalize:
-            pooled = torch.nn.functional.normalize(pooled)
-        vectors: NDArray[np.float32] = pooled.cpu().numpy()
-        if not np.isfinite(vectors).all():
-            advice = "its weights are damaged" if self.dtype == "float32" else "use --dtype float32"
+    def _numbers(self, vectors: torch.Tensor) -> NDArray[np.float32]:
+        numbers: NDArray[np.float32] = vectors.cpu().numpy()
+        if not np.isfinite(numbers).all():
+            advice = "its weights are damaged" if self.dtype == "float32" else "use `dtype` float32"
             raise InputError(f"{self.name} gives NaN or infinite numbers in {self.dtype}: {advice}")
-        return vectors
+        return numbers
 
     def _attend(self, pairs: Sequence[tuple[str, str]], progress: bool) -> Encoded:
         """Join query and instruction by attention; a query without instruction is encoded plainly."""
         from tqdm import tqdm
 
         distinct = sorted({pair for pair in pairs if pair[1].strip()})
-        parts = [self._empty(0)]
+        parts = [Encoded.empty(0, self.dimension)]
         with tqdm(total=len(distinct), desc="queries", unit="text", leave=None, disable=not progress) as bar:
             for start in range(0, len(distinct), _PAIRS_AT_ONCE):
                 parts.append(self._attend_part(distinct[start : start + _PAIRS_AT_ONCE]))
@@ -251,40 +227,20 @@ class Encoder:
         alone = [query_alone(self.profile, query) for query, _ in plain]
         parts.append(self._encode(alone, self.query_backend, self.profile.max_query_length, "queries", progress))
         encoded = Encoded(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
-        return _rows(encoded, {pair: at for at, pair in enumerate([*distinct, *plain])}, pairs)
+        return _one_each(encoded, [*distinct, *plain], pairs)
 
     def _attend_part(self, pairs: Sequence[tuple[str, str]]) -> Encoded:
         import torch
-        from torch.nn.utils.rnn import pad_sequence
-
-        queries = [query_alone(self.profile, query) for query, _ in pairs]
-        instructions = [EncoderText(instruction) for _, instruction in pairs]
-        texts = list(dict.fromkeys([*queries, *instructions]))
-        tokens = dict(zip(texts, self.tokenizer.encode(texts, self.profile.max_query_length), strict=True))
-        states: dict[EncoderText, torch.Tensor] = {}
-
-        def padded(side: Sequence[EncoderText]) -> tuple[torch.Tensor, torch.Tensor]:
-            rows = [states[text] for text in side]
-            real = [torch.ones(len(row), dtype=torch.bool, device=row.device) for row in rows]
-            return pad_sequence(rows, batch_first=True), pad_sequence(real, batch_first=True)
 
         with torch.inference_mode():
-            lengths = [len(tokens[text].ids) for text in texts]
-            for batch in length_sorted_batches([one.text for one in texts], lengths, self.batch_tokens):
-                ids = [tokens[texts[at]].ids for at in batch]
-                flat = run_halving(self.query_backend.token_states, ids).float()
-                split = torch.split(flat, [len(one) for one in ids])
-                states.update(zip((texts[at] for at in batch), split, strict=True))
-            vectors = self._finish(instruction_query_attention(*padded(instructions), *padded(queries)))
-        both = [(tokens[query], tokens[instruction]) for query, instruction in zip(queries, instructions, strict=True)]
-        counts = np.array([len(query.ids) + len(instruction.ids) for query, instruction in both], np.int64)
-        return Encoded(vectors, counts, np.array([query.truncated or instr.truncated for query, instr in both]))
-
-    def _empty(self, n: int) -> Encoded:
-        return Encoded(np.empty((n, self.dimension), np.float32), np.empty(n, np.int64), np.empty(n, bool))
+            vectors, tokens = self._forward.attend(self.query_backend, pairs, self.batch_tokens, run_halving)
+            numbers = self._numbers(vectors)
+        counts = [sum(len(side.ids) for side in sides) for sides in tokens]
+        truncated = [any(side.truncated for side in sides) for sides in tokens]
+        return Encoded(numbers, np.array(counts, np.int64), np.array(truncated))
 
 
-def _rows(encoded: Encoded, row: Mapping[Key, int], keys: Sequence[Key]) -> Encoded:
-    """Return one row for each key, equal keys the same."""
-    order = np.fromiter((row[key] for key in keys), np.int64, len(keys))
-    return Encoded(encoded.vectors[order], encoded.token_counts[order], encoded.truncated[order])
+def _one_each(encoded: Encoded, distinct: Sequence[Key], wanted: Sequence[Key]) -> Encoded:
+    """Return a row for each of `wanted`, given those of `distinct`."""
+    row = {key: at for at, key in enumerate(distinct)}
+    return encoded.take([row[key] for key in wanted])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def dot_products(passages: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the float32 dot products of passages [n, d] with a query [d], summed in float64.
 
-    The wide sum makes a score independent of what stands beside it: BLAS adds float32 in an order that depends
+    The wide sum makes a score independent of the other passages: BLAS adds float32 in an order that depends
     on the shape of the whole product.
 
     Raises:

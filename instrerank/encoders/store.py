@@ -17,17 +17,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from instrerank.encoders.encoded import Encoded
 from instrerank.errors import InputError
 from instrerank.files import whole_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-StorePrecision = Literal["float32", "float16"]
 
 _FORMAT = 1
 _MARK = "instrerank-store.json"
@@ -45,7 +44,6 @@ class StoreKey:
         template: around the text.
         max_length: tokens that the model reads.
         dtype: precision the network ran in.
-        precision: in which vectors are stored.
     """
 
     fingerprint: str
@@ -53,25 +51,15 @@ class StoreKey:
     template: str
     max_length: int
     dtype: str
-    precision: StorePrecision = "float32"
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `digest` digests and `key.json` holds."""
+        # shards hold float32 vectors; format 1 says so in every key, and without it stored vectors would not be found
+        return asdict(self) | {"precision": "float32"}
 
     def digest(self) -> str:
         """Return 32 hex digits that differ between keys."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
-
-
-class Stored(NamedTuple):
-    """Rows of a store.
-
-    Attributes:
-        vectors: float32 [n, d].
-        token_counts: int64 [n], tokens the model saw of each text.
-        truncated: bool [n], whether the text was longer than the model reads.
-    """
-
-    vectors: NDArray[np.float32]
-    token_counts: NDArray[np.int64]
-    truncated: NDArray[np.bool_]
+        return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:32]
 
 
 class EmbeddingStore:
@@ -93,16 +81,21 @@ class EmbeddingStore:
         self._shards = self.folder / key.digest()
         if not (self._shards / "key.json").is_file():
             with whole_file(self._shards / "key.json") as file:
-                json.dump(asdict(key), file, indent=1)
+                json.dump(key.settings(), file, indent=1)
         self._names: set[str] = set()
-        self._parts: list[tuple[NDArray[np.bytes_], Stored]] = []
+        self._parts: list[tuple[NDArray[np.bytes_], Encoded]] = []
         self._read_new_shards()
+
+    def __repr__(self) -> str:
+        """Return where it lies and what is in it."""
+        held = f"{len(self)} {self.key.side} vectors, {self.dimension} dimensions"
+        return f"EmbeddingStore({str(self.folder)!r}: {held})"
 
     def __len__(self) -> int:
         """Return the number of texts this process sees in the store."""
         return len(self._index[0])
 
-    def lookup(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Stored]:
+    def lookup(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Encoded]:
         """Find texts, as they were when given to `add`.
 
         Returns:
@@ -114,21 +107,18 @@ class EmbeddingStore:
         at[at == len(hashes)] = 0
         found = hashes[at] == wanted if len(hashes) else np.zeros(len(texts), bool)
         at = at[found]
-        result = _empty(len(at), self.dimension)
+        result = Encoded.empty(len(at), self.dimension)
         for shard in np.unique(shards[at]):
             here = shards[at] == shard
-            put_rows(result, here, [field[rows[at[here]]] for field in self._parts[shard][1]])
+            result.put(here, self._parts[shard][1].take(rows[at[here]]))
         return found, result
 
-    def add(self, texts: Sequence[str], stored: Stored) -> Stored:
+    def add(self, texts: Sequence[str], encoded: Encoded) -> None:
         """Write texts and their vectors as one shard.
 
         Args:
             texts: n distinct texts.
-            stored: their rows.
-
-        Returns:
-            The rows as a later `lookup` gives them: vectors rounded to the precision of the store.
+            encoded: their rows.
 
         Raises:
             InputError: the shard cannot be written, for example because the disk is full. What was there before
@@ -136,13 +126,7 @@ class EmbeddingStore:
         """
         from safetensors.numpy import save_file
 
-        vectors = stored.vectors.astype(self.key.precision)
-        tensors = {
-            "hashes": _hashes(texts).view(np.uint8).reshape(-1, 32),
-            "vectors": vectors,
-            "token_counts": stored.token_counts,
-            "truncated": stored.truncated,
-        }
+        tensors = {"hashes": _hashes(texts).view(np.uint8).reshape(-1, 32), **encoded._asdict()}
         name = f"{uuid.uuid4().hex}.safetensors"
         beside = self._shards / f".{name}.partial"
         try:
@@ -157,7 +141,6 @@ class EmbeddingStore:
                 "free some space and run again, or go on without the store"
             ) from error
         self._read_new_shards()
-        return stored._replace(vectors=vectors.astype(np.float32))
 
     def _read_new_shards(self) -> None:
         for path in sorted(self._shards.glob("*.safetensors")):
@@ -196,7 +179,7 @@ def _check_format(folder: Path) -> None:
                 and any(not path.name.startswith(".") for path in folder.iterdir())
                 and not mark.is_file()
             ):
-                raise InputError(f"{folder} is not empty and no embedding store: give an empty folder")
+                raise InputError(f"{folder} is not empty and not an embedding store: give an empty folder")
             with whole_file(mark) as file:
                 json.dump({"format": _FORMAT}, file)
         found = json.loads(mark.read_text("utf-8"))["format"]
@@ -211,30 +194,18 @@ def _check_format(folder: Path) -> None:
         )
 
 
-def _map_shard(path: Path, dimension: int) -> tuple[NDArray[np.bytes_], Stored]:
+def _map_shard(path: Path, dimension: int) -> tuple[NDArray[np.bytes_], Encoded]:
     """Return a shard's hashes and its rows; vectors stay on disk until they are asked for."""
     from safetensors import safe_open
 
     with safe_open(str(path), framework="pt") as file:  # torch maps the file, numpy would read it
-        hashes, *fields = (file.get_tensor(name).numpy() for name in ("hashes", *Stored._fields))
-    stored = Stored(*fields)
-    if hashes.shape != (len(hashes), 32) or stored.vectors.shape != (len(hashes), dimension):
-        raise ValueError(f"it has vectors of shape {stored.vectors.shape}, not [{len(hashes)}, {dimension}]")
-    return np.ascontiguousarray(hashes).view("S32")[:, 0], stored
+        hashes, *fields = (file.get_tensor(name).numpy() for name in ("hashes", *Encoded._fields))
+    encoded = Encoded(*fields)
+    if hashes.shape != (len(hashes), 32) or encoded.vectors.shape != (len(hashes), dimension):
+        raise ValueError(f"it has vectors of shape {encoded.vectors.shape}, not [{len(hashes)}, {dimension}]")
+    return np.ascontiguousarray(hashes).view("S32")[:, 0], encoded
 
 
 def _hashes(texts: Sequence[str]) -> NDArray[np.bytes_]:
     # numpy takes trailing zero bytes for padding: that is of no consequence, as all have the same length
     return np.array([hashlib.sha256(text.encode()).digest() for text in texts], "S32")
-
-
-def put_rows(
-    targets: Sequence[NDArray[Any]], rows: NDArray[np.bool_] | NDArray[np.int64], sources: Sequence[NDArray[Any]]
-) -> None:
-    """Write rows of several arrays at once: `targets[k][rows] = sources[k]` for each k."""
-    for target, source in zip(targets, sources, strict=True):
-        target[rows] = source
-
-
-def _empty(n: int, dimension: int) -> Stored:
-    return Stored(np.empty((n, dimension), np.float32), np.empty(n, np.int64), np.empty(n, bool))

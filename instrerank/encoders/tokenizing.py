@@ -53,8 +53,11 @@ class TextTokenizer:
         if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
             raise InputError(
                 "CLS pooling takes the first token, but this tokenizer puts no special token there "
-                f"({tokenizer.encode('text').tokens}): choose another --pooling"
+                f"({tokenizer.encode('text').tokens}): choose another `pooling`"
             )
+
+    def __repr__(self) -> str:
+        return f"TextTokenizer({self._tokenizer.get_vocab_size()} tokens)"
 
     def _find(self, name: str | None, specials: dict[str, str]) -> int | None:
         if name is None:
@@ -103,7 +106,7 @@ class TextTokenizer:
             if skip >= len(ids):
                 raise InputError(
                     f"the instruction fills all {max_length} tokens, so that nothing of the text is left: "
-                    f"shorten it or raise --max-length. It begins: {text.prefix[:80]!r}"
+                    f"shorten it or raise `max_length`. It begins: {text.prefix[:80]!r}"
                 )
             # last-token pooling would take a wrong token, and say nothing
             if self._end is not None and ids[-1] != self._end:
@@ -133,7 +136,9 @@ def windows(tokenizer: tokenizers.Tokenizer, text: str, size: int, stride: int) 
         InputError: a stride that would leave text out, or below 1.
     """
     if not 1 <= stride <= size:
-        raise InputError(f"windows of {size} tokens every {stride} tokens: need 1 <= stride <= size")
+        raise InputError(
+            f"the stride of windows must be at least 1 and at most their size, {size} tokens, got {stride}"
+        )
     encoding = tokenizer.encode(text, add_special_tokens=False)
     words, spans = encoding.word_ids, encoding.offsets
     starts = [at for at in range(1, len(words)) if words[at] != words[at - 1]]

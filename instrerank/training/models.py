@@ -42,7 +42,7 @@ class Lora:
         if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1 or self.side not in ADAPTER_SIDES:
             raise InputError(
                 f"LoRA of rank {self.rank}, alpha {self.alpha}, dropout {self.dropout:g}, side {self.side}: rank and "
-                f"alpha from 1 on, dropout from 0 and below 1, side one of {', '.join(ADAPTER_SIDES)}"
+                f"alpha must be at least 1, dropout at least 0 and below 1, side one of {', '.join(ADAPTER_SIDES)}"
             )
 
 
@@ -76,7 +76,7 @@ def load_trainable(
     from instrerank.training.network import FrozenPassages, TrainableEncoder
 
     if lora is not None and files.adapter is not None:
-        raise InputError(f"{files.name} has an adapter: train a new one on its base model, or leave --lora out")
+        raise InputError(f"{files.name} has an adapter: train a new one on its base model, or leave `lora` out")
     auto_class = "T5EncoderModel" if files.config["model_type"] == "t5" else "AutoModel"
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
@@ -177,7 +177,7 @@ def _save_layout(network: Any, files: ModelFiles, profile: EncoderProfile, folde
         raise MissingPrerequisiteError("saving a whole model needs sentence-transformers>=6") from error
     if profile.bidirectional:
         raise InputError(
-            f"{profile.family} has no form in the sentence-transformers layout: train an adapter (--lora)"
+            f"{profile.family} has no form in the sentence-transformers layout: train an adapter (`lora`)"
         )
     if files.layout.modules:
         whole = SentenceTransformer(str(files.folder), device="cpu")
@@ -192,7 +192,7 @@ def _save_layout(network: Any, files: ModelFiles, profile: EncoderProfile, folde
         whole = SentenceTransformer(modules=parts + [modules.Normalize()] * profile.normalize, device="cpu")
     whole[0].auto_model.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
     whole.max_seq_length = profile.max_passage_length
-    # what stands before the text: sentence-transformers has no other templates
+    # the part before the text: sentence-transformers has no other templates
     whole.prompts = {
         "query": profile.query_template.partition("{")[0],
         "document": profile.passage_template.partition("{")[0],

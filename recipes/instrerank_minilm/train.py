@@ -125,7 +125,7 @@ class Batches(torch.utils.data.Dataset[Batch]):
         ids = [each.ids for each in self._model.tokenizer.encode(texts, longest)]
         order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
         cut = int(SHORT * len(order))
-        return [padded([ids[at] for at in part], 0) for part in (order[:cut], order[cut:])], order
+        return [padded([torch.tensor(ids[at]) for at in part]) for part in (order[:cut], order[cut:])], order
 
 
 def merging_layers(network: torch.nn.Module) -> list[Any]:

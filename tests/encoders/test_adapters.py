@@ -108,7 +108,7 @@ def test_pickled_weights_only_when_asked(base, adapter, tmp_path):
     folder = rewrite(adapter, tmp_path, lambda weights: weights)
     torch.save(load_file(folder / "adapter_model.safetensors"), folder / "adapter_model.bin")
     (folder / "adapter_model.safetensors").unlink()
-    with pytest.raises(InputError, match="--allow-bin"):
+    with pytest.raises(InputError, match="`allow_bin`"):
         vector(base, folder)
     found = load_encoder(base, adapter=folder, allow_bin=True).encode_queries(QUERY).vectors
     np.testing.assert_allclose(found, vector(base, adapter), atol=1e-6)

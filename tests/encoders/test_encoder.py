@@ -10,7 +10,7 @@ import torch
 from tiny import INSTRUCTIONS, PASSAGES, QUERIES
 
 from instrerank.encoders import Encoder, load_encoder
-from instrerank.encoders.batching import length_sorted_batches
+from instrerank.encoders.batching import length_sorted_batches, padded
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.tokenizing import TextTokenizer
 from instrerank.errors import InputError, InstrerankError
@@ -75,6 +75,14 @@ def test_length_sorted_batches():
     assert length_sorted_batches([], [], 4) == []
 
 
+@pytest.mark.parametrize("width", [(), (4,)])
+def test_padding_is_on_the_right_and_masked(width):
+    rows = [torch.full((length, *width), length) for length in (2, 3, 1)]
+    batch, mask = padded(rows, 9)
+    assert batch.shape == (3, 3, *width) and mask.tolist() == [[True, True, False], [True] * 3, [True, False, False]]
+    assert (batch[mask] == torch.cat(rows)).all() and (batch[~mask] == 9).all()
+
+
 def test_instructions_reach_the_encoder_each_with_its_own_query():
     """Fails when an instruction is dropped, shared between queries, or given to another query."""
     made = encoder(Embedding())
@@ -131,7 +139,7 @@ def test_short_memory_halves_the_batch_and_changes_nothing():
         atol=1e-6,
     )
     assert len(small.batches) > 1
-    with pytest.raises(InstrerankError, match="lower --max-length"):
+    with pytest.raises(InstrerankError, match="lower `max_length`"):
         made.encode_passages([PASSAGES[10]])
 
 
@@ -156,7 +164,7 @@ def test_vectors_that_are_not_finite_are_an_error():
     with pytest.raises(InputError, match="in float32: its weights are damaged"):
         encoder(backend).encode_passages(["tides"])
     backend.dtype = "float16"
-    with pytest.raises(InputError, match="in float16: use --dtype float32"):
+    with pytest.raises(InputError, match="in float16: use `dtype` float32"):
         encoder(backend).encode_queries(["tides"])
 
 
@@ -174,5 +182,16 @@ def test_a_corpus_larger_than_one_round_of_tokenising(monkeypatch):
 
 
 def test_a_batch_must_hold_something():
-    with pytest.raises(InputError, match="--batch-tokens"):
+    with pytest.raises(InputError, match="`batch_tokens` must be at least 1, got 0"):
         encoder(Embedding(), batch_tokens=0)
+
+
+@pytest.mark.parametrize(("kind", "backend"), [("bert", "PackedBert("), ("llama", "TransformersBackend(LlamaModel: ")])
+def test_reprs_tell_what_is_loaded(models, kind, backend):
+    made = load_encoder(models(kind, "some-model"), pooling="mean", device="cpu")
+    width = made.backend.hidden_size
+    assert repr(made) == f"Encoder({made.name!r}: float32 on cpu, {width} dimensions)"
+    assert repr(made.backend) == f"{backend}float32 on cpu, hidden size {width})"
+    assert repr(made.tokenizer).startswith("TextTokenizer(") and repr(made.tokenizer).endswith(" tokens)")
+    found = made.encode_passages(["tides", " ".join(PASSAGES)])
+    assert repr(found) == f"Encoded(vectors [2, {width}], 1 texts truncated)"

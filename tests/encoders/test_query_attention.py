@@ -6,6 +6,7 @@ import torch
 from tiny import INSTRUCTIONS, QUERIES
 
 from instrerank.encoders import load_encoder
+from instrerank.encoders.batching import padded
 from instrerank.encoders.families.texts import EncoderText
 from instrerank.encoders.query_attention import instruction_query_attention
 
@@ -16,12 +17,7 @@ def one_pair(instruction: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
     return (weights @ query).mean(0)
 
 
-def padded(texts: list[torch.Tensor], filler: float) -> tuple[torch.Tensor, torch.Tensor]:
-    rows = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=filler)
-    return rows, torch.arange(rows.shape[1]) < torch.tensor([len(text) for text in texts]).unsqueeze(1)
-
-
-@pytest.mark.parametrize("filler", [0.0, 7.0])
+@pytest.mark.parametrize("filler", [0, 7])
 def test_padding_has_no_weight(filler):
     torch.manual_seed(0)
     instructions, queries = ([torch.randn(n, 8) for n in lengths] for lengths in ([3, 6, 1], [5, 2, 4]))

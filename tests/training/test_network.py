@@ -1,10 +1,12 @@
 """The trainable encoder gives the vectors of `Encoder`, and its gradients do not depend on how it is chunked."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from instrerank.encoders import load_encoder
-from instrerank.encoders.loading import find_model
+from instrerank.encoders import LoadOptions, load_encoder
+from instrerank.encoders.loading import build_encoder, find_model
 from instrerank.encoders.networks.transformers import load_network
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.training.network import TrainableEncoder
@@ -41,6 +43,19 @@ def test_vectors_of_attention_equal_those_of_the_encoder(models):
     folder = models("bert", "some-model")
     encoder = load_encoder(folder, pooling="mean", query_encoding="attention")
     queries, _ = trainable(folder, "mean", "attention")(PAIRS, PASSAGES)
+    wanted = encoder.encode_queries(QUERIES, INSTRUCTIONS).vectors
+    torch.testing.assert_close(queries.detach().numpy(), wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("encoding", ["concatenation", "attention"])
+def test_a_prefix_that_is_not_pooled_is_not_pooled_in_training(models, encoding):
+    """Fails when a query without instruction is pooled over its prefix too."""
+    files = find_model(models("bert", "some-model"), pooling="mean", query_template="query: {q} {i}")
+    profile = replace(files.profile, pool_prefix=False, query_encoding=encoding)
+    network = load_network(files.layout.network, "AutoModel", dtype="float32", device="cpu")
+    tokenizer = load_tokenizer(files.layout.network, profile)
+    encoder = build_encoder(files._replace(profile=profile), LoadOptions(store=None, device="cpu"))
+    queries, _ = TrainableEncoder(network, profile, tokenizer)(PAIRS, PASSAGES)
     wanted = encoder.encode_queries(QUERIES, INSTRUCTIONS).vectors
     torch.testing.assert_close(queries.detach().numpy(), wanted, atol=1e-5, rtol=0)
 

@@ -43,7 +43,7 @@ def attend(projected: torch.Tensor, blocks: Sequence[Block], heads: int, window:
         projected: [tokens, 3 · hidden], queries, keys and values side by side, float32 or bfloat16.
         blocks: where the texts lie.
         heads: number of attention heads.
-        window: a token attends to at most so many tokens on either side; None: to its whole text.
+        window: number of tokens on either side that a token attends to; None: to its whole text.
 
     Returns:
         [tokens, hidden] in the same precision.

@@ -31,8 +31,8 @@ class Backend(Protocol):
         dtype: precision of weights and states as users name it, such as "float32".
         device: "cpu", "cuda:0", …
         workers: how many batches may be asked for at the same time, each from a thread of its own.
-        batch_tokens: tokens a batch should have when nobody says otherwise.
-        least_batch_tokens: tokens that a batch may have at the least for the sake of busy workers.
+        batch_tokens: tokens of a batch unless the user sets them.
+        least_batch_tokens: below this, batches are not cut finer to keep all workers busy.
     """
 
     hidden_size: int
@@ -85,13 +85,13 @@ def choose_backend(
         MissingPrerequisiteError: no such device, or a package is missing.
     """
     if dtype not in DTYPES:
-        raise InputError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
+        raise InputError(f"unknown `dtype` {dtype!r}. Available: {', '.join(DTYPES)}")
     place = resolve_device(device)
     dtype = resolve_dtype(dtype, place)
     if profile.remote_code and not trust_remote_code:
         raise InputError(
-            f"{profile.family} models run only with the code of their own repository. If you trust it, say "
-            "so: trust_remote_code=True (--trust-remote-code)"
+            f"{profile.family} models run only with the code of their own repository: if you trust it, set "
+            "`trust_remote_code`"
         )
     packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
     if place != "cpu" or (packed is not None and dtype not in packed.dtypes):
@@ -145,9 +145,15 @@ class TransformersBackend:
         self.device = str(parameter.device)
         self.batch_tokens = self.least_batch_tokens = 2048 if parameter.device.type == "cpu" else 32768
 
+    def __repr__(self) -> str:
+        network = type(self._model).__name__
+        return f"TransformersBackend({network}: {self.dtype} on {self.device}, hidden size {self.hidden_size})"
+
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""
-        ids, mask = (one.to(self.device) for one in padded(token_ids, self._pad))
+        import torch
+
+        ids, mask = (one.to(self.device) for one in padded([torch.tensor(ids) for ids in token_ids], self._pad))
         attention = self._unmasked(mask) if self._bidirectional else mask.long()
         states: torch.Tensor = self._model(input_ids=ids, attention_mask=attention).last_hidden_state
         return states[mask]

@@ -37,7 +37,7 @@ def int8_linear(
 
     if not _bytes_multiply():
         raise InputError(
-            "dtype int8 needs a processor with VNNI (Intel since 2019, AMD since Zen 4) and a torch with oneDNN: "
+            "`dtype` int8 needs a processor with VNNI (Intel since 2019, AMD since Zen 4) and a torch with oneDNN: "
             "choose float32 or bfloat16"
         )
     qlinear = torch.ops.onednn.qlinear_pointwise

@@ -67,11 +67,14 @@ class OpenVinoBackend:
         for _ in range(self.workers):
             self._idle.put(compiled.create_infer_request())
 
+    def __repr__(self) -> str:
+        return f"OpenVinoBackend({self.dtype} on {self.device}, hidden size {self.hidden_size})"
+
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""
         import torch
 
-        ids, mask = padded(token_ids, self._padding)
+        ids, mask = padded([torch.tensor(ids) for ids in token_ids], self._padding)
         request = self._idle.get()
         try:
             states = request.infer([ids.numpy(), mask.long().numpy()])[0]
@@ -124,7 +127,7 @@ def _packages(*names: str) -> list[Any]:
         return [importlib.import_module(name) for name in names]
     except ImportError as error:
         raise MissingPrerequisiteError(
-            f"--dtype {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
+            f"`dtype` {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
         ) from error
 
 
@@ -159,7 +162,7 @@ def _converted(network: torch.nn.Module) -> Any:
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
             return self.network(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
-    ids, mask = padded([[5] * 20, [5] * 10], 0)
+    ids, mask = padded([torch.full((length,), 5) for length in (20, 10)])
     model = openvino.convert_model(States(), example_input=(ids, mask.long()))
     model.reshape({place: [-1, -1] for place in range(2)})
     return model

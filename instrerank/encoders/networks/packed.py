@@ -64,6 +64,9 @@ class PackedNetwork(ABC):
         self._rows = _ROWS if dtype == "int8" else None
         self._prepare(config, weights)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.dtype} on {self.device}, hidden size {self.hidden_size})"
+
     @classmethod
     @abstractmethod
     def computes(cls, config: Mapping[str, Any]) -> bool:
@@ -102,7 +105,7 @@ class Norm(NamedTuple):
 
 
 def by_rows(run: Linear, states: torch.Tensor, rows: int | None) -> torch.Tensor:
-    """Apply layers to so many tokens at once."""
+    """Apply layers to at most `rows` tokens at a time."""
     import torch
 
     if rows is None or len(states) <= rows:

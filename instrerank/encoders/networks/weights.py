@@ -56,6 +56,9 @@ class Parameters:
                 bare = bare.replace(old, new)
             self._weights[bare] = tensor
 
+    def __repr__(self) -> str:
+        return f"Parameters({len(self._weights)} tensors)"
+
     def get(self, name: str, *shape: int) -> torch.Tensor:
         """Return a parameter in float32.
 

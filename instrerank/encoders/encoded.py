@@ -1,0 +1,44 @@
+"""Vectors of texts, row by row, with what the tokenizer counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Encoded(NamedTuple):
+    """Vectors of texts, in the order in which the texts were given.
+
+    Attributes:
+        vectors: float32 [n, d], L2-normalised where the profile says so.
+        token_counts: int64 [n], tokens the model saw, special tokens included.
+        truncated: bool [n], whether the text was longer than the model reads.
+    """
+
+    vectors: NDArray[np.float32]
+    token_counts: NDArray[np.int64]
+    truncated: NDArray[np.bool_]
+
+    def __repr__(self) -> str:
+        """Return the size; the vectors are too many to show."""
+        return f"Encoded(vectors {list(self.vectors.shape)}, {int(self.truncated.sum())} texts truncated)"
+
+    @classmethod
+    def empty(cls, texts: int, dimension: int) -> Encoded:
+        """Return rows that are yet to be written."""
+        return cls(np.empty((texts, dimension), np.float32), np.empty(texts, np.int64), np.empty(texts, bool))
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Encoded:
+        """Return some of the rows, in the order asked for."""
+        at = np.asarray(rows, np.int64)
+        return Encoded(self.vectors[at], self.token_counts[at], self.truncated[at])
+
+    def put(self, rows: NDArray[np.int64] | NDArray[np.bool_], source: Encoded) -> None:
+        """Overwrite rows, given by number or as a mask, with those of `source`."""
+        for mine, theirs in zip(self, source, strict=True):
+            mine[rows] = theirs
