@@ -78,8 +78,8 @@ def run_halving(run: Callable[[Sequence[Item]], torch.Tensor], batch: Sequence[I
     except torch.OutOfMemoryError as error:
         if len(batch) == 1:
             raise InstrerankError(
-                "a single text does not fit into the device's memory beside the network: lower --max-length, or use "
-                "--dtype bfloat16 or --device cpu"
+                "a single text does not fit into the device's memory beside the network: lower `max_length`, or use "
+                "`dtype` bfloat16 or `device` cpu"
             ) from error
     # outside the handler: the traceback there holds on to the batch's memory
     torch.cuda.empty_cache()

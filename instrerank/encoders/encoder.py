@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_batches, run_halving
+from instrerank.encoders.biencoder import BiEncoder
 from instrerank.encoders.families.layouts import Dense
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
@@ -50,7 +51,7 @@ class Encoded(NamedTuple):
     truncated: NDArray[np.bool_]
 
 
-class Encoder:
+class Encoder(BiEncoder):
     """A bi-encoder that is ready to run; `load_encoder` makes one.
 
     Attributes:
@@ -100,7 +101,7 @@ class Encoder:
             InputError: a token budget below 1, or a folder that is no store of this version.
         """
         if batch_tokens is not None and batch_tokens < 1:
-            raise InputError(f"a batch of {batch_tokens} tokens holds no text: give --batch-tokens of at least 1")
+            raise InputError(f"a batch of {batch_tokens} tokens holds no text: `batch_tokens` must be at least 1")
         self.name, self.profile, self.fingerprint, self.revision = name, profile, fingerprint, revision
         self.tokenizer, self.backend, self.dense = tokenizer, backend, tuple(dense)
         self.query_backend = query_backend or backend
@@ -233,7 +234,7 @@ class Encoder:
             pooled = torch.nn.functional.normalize(pooled)
         vectors: NDArray[np.float32] = pooled.cpu().numpy()
         if not np.isfinite(vectors).all():
-            advice = "its weights are damaged" if self.dtype == "float32" else "use --dtype float32"
+            advice = "its weights are damaged" if self.dtype == "float32" else "use `dtype` float32"
             raise InputError(f"{self.name} gives NaN or infinite numbers in {self.dtype}: {advice}")
         return vectors
 

@@ -53,7 +53,7 @@ class TextTokenizer:
         if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
             raise InputError(
                 "CLS pooling takes the first token, but this tokenizer puts no special token there "
-                f"({tokenizer.encode('text').tokens}): choose another --pooling"
+                f"({tokenizer.encode('text').tokens}): choose another `pooling`"
             )
 
     def _find(self, name: str | None, specials: dict[str, str]) -> int | None:
@@ -103,7 +103,7 @@ class TextTokenizer:
             if skip >= len(ids):
                 raise InputError(
                     f"the instruction fills all {max_length} tokens, so that nothing of the text is left: "
-                    f"shorten it or raise --max-length. It begins: {text.prefix[:80]!r}"
+                    f"shorten it or raise `max_query_length` or `max_length`. It begins: {text.prefix[:80]!r}"
                 )
             # last-token pooling would take a wrong token, and say nothing
             if self._end is not None and ids[-1] != self._end:

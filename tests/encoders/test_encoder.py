@@ -131,7 +131,7 @@ def test_short_memory_halves_the_batch_and_changes_nothing():
         atol=1e-6,
     )
     assert len(small.batches) > 1
-    with pytest.raises(InstrerankError, match="lower --max-length"):
+    with pytest.raises(InstrerankError, match="lower `max_length`"):
         made.encode_passages([PASSAGES[10]])
 
 
@@ -156,7 +156,7 @@ def test_vectors_that_are_not_finite_are_an_error():
     with pytest.raises(InputError, match="in float32: its weights are damaged"):
         encoder(backend).encode_passages(["tides"])
     backend.dtype = "float16"
-    with pytest.raises(InputError, match="in float16: use --dtype float32"):
+    with pytest.raises(InputError, match="in float16: use `dtype` float32"):
         encoder(backend).encode_queries(["tides"])
 
 
@@ -174,5 +174,5 @@ def test_a_corpus_larger_than_one_round_of_tokenising(monkeypatch):
 
 
 def test_a_batch_must_hold_something():
-    with pytest.raises(InputError, match="--batch-tokens"):
+    with pytest.raises(InputError, match="`batch_tokens`"):
         encoder(Embedding(), batch_tokens=0)

@@ -95,7 +95,7 @@ def test_dense_layers(layout):
     save_file({"linear.weight": weights[0]}, folder / "2_Dense" / "model.safetensors")
     (folder / "3_Dense" / "config.json").write_text(json.dumps({"activation_function": identity}))
     torch.save({"linear.weight": weights[1], "linear.bias": weights[2]}, folder / "3_Dense" / "pytorch_model.bin")
-    with pytest.raises(InputError, match="--allow-bin"):
+    with pytest.raises(InputError, match="`allow_bin`"):
         load_encoder(folder)
     encoder = load_encoder(folder, allow_bin=True)
     assert encoder.dimension == 8

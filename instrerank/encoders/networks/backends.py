@@ -85,13 +85,13 @@ def choose_backend(
         MissingPrerequisiteError: no such device, or a package is missing.
     """
     if dtype not in DTYPES:
-        raise InputError(f"unknown dtype {dtype!r}: choose from {', '.join(DTYPES)}")
+        raise InputError(f"unknown `dtype` {dtype!r}. Available: {', '.join(DTYPES)}")
     place = resolve_device(device)
     dtype = resolve_dtype(dtype, place)
     if profile.remote_code and not trust_remote_code:
         raise InputError(
-            f"{profile.family} models run only with the code of their own repository. If you trust it, say "
-            "so: trust_remote_code=True (--trust-remote-code)"
+            f"{profile.family} models run only with the code of their own repository. If you trust it, "
+            "allow it by `trust_remote_code`"
         )
     packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
     if place != "cpu" or (packed is not None and dtype not in packed.dtypes):

@@ -124,7 +124,7 @@ def _packages(*names: str) -> list[Any]:
         return [importlib.import_module(name) for name in names]
     except ImportError as error:
         raise MissingPrerequisiteError(
-            f"--dtype {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
+            f"`dtype` {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
         ) from error
 
 

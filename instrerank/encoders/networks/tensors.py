@@ -45,7 +45,7 @@ def bin_hint(folder: Path, *, allow_bin: bool) -> str:
     """Say how to read a folder that has weights only in `.bin` files."""
     if allow_bin or not any(folder.glob("*.bin")):
         return ""
-    return ". There are weights in .bin files: allow_bin=True (--allow-bin) reads them, without running code"
+    return ". There are weights in .bin files: `allow_bin` reads them, without running code"
 
 
 def fingerprint(folders: Iterable[Path], settings: str) -> str:

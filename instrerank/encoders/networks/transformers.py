@@ -91,11 +91,11 @@ def resolve_device(device: str) -> str:
     except RuntimeError:
         found = None
     if found is None or found.type not in ("cpu", "cuda"):
-        raise InputError(f"unknown device {device!r}: choose auto, cpu, cuda or cuda:N")
+        raise InputError(f"unknown `device` {device!r}. Available: auto, cpu, cuda, cuda:N")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise MissingPrerequisiteError(
             f"no device {device}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices. "
-            "Use --device cpu or auto"
+            "Use `device` cpu or auto"
         )
     return f"cuda:{found.index or 0}" if found.type == "cuda" else "cpu"
 
