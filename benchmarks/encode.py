@@ -99,8 +99,8 @@ def cascade(folder: Path) -> Run:
     def run(work: Work) -> Scores:
         row = {docid: at for at, docid in enumerate(work.passages)}
         rows = [[row[docid] for docid in docids] for docids in work.candidates.values()]
-        queries = both.exact.encode_queries(list(work.topics.values())).vectors
-        found = both.score(queries, list(work.passages.values()), rows)
+        prepared = both.prepare([(text, "") for text in work.topics.values()], list(work.passages.values()))
+        found = both.score(prepared, range(len(rows)), rows)
         return dict(zip(work.candidates, found.scores, strict=True))
 
     return run

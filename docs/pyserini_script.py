@@ -23,7 +23,7 @@ def main(passages: str, topics: str, qrels: str, folder: str) -> None:
 
     bm25 = LuceneSearcher(str(index))
     reranker = InstructionReranker.from_pretrained("minilm")
-    searcher = RerankingSearcher(bm25, reranker, depth=100)
+    searcher = RerankingSearcher(bm25, reranker, hits=100)
 
     asked = load_topics(topics)
     hits = searcher.batch_search(

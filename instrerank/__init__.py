@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from instrerank.jobs.train import train
     from instrerank.perturbations import Perturbation, QuerySet
     from instrerank.reranking import InstructionReranker, RerankingSearcher
+    from instrerank.study import StudyResult, run_study
     from instrerank.trec import Passage, Qrels, Run, ScoredDoc, Topic, write_run
 
 _HOMES = {
@@ -59,6 +60,7 @@ _HOMES = {
     "jobs.train": ("train",),
     "perturbations": ("Perturbation", "QuerySet"),
     "reranking": ("InstructionReranker", "RerankingSearcher"),
+    "study": ("StudyResult", "run_study"),
     "trec": ("Passage", "Qrels", "Run", "ScoredDoc", "Topic", "write_run"),
 }
 """The public names by the module that has them."""
@@ -81,6 +83,7 @@ __all__ = [
     "Run",
     "ScoredDoc",
     "Searched",
+    "StudyResult",
     "Topic",
     "__version__",
     "attack",
@@ -100,6 +103,7 @@ __all__ = [
     "open_passages",
     "perturb",
     "rerank",
+    "run_study",
     "search",
     "train",
     "write_run",

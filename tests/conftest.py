@@ -9,16 +9,20 @@ import hypothesis
 import numpy as np
 import pytest
 
+from instrerank.encoders import BiEncoder
+
 # a slow machine is no failure, and a test that fails once in a hundred runs tells nobody why
 hypothesis.settings.register_profile("instrerank", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("instrerank")
 
 
-class BagOfWords:
+class BagOfWords(BiEncoder):
     """An encoder whose vectors count words; an instruction `without X` takes X away.
 
     It has the attributes and methods of `instrerank.encoders.Encoder` and records what it was asked to encode.
     """
+
+    name, fingerprint, dtype, device, revision, store = "words", "0", "float32", "cpu", None, None
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -43,6 +47,9 @@ class BagOfWords:
         vectors = self._encode(queries) - 2 * self._encode([" ".join(words) for words in taken])
         return self._encoded(vectors, queries)
 
+    def count_stored(self, texts):
+        return 0
+
     def windows(self, text, size, stride):
         words = text.split()
         return [" ".join(words[start : start + size]) for start in range(0, len(words), stride)]
@@ -63,8 +70,6 @@ def words(monkeypatch, bag_of_words):
     from instrerank import encoders
     from instrerank.jobs import models
 
-    bag_of_words.name, bag_of_words.fingerprint = "words", "0"
-    bag_of_words.dtype, bag_of_words.device, bag_of_words.revision = "float32", "cpu", None
     bag_of_words.profile = encoders.EncoderProfile(
         family="words", query_template="{q} {i}", passage_template="{d}", pooling="mean",
         max_query_length=32, max_passage_length=32, normalize=False, source="a test",

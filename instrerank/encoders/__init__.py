@@ -1,5 +1,6 @@
 """Encoders: what each model family reads, and how texts become vectors or scores."""
 
+from instrerank.encoders.biencoder import BiEncoder
 from instrerank.encoders.cascade import Cascade
 from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.encoder import Encoder
@@ -10,6 +11,7 @@ from instrerank.encoders.pointwise import PairScorer
 from instrerank.encoders.scorers import load_scorer
 
 __all__ = [
+    "BiEncoder",
     "Cascade",
     "Encoded",
     "Encoder",

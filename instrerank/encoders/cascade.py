@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from instrerank.encoders.biencoder import described_profile
+from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.encoder import Encoder
+from instrerank.encoders.options import CASCADE, Kind
+from instrerank.encoders.scored import Query, Scored, identity
 from instrerank.encoders.similarity import dot_products
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from instrerank.encoders.store import EmbeddingStore
 
 _SAMPLE = 64
 """Passages encoded in both precisions to see how far their scores lie apart."""
@@ -20,25 +27,46 @@ _SAFETY = 1.5
 """The margin is this multiple of the largest difference seen."""
 
 
-class CascadeScores(NamedTuple):
-    """Scores of a cascade.
+class CascadeTexts(NamedTuple):
+    """What a cascade prepares.
 
     Attributes:
-        scores: float32 [candidates] per query, exact for `exact` ones, else rough; a rough one is never among the
-            k best.
+        queries: from the exact encoder.
+        passages: from the rough encoder.
+        texts: of the passages, of which some are encoded again.
+    """
+
+    queries: Encoded
+    passages: Encoded
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class CascadeScored(Scored):
+    """Scores of a cascade: exact for `exact` ones, else rough; a rough one is never among the k best.
+
+    Attributes:
         exact: bool [candidates] per query.
-        truncated: bool [passages], whether the text was longer than the model reads.
         margin: half the width of the band in which passages were encoded again.
         encoded_again: distinct passages encoded in both precisions.
         largest_error: largest difference of a rough score to the exact one that was seen.
     """
 
-    scores: list[NDArray[np.float32]]
-    exact: list[NDArray[np.bool_]]
-    truncated: NDArray[np.bool_]
-    margin: float
-    encoded_again: int
-    largest_error: float
+    exact: Sequence[NDArray[np.bool_]] = ()
+    margin: float = 0.0
+    encoded_again: int = 0
+    largest_error: float = 0.0
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the second pass did."""
+        return {
+            "cascade": {
+                "passages encoded again": self.encoded_again,
+                "margin": self.margin,
+                "largest error seen": self.largest_error,
+            }
+        }
 
 
 def contenders(scores: NDArray[np.float32], k: int, margin: float) -> NDArray[np.bool_]:
@@ -63,9 +91,13 @@ class Cascade:
         depth: k, down to which the ranking is to be exact.
         name: as the user gave it; profile, fingerprint, revision and device are those of both.
         dtype: "cascade".
+        kind: "biencoder".
+        best_only: True: scores of other candidates than the k best are rough.
     """
 
-    dtype = "cascade"
+    kind: ClassVar[Kind] = "biencoder"
+    best_only: ClassVar[bool] = True
+    dtype = CASCADE
 
     def __init__(self, exact: Encoder, rough: Encoder, depth: int = 10):
         """Put the two together.
@@ -74,7 +106,7 @@ class Cascade:
             InputError: a depth below 1, or two encoders whose vectors cannot be compared.
         """
         if depth < 1:
-            raise InputError(f"a cascade that keeps the {depth} best does nothing: give at least 1")
+            raise InputError(f"a cascade keeps at least the best: `cascade_depth` must be at least 1, got {depth}")
         if (exact.profile, exact.fingerprint) != (rough.profile, rough.fingerprint):
             raise InputError(f"a cascade needs one model in two precisions, not {exact.name} and {rough.name}")
         self.exact, self.rough, self.depth = exact, rough, depth
@@ -82,45 +114,73 @@ class Cascade:
         self.device, self.revision = exact.device, exact.revision
 
     @property
+    def store(self) -> EmbeddingStore | None:
+        """Where the rough vectors of passages are kept."""
+        return self.rough.store
+
+    @property
     def window_length(self) -> int:
         """Tokens of a passage that fit beside its template and the special tokens."""
         return self.exact.window_length
 
+    def windows(self, text: str, size: int, stride: int) -> list[str]:
+        """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
+        return self.exact.windows(text, size, stride)
+
+    def count_stored(self, texts: Sequence[str]) -> int:
+        """Return how many of the distinct passages need no rough encoding."""
+        return self.rough.count_stored(texts)
+
+    def prepare(self, queries: Sequence[Query], passages: Sequence[str], *, progress: bool = False) -> CascadeTexts:
+        """Encode queries exactly, and all passages roughly.
+
+        Raises:
+            InputError: an empty text, or one that the model cannot take.
+        """
+        rough = self.rough.encode_passages(passages, progress=progress)
+        texts, instructions = [text for text, _ in queries], [instruction for _, instruction in queries]
+        return CascadeTexts(self.exact.encode_queries(texts, instructions, progress=progress), rough, passages)
+
     def score(
         self,
-        queries: NDArray[np.float32],
-        passages: Sequence[str],
+        prepared: CascadeTexts,
+        queries: Sequence[int],
         candidates: Sequence[Sequence[int]],
         *,
         progress: bool = False,
-    ) -> CascadeScores:
+    ) -> CascadeScored:
         """Score the candidates of each query.
 
         The margin comes from a sample encoded in both precisions and is checked against every passage encoded again;
         where one lies outside, the margin grows and the search goes on. So the k best differ from the exact encoder's
         only if a rough score that was never checked is off by `_SAFETY` times as much as any that was.
 
+        What is encoded again depends on these queries and candidates alone, not on earlier calls.
+
         Args:
-            queries: float32 [queries, d], from the exact encoder.
-            passages: distinct texts.
-            candidates: per query, places of its candidates in `passages`.
+            prepared: from `prepare`.
+            queries: rows of n queries there.
+            candidates: for each of them, rows of its candidates among the passages there.
             progress: show progress bars.
 
         Raises:
-            InputError: an empty passage.
+            InputError: a score that is not finite.
         """
-        encoded = self.rough.encode_passages(passages, progress=progress)
-        vectors = encoded.vectors
-        rows = [np.asarray(one, np.int64) for one in candidates]
-        first = [dot_products(vectors[row], query) for row, query in zip(rows, queries, strict=True)]
-        scores, done = [one.copy() for one in first], np.zeros(len(passages), bool)
-        wanted = np.zeros(len(passages), bool)
-        wanted[np.linspace(0, len(passages) - 1, min(_SAMPLE, len(passages))).astype(np.int64)] = True
+        used = np.array(list(dict.fromkeys(row for each in candidates for row in each)), np.int64)
+        place = {row: at for at, row in enumerate(used.tolist())}
+        vectors = prepared.passages.vectors[used]  # a copy: `prepared` stays rough
+        rows = [np.array([place[row] for row in each], np.int64) for each in candidates]
+        asked = prepared.queries.vectors[np.asarray(queries, np.int64)]
+        first = [dot_products(vectors[row], query) for row, query in zip(rows, asked, strict=True)]
+        scores, done = [one.copy() for one in first], np.zeros(len(used), bool)
+        wanted = np.zeros(len(used), bool)
+        wanted[np.linspace(0, len(used) - 1, min(_SAMPLE, len(used))).astype(np.int64)] = True
         margin = error = 0.0
         while (new := np.flatnonzero(wanted & ~done)).size:
-            vectors[new] = self.exact.encode_passages([passages[at] for at in new.tolist()], progress=progress).vectors
+            texts = [prepared.texts[row] for row in used[new].tolist()]
+            vectors[new] = self.exact.encode_passages(texts, progress=progress).vectors
             done[new] = True
-            for row, query, before, now in zip(rows, queries, first, scores, strict=True):
+            for row, query, before, now in zip(rows, asked, first, scores, strict=True):
                 fresh = done[row]
                 now[fresh] = dot_products(vectors[row[fresh]], query)
                 error = max(error, float(np.abs(now - before).max(initial=0)))
@@ -128,4 +188,20 @@ class Cascade:
                 margin = _SAFETY * error
             for row, before in zip(rows, first, strict=True):
                 wanted[row[contenders(before, self.depth, margin)]] = True
-        return CascadeScores(scores, [done[row] for row in rows], encoded.truncated, margin, int(done.sum()), error)
+        return CascadeScored(
+            scores,
+            prepared.queries.truncated[np.asarray(queries, np.int64)],
+            prepared.passages.truncated,
+            exact=[done[row] for row in rows],
+            margin=margin,
+            encoded_again=int(done.sum()),
+            largest_error=error,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that decides its scores, for a record."""
+        precisions = {"first": self.rough.dtype, "best": self.exact.dtype, "depth": self.depth}
+        return {**identity(self), "cascade": precisions, "profile": described_profile(self.profile)}
+
+    def __repr__(self) -> str:
+        return f"Cascade({self.exact!r}, {self.rough!r}, depth={self.depth})"

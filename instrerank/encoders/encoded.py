@@ -40,5 +40,6 @@ class Encoded(NamedTuple):
 
     def put(self, rows: NDArray[np.int64] | NDArray[np.bool_], source: Encoded) -> None:
         """Overwrite rows, given by number or as a mask, with those of `source`."""
-        for mine, theirs in zip(self, source, strict=True):
-            mine[rows] = theirs
+        self.vectors[rows] = source.vectors
+        self.token_counts[rows] = source.token_counts
+        self.truncated[rows] = source.truncated

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_batches, run_halving
+from instrerank.encoders.biencoder import BiEncoder
 from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.families.layouts import Dense
 from instrerank.encoders.families.profiles import EncoderProfile
@@ -36,7 +37,7 @@ _PAIRS_AT_ONCE = 256
 """Pairs of instruction and query whose token states are held at once."""
 
 
-class Encoder:
+class Encoder(BiEncoder):
     """A bi-encoder that is ready to run; `load_encoder` makes one.
 
     Attributes:

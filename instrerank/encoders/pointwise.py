@@ -5,10 +5,11 @@ They are baselines: a pair costs what a passage costs a bi-encoder, and nothing 
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from instrerank.encoders.families.prompts import Prompt, choose_prompt, prompt_p
 from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
-from instrerank.encoders.options import LoadOptions
+from instrerank.encoders.options import Kind, LoadOptions
+from instrerank.encoders.scored import Query, Scored, identity, model_repr
+from instrerank.encoders.similarity import finite
 from instrerank.encoders.tokenizing import read_tokenizer, windows
 from instrerank.errors import InputError
 
@@ -38,6 +41,25 @@ class PairTokens(NamedTuple):
     truncated: bool
 
 
+class PairScores(NamedTuple):
+    """Scores of pairs, in the order in which they were given.
+
+    Attributes:
+        scores: float32 [n], higher is more relevant; comparable within one query only.
+        truncated: bool [n], whether the passage was cut.
+    """
+
+    scores: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
+
+
+class PairTexts(NamedTuple):
+    """Queries and passages, as they were given."""
+
+    queries: Sequence[Query]
+    passages: Sequence[str]
+
+
 class PairScorer(ABC):
     """Scores passages one by one, each with its query and instruction.
 
@@ -47,8 +69,14 @@ class PairScorer(ABC):
         device: where it runs.
         fingerprint: hex digest of weights, config and tokenizer, and of the prompt.
         revision: commit of the hub's repository, None for a model that is not from there.
-        truncated: how many distinct pairs were cut so far.
+        kind: "crossencoder" or "pointwise-llm".
+        best_only: False: the scores of all candidates can be compared.
+        store: None: nothing is kept.
     """
+
+    kind: ClassVar[Kind]
+    best_only: ClassVar[bool] = False
+    store: ClassVar[None] = None
 
     def __init__(
         self,
@@ -73,17 +101,51 @@ class PairScorer(ABC):
             batch_tokens: token budget of one batch, padding included.
         """
         parameter = next(model.parameters())
-        self.name, self.fingerprint, self.max_length, self.truncated = name, fingerprint, max_length, 0
+        self.name, self.fingerprint, self.max_length = name, fingerprint, max_length
         self.revision = revision
         self.dtype, self.device = str(parameter.dtype).removeprefix("torch."), str(parameter.device)
         self._model, self._tokenizer = model, tokenizer
         self._batch_tokens = batch_tokens or (2048 if parameter.device.type == "cpu" else 16384)
 
-    def score(self, pairs: Sequence[Pair], *, progress: bool = False) -> NDArray[np.float32]:
-        """Score (query, instruction, passage), equal ones once.
+    def prepare(self, queries: Sequence[Query], passages: Sequence[str], *, progress: bool = False) -> PairTexts:
+        """Keep queries and passages as they are: nothing can be computed of either alone."""
+        return PairTexts(queries, passages)
 
-        Returns:
-            float32 [n], higher is more relevant; comparable within one query only.
+    def score(
+        self,
+        prepared: PairTexts,
+        queries: Sequence[int],
+        candidates: Sequence[Sequence[int]],
+        *,
+        progress: bool = False,
+    ) -> Scored:
+        """Score the candidates of each query, each equal pair once.
+
+        Args:
+            prepared: from `prepare`.
+            queries: rows of n queries there.
+            candidates: for each of them, rows of its candidates among the passages there.
+            progress: show a progress bar.
+
+        Raises:
+            InputError: as `score_pairs`, or a score that is not finite.
+        """
+        pairs = [
+            (*prepared.queries[query], prepared.passages[row])
+            for query, rows in zip(queries, candidates, strict=True)
+            for row in rows
+        ]
+        scores, truncated = self.score_pairs(pairs, progress=progress)
+        ends = np.cumsum([len(rows) for rows in candidates])
+        return Scored(
+            np.split(finite(scores), ends[:-1]) if len(ends) else [],
+            np.zeros(len(queries), bool),
+            np.zeros(len(prepared.passages), bool),
+            len({pair for pair, cut in zip(pairs, truncated, strict=True) if cut}),
+        )
+
+    def score_pairs(self, pairs: Sequence[Pair], *, progress: bool = False) -> PairScores:
+        """Score (query, instruction, passage), equal ones once.
 
         Raises:
             InputError: an empty query or passage, or one whose query leaves no room for the passage.
@@ -93,15 +155,26 @@ class PairScorer(ABC):
 
         distinct = list(dict.fromkeys(pairs))
         tokens = [self._tokenise(*pair) for pair in distinct]
-        self.truncated += sum(one.truncated for one in tokens)
         texts, lengths = ["\0".join(pair) for pair in distinct], [len(one.ids) for one in tokens]
         scores = np.empty(len(distinct), np.float32)
         with torch.inference_mode(), tqdm(total=len(distinct), unit="pair", disable=not progress) as bar:
             for batch in length_sorted_batches(texts, lengths, self._batch_tokens):
                 scores[batch] = run_halving(self._scores, [tokens[at] for at in batch]).float().cpu().numpy()
                 bar.update(len(batch))
-        row = {pair: at for at, pair in enumerate(distinct)}
-        return scores[[row[pair] for pair in pairs]]
+        place = {pair: at for at, pair in enumerate(distinct)}
+        rows = np.array([place[pair] for pair in pairs], np.int64)
+        return PairScores(scores[rows], np.array([one.truncated for one in tokens], bool)[rows])
+
+    def count_stored(self, texts: Sequence[str]) -> None:
+        """Return None: passages alone are never encoded."""
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that decides its scores, for a record."""
+        return {**identity(self), "max_length": self.max_length}
+
+    def __repr__(self) -> str:
+        return model_repr(self)
 
     @property
     def window_length(self) -> int:
@@ -140,6 +213,8 @@ class PairScorer(ABC):
 class CrossEncoder(PairScorer):
     """A sequence classifier over (query and instruction, passage), such as the MS MARCO cross-encoders."""
 
+    kind = "crossencoder"
+
     def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens:
         if not query.strip() or not passage.strip():
             raise InputError("an empty query or passage cannot be scored: its score would mean nothing")
@@ -166,6 +241,8 @@ class PointwiseLLM(PairScorer):
     The order is that of P(true), without the ties where a softmax in low precision saturates.
     """
 
+    kind = "pointwise-llm"
+
     def __init__(self, *args: Any, prompt: Prompt, **kwargs: Any):
         """Take the parts of a `PairScorer`, and what the model is asked.
 
@@ -178,9 +255,13 @@ class PointwiseLLM(PairScorer):
         self._answers = [index for index in answers if index is not None]
         if len(self._answers) < 2:
             raise InputError(
-                f"the vocabulary of {self.name} lacks {prompt.true!r} or {prompt.false!r}: say by --true-token and "
-                "--false-token how it answers"
+                f"the vocabulary of {self.name} lacks {prompt.true!r} or {prompt.false!r}: say by `true_token` and "
+                "`false_token` how it answers"
             )
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that decides its scores, for a record."""
+        return {**super().describe(), "prompt": dataclasses.asdict(self.prompt)}
 
     def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens:
         before, text, after = prompt_parts(self.prompt, query, instruction, passage)

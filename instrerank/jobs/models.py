@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from instrerank import encoders
-from instrerank.collections import open_passages
-from instrerank.encoders import Cascade, Encoder, LoadOptions, PairScorer
-
-_CALIBRATION = 100
-"""Passages of the bundled collection that a quantisation sees."""
+from instrerank.collections.bundled import calibration_texts
+from instrerank.encoders import Encoder, LoadOptions
+from instrerank.reranking.scorer import Scorer
 
 
 def load_encoder(name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any) -> Encoder:
@@ -27,18 +23,12 @@ def load_encoder(name_or_path: str | Path, options: LoadOptions | None = None, *
         InputError: an unknown name, an unknown model without the options it needs, weights that do not fit.
         MissingPrerequisiteError: a model, device or package that is not here.
     """
-    return encoders.load_encoder(name_or_path, options, calibration=_bundled_passages, **changes)
+    return encoders.load_encoder(name_or_path, options, calibration=calibration_texts, **changes)
 
 
-def load_scorer(
-    name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any
-) -> Encoder | Cascade | PairScorer:
+def load_scorer(name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any) -> Scorer:
     """Load any model that can rerank: a bi-encoder, a cascade, a cross-encoder or a pointwise LLM.
 
     Arguments and errors as for `load_encoder`; `kind` and `dtype` say what it is.
     """
-    return encoders.load_scorer(name_or_path, options, calibration=_bundled_passages, **changes)
-
-
-def _bundled_passages() -> Iterator[str]:
-    return (passage.text for passage in islice(open_passages("pocket"), _CALIBRATION))
+    return encoders.load_scorer(name_or_path, options, calibration=calibration_texts, **changes)

@@ -4,38 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from instrerank.encoders import Cascade, Encoder
 from instrerank.jobs.rerank import Plan
+from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import cut_passages
 
 
 def preview(plan: Plan) -> list[str]:
     """Return what a reranking would encode or score, and what it would write."""
     candidates, scorer = plan.candidates, plan.scorer
-    lines = []
-    if isinstance(scorer, Cascade):
-        lines.append("cascade: what follows is the rough pass; some passages are encoded in float32 after it")
-        scorer = scorer.rough
-    needed = {document.docid: plan.inputs.texts[document.docid] for each in candidates for document in each.reranked}
-    pieces = cut_passages(needed, scorer, plan.windows)
     topics = [each.topic for each in candidates]
     instructed = sum(bool(topic.instruction) for topic in topics)
-    pairs = sum(len(each.reranked) for each in candidates)
-    lines.append(f"{len(topics)} topics, {instructed} of them with an instruction; {pairs} candidates to rerank")
-    if isinstance(scorer, Encoder):
-        queries = len({(topic.text, topic.instruction) for topic in topics})
-        lines += to_encode(scorer, [part for parts in pieces.values() for part in parts], str(queries))
-    else:
+    reranked = [document.docid for each in candidates for document in each.reranked]
+    pieces = cut_passages({docid: plan.inputs.texts[docid] for docid in reranked}, scorer, plan.windows)
+    texts = [part for parts in pieces.values() for part in parts]
+    lines = [f"{len(topics)} topics, {instructed} of them with an instruction; {len(reranked)} candidates to rerank"]
+    if scorer.count_stored([]) is None:
         lines.append(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
-        scored = sum(len(pieces[hit.docid]) for each in candidates for hit in each.reranked)
-        lines.append(f"to score: {scored} pairs")
+        lines.append(f"to score: {sum(len(pieces[docid]) for docid in reranked)} pairs")
+    else:
+        lines += to_encode(scorer, texts, str(len({topic[1:] for topic in topics})))
+    if scorer.best_only:
+        lines.append("and some of the passages a second time, in higher precision")
     return [*lines, f"to write: {plan.settings.output}"]
 
 
-def to_encode(encoder: Encoder, texts: Sequence[str], queries: str) -> list[str]:
+def to_encode(encoder: Scorer, texts: Sequence[str], queries: str) -> list[str]:
     """Return how many of these passages are still to be encoded, and the queries, which `queries` counts."""
     distinct = list(dict.fromkeys(texts))
-    stored = encoder.count_stored(distinct)
+    stored = encoder.count_stored(distinct) or 0
     where = "stored (no store)" if encoder.store is None else f"in the store {encoder.store.folder}"
     return [
         f"{encoder.name} in {encoder.dtype} on {encoder.device}",

@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from instrerank.encoders import Cascade, Encoder, PairScorer
 from instrerank.reranking.candidates import CandidateCounts, Candidates, MissingPolicy
 from instrerank.reranking.fusion import Fusion
+from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Scores, Windows
 from instrerank.trec import Run, count_tied
 
 
 def reranking_stage(
-    scorer: Encoder | PairScorer | Cascade,
+    scorer: Scorer,
     *,
-    kind: str,
     hits: int,
     fusion: Fusion,
     windows: Windows | None,
@@ -31,36 +30,14 @@ def reranking_stage(
         "windows": dataclasses.asdict(windows) if windows else "none",
         "missing": missing,
         "output format": output_format,
-        "encoder": {"kind": kind, **_described(scorer)},
+        "encoder": {"kind": scorer.kind, **scorer.describe()},
     }
-
-
-def _described(scorer: Encoder | PairScorer | Cascade) -> dict[str, Any]:
-    described = {name: getattr(scorer, name) for name in ("name", "revision", "fingerprint", "dtype", "device")}
-    if described["revision"] is None:
-        del described["revision"]
-    if isinstance(scorer, Cascade):
-        described["cascade"] = {"first": scorer.rough.dtype, "best": scorer.exact.dtype, "depth": scorer.depth}
-    profile = getattr(scorer, "profile", None)
-    if profile is None:
-        prompt = getattr(scorer, "prompt", None)
-        asked = {} if prompt is None else {"prompt": dataclasses.asdict(prompt)}
-        return {**described, "max_length": getattr(scorer, "max_length", None), **asked}
-    fields = dataclasses.asdict(profile)
-    return {**described, "profile": {name: value for name, value in fields.items() if value is not None}}
 
 
 def reranking_counts(
     candidates: list[Candidates], counts: CandidateCounts, scores: Scores, reranked: Run
 ) -> dict[str, Any]:
     """Return what was reranked, left out, truncated and tied."""
-    cascade = {}
-    if scores.cascade is not None:
-        cascade["cascade"] = {
-            "passages encoded again": scores.cascade.encoded_again,
-            "margin": scores.cascade.margin,
-            "largest error seen": scores.cascade.largest_error,
-        }
     return {
         "queries": counts.queries,
         "queries with instruction": sum(bool(each.topic.instruction) for each in candidates),
@@ -78,5 +55,5 @@ def reranking_counts(
         ),
         # left out where it is 0, as it nearly always is
         **({"qids of the run without topic": counts.qids_without_topic} if counts.qids_without_topic else {}),
-        **cascade,
+        **scores.details,
     }

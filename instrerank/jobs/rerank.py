@@ -28,7 +28,8 @@ from instrerank.reranking import Candidates, Fusion, Windows, candidate_docids, 
 from instrerank.reranking import rerank as rerank_candidates
 from instrerank.reranking.candidates import CandidateCounts, MissingPolicy
 from instrerank.reranking.fusion import FusionMethod
-from instrerank.reranking.scoring import Aggregation, EncodedTexts, check_scoring
+from instrerank.reranking.scorer import Scorer
+from instrerank.reranking.scoring import Aggregation, PreparedTexts, check_scoring
 from instrerank.trec import Run, ScoredDoc, Topic, read_run
 from instrerank.trec.runs import RunFormat, check_tag
 
@@ -202,7 +203,7 @@ class Plan(NamedTuple):
     inputs: Inputs
     candidates: list[Candidates]
     counts: CandidateCounts
-    scorer: Any
+    scorer: Scorer
     windows: Windows | None
     retrieval: list[dict[str, Any]]
     complete: bool
@@ -235,7 +236,7 @@ def prepare(settings: RerankSettings, *, dry_run: bool = False) -> Plan:
     inputs = read_inputs(settings)
     read = time.perf_counter()
     scorer = load_scorer(settings.encoder, settings.load) if is_name(settings.encoder) else settings.encoder
-    log.debug(f"{scorer.name}, {scorer.dtype} on {scorer.device}: {getattr(scorer, 'profile', '')}")
+    log.debug(f"{scorer!r}: {scorer.describe()}")
     plan = plan_of(settings, inputs, scorer)
     wanted = configuration(settings.tag, plan.retrieval, inputs.data)
     complete = settings.output is not None and settle_run(
@@ -245,7 +246,7 @@ def prepare(settings: RerankSettings, *, dry_run: bool = False) -> Plan:
     return plan._replace(complete=complete, seconds=seconds)
 
 
-def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Any) -> Plan:
+def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Scorer) -> Plan:
     """Bring inputs and a loaded model together.
 
     Raises:
@@ -257,7 +258,6 @@ def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Any) -> Plan:
     windows = windows_of(settings, scorer)
     stage = reranking_stage(
         scorer,
-        kind=settings.load.kind,
         hits=settings.hits,
         fusion=Fusion(settings.fusion, settings.alpha, settings.rrf_k),
         windows=windows,
@@ -267,12 +267,12 @@ def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Any) -> Plan:
     return Plan(settings, inputs, candidates, counts, scorer, windows, [inputs.stage, stage], False, None)
 
 
-def execute(plan: Plan, *, encoded: EncodedTexts | None = None, folder: str | Path = "") -> Reranked:
+def execute(plan: Plan, *, prepared: PreparedTexts | None = None, folder: str | Path = "") -> Reranked:
     """Rerank, and write the run and its sidecar where an `output` was asked for.
 
     Args:
         plan: from `prepare` or `plan_of`.
-        encoded: the texts as vectors, where many query sets share them.
+        prepared: its topics and texts from `prepare_texts`, where many query sets share them.
         folder: that the plan's `output` is relative to.
     """
     settings, inputs = plan.settings, plan.inputs
@@ -287,7 +287,7 @@ def execute(plan: Plan, *, encoded: EncodedTexts | None = None, folder: str | Pa
         tag=settings.tag,
         fusion=Fusion(settings.fusion, settings.alpha, settings.rrf_k),
         windows=plan.windows,
-        encoded=encoded,
+        prepared=prepared,
         progress=settings.progress,
     )
     counts = reranking_counts(plan.candidates, plan.counts, scores, reranked)
@@ -351,7 +351,7 @@ def read_inputs(settings: RerankSettings) -> Inputs:
     return Inputs(first_stage, loaded, texts, stage, data)
 
 
-def windows_of(settings: RerankSettings, scorer: Any) -> Windows | None:
+def windows_of(settings: RerankSettings, scorer: Scorer) -> Windows | None:
     """Return how long passages are cut for this scorer; None: they are truncated."""
     if settings.max_passage is None:
         return None

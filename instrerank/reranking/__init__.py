@@ -4,17 +4,19 @@ from instrerank.reranking.api import InstructionReranker, RerankingSearcher
 from instrerank.reranking.candidates import Candidates, candidate_docids, select_candidates
 from instrerank.reranking.fusion import Fusion
 from instrerank.reranking.rerank import rerank
-from instrerank.reranking.scoring import EncodedTexts, Windows, encode_texts
+from instrerank.reranking.scorer import Scorer
+from instrerank.reranking.scoring import PreparedTexts, Windows, prepare_texts
 
 __all__ = [
     "Candidates",
-    "EncodedTexts",
     "Fusion",
     "InstructionReranker",
+    "PreparedTexts",
     "RerankingSearcher",
+    "Scorer",
     "Windows",
     "candidate_docids",
-    "encode_texts",
+    "prepare_texts",
     "rerank",
     "select_candidates",
 ]

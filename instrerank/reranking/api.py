@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from instrerank.collections import PassageSource
-from instrerank.encoders import Cascade, Encoder, PairScorer, load_encoder
+from instrerank.collections.bundled import calibration_texts
+from instrerank.encoders import load_scorer
 from instrerank.errors import InputError
 from instrerank.reranking.candidates import Candidates
 from instrerank.reranking.fusion import Fusion
 from instrerank.reranking.hits import Hit, RerankedHit, hit_docid, hit_score, hit_text
 from instrerank.reranking.rerank import rerank
+from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Windows
 from instrerank.trec import ScoredDoc, Topic, trec_eval_order
 from instrerank.trec.problems import listed
@@ -22,21 +24,22 @@ Texts = Mapping[str, str] | PassageSource
 
 
 class InstructionReranker:
-    """An instruction-following bi-encoder (or a pair scorer, for comparison) as a reranker of hits."""
+    """An instruction-following bi-encoder, or any other model that scores, as a reranker of hits."""
 
-    def __init__(
-        self, encoder: Encoder | PairScorer | Cascade, *, fusion: Fusion | None = None, windows: Windows | None = None
-    ) -> None:
+    def __init__(self, encoder: Scorer, *, fusion: Fusion | None = None, windows: Windows | None = None) -> None:
         """Take a loaded model.
 
         Args:
-            encoder: from `instrerank.encoders.load_encoder`, `load_cascade` or `load_pair_scorer`.
+            encoder: from `instrerank.load_encoder` or `load_scorer`, or a `Scorer` of your own.
             fusion: how the first stage's scores take part (not at all by default).
             windows: how long passages are cut (truncated by default).
         """
         self.encoder = encoder
         self.fusion = fusion or Fusion()
         self.windows = windows
+
+    def __repr__(self) -> str:
+        return f"InstructionReranker({self.encoder!r}, fusion={self.fusion!r}, windows={self.windows!r})"
 
     @classmethod
     def from_pretrained(
@@ -48,13 +51,13 @@ class InstructionReranker:
             encoder: `minilm`, `instrerank-minilm`, an id such as `intfloat/e5-base-v2`, or a folder.
             fusion: how the first stage's scores take part (not at all by default).
             windows: how long passages are cut (truncated by default).
-            **options: those of `instrerank.encoders.load_encoder` (`device`, `dtype`, `adapter`, `pooling`, …).
+            **options: fields of `LoadOptions` (`device`, `dtype`, `adapter`, `kind`, …).
 
         Raises:
             InputError: an unknown encoder or option.
             MissingPrerequisiteError: the model cannot be reached.
         """
-        return cls(load_encoder(encoder, **options), fusion=fusion, windows=windows)
+        return cls(load_scorer(encoder, calibration=calibration_texts, **options), fusion=fusion, windows=windows)
 
     def rerank(
         self, query: str, hits: Sequence[Hit], instruction: str = "", *, texts: Texts | None = None
@@ -66,13 +69,13 @@ class InstructionReranker:
             hits: Pyserini hits, or (docid, text) pairs, in first-stage order.
             instruction: what narrows the query; encoded as the model family expects.
             texts: passage text by docid, or where to look it up (`instrerank.collections.open_passages`,
-                `instrerank.anserini.IndexPassages`), for hits that bear none (FAISS, impact and HNSW indexes).
+                `instrerank.anserini.IndexPassages`), for hits that have none (FAISS, impact and HNSW indexes).
 
         Returns:
             The same hits with new scores, in trec_eval's order.
 
         Raises:
-            InputError: a hit without text, or a docid that stands twice.
+            InputError: a hit without text, or a duplicate docid.
         """
         return self.rerank_batch([query], [hits], [instruction], texts=texts)[0]
 
@@ -96,7 +99,7 @@ class InstructionReranker:
             n lists of the same hits with new scores, in trec_eval's order.
 
         Raises:
-            InputError: the lists differ in length, a hit without text, or a docid that stands twice.
+            InputError: the lists differ in length, a hit without text, or a duplicate docid.
         """
         instructions = [""] * len(queries) if instructions is None else instructions
         if not len(queries) == len(hits) == len(instructions):
@@ -110,7 +113,7 @@ class InstructionReranker:
         for number, (query, ranking, instruction) in enumerate(zip(queries, hits, instructions, strict=True)):
             documents = {hit_docid(hit): hit for hit in ranking}
             if len(documents) < len(ranking):
-                raise InputError(f"query {query!r}: a docid stands twice among its {len(ranking)} hits")
+                raise InputError(f"query {query!r}: duplicate docid among its {len(ranking)} hits")
             by_docid.append(documents)
             for docid, hit in documents.items():
                 distinct.setdefault(docid, hit)
@@ -123,7 +126,7 @@ class InstructionReranker:
         textless = [docid for docid, text in passages.items() if is_empty(text)]
         if textless:
             raise InputError(
-                f"{len(textless)} hits bear no text: {listed(textless)}; give it as texts={{docid: text}} "
+                f"{len(textless)} hits have no text: {listed(textless)}; give it as texts={{docid: text}} "
                 f"or texts=open_passages(…), or search an index that stores its passages (--storeRaw)"
             )
         run, _ = rerank(
@@ -162,7 +165,7 @@ class InstructionReranker:
             The same hits with new scores by qid, in the order of `hits`.
 
         Raises:
-            InputError: a qid without query, a hit without text, or a docid that stands twice.
+            InputError: a qid without query, a hit without text, or a duplicate docid.
         """
         unknown = [str(qid) for qid in hits if qid not in queries]
         if unknown:
@@ -184,7 +187,7 @@ class RerankingSearcher:
         searcher: Any,
         reranker: InstructionReranker,
         *,
-        depth: int = 100,
+        hits: int = 100,
         texts: Texts | None = None,
     ) -> None:
         """Wrap a searcher.
@@ -192,13 +195,16 @@ class RerankingSearcher:
         Args:
             searcher: anything with Pyserini's `search` and `batch_search`.
             reranker: what reranks its hits.
-            depth: how many hits of the first stage are reranked.
-            texts: passage text by docid, or where to look it up, for searchers whose hits bear none.
+            hits: how many hits of the first stage are reranked.
+            texts: passage text by docid, or where to look it up, for searchers whose hits have none.
         """
         self.searcher = searcher
         self.reranker = reranker
-        self.depth = depth
+        self.hits = hits
         self.texts = texts
+
+    def __repr__(self) -> str:
+        return f"RerankingSearcher({self.searcher!r}, {self.reranker!r}, hits={self.hits})"
 
     def __getattr__(self, name: str) -> Any:
         """Return an attribute of the wrapped searcher (`doc`, `num_docs`, `set_bm25`, …)."""
@@ -207,7 +213,7 @@ class RerankingSearcher:
         return getattr(self.searcher, name)
 
     def search(self, query: str, k: int = 10, instruction: str = "", **options: Any) -> list[RerankedHit]:
-        """Search `depth` hits (or k, if that is more), rerank them, return the first k.
+        """Search `hits` hits (or k, if that is more), rerank them, return the first k.
 
         Args:
             query: the query text.
@@ -218,7 +224,7 @@ class RerankingSearcher:
         Raises:
             InputError: a hit without text.
         """
-        hits = self.searcher.search(query, k=max(k, self.depth), **options)
+        hits = self.searcher.search(query, k=max(k, self.hits), **options)
         return self.reranker.rerank(query, hits, instruction, texts=self.texts)[:k]
 
     def batch_search(
@@ -244,9 +250,9 @@ class RerankingSearcher:
             The first k hits by qid, in the order of `qids`.
 
         Raises:
-            InputError: the lists differ in length, or a hit bears no text.
+            InputError: the lists differ in length, or a hit without text.
         """
-        found = self.searcher.batch_search(list(queries), list(qids), k=max(k, self.depth), threads=threads, **options)
+        found = self.searcher.batch_search(list(queries), list(qids), k=max(k, self.hits), threads=threads, **options)
         hits = [found.get(qid, []) for qid in qids]
         reranked = self.reranker.rerank_batch(queries, hits, instructions, texts=self.texts)
         return {qid: ranking[:k] for qid, ranking in zip(qids, reranked, strict=True)}

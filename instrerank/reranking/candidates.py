@@ -112,11 +112,11 @@ def _raise_missing(counts: CandidateCounts, without_text: list[str], topics: int
     if without_text:
         raise InputError(
             f"{len(without_text)} candidate docids have no text or a blank one: {listed(without_text)}; "
-            f"give the passages that the run was made from, or rank such candidates last with --missing skip"
+            f"give the passages that the run was made from, or rank such candidates last with `missing` skip"
         )
     absent = counts.topics_without_candidates
     if absent:
         raise InputError(
             f"{len(absent)} of {topics} topics have no candidate in the run: {listed(absent)}; "
-            f"give the run of these topics, or leave such topics out with --missing skip"
+            f"give the run of these topics, or leave such topics out with `missing` skip"
         )

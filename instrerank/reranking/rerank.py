@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from instrerank.encoders import Cascade, Encoder, PairScorer
-from instrerank.errors import InputError
 from instrerank.reranking.candidates import Candidates
 from instrerank.reranking.fusion import Fusion, append_below
-from instrerank.reranking.scoring import EncodedTexts, Scores, Windows, score_candidates
+from instrerank.reranking.scorer import Scorer
+from instrerank.reranking.scoring import PreparedTexts, Scores, Windows, check_comparable, score_candidates
 from instrerank.trec import Run
 
 
 def rerank(
     candidates: Sequence[Candidates],
     texts: Mapping[str, str],
-    scorer: Encoder | PairScorer | Cascade,
+    scorer: Scorer,
     *,
     tag: str,
     fusion: Fusion | None = None,
     windows: Windows | None = None,
-    encoded: EncodedTexts | None = None,
+    prepared: PreparedTexts | None = None,
     progress: bool = False,
 ) -> tuple[Run, Scores]:
     """Rerank the candidates of every topic.
@@ -28,11 +27,11 @@ def rerank(
     Args:
         candidates: per topic, from `select_candidates`.
         texts: passage text by docid, for every candidate to be reranked.
-        scorer: a bi-encoder, a pair scorer or a cascade.
+        scorer: the model.
         tag: tag of the run.
         fusion: how the first stage's score takes part (not at all by default).
         windows: cut long passages (truncated by default).
-        encoded: what `encode_texts` made of these topics and texts, where many query sets share them.
+        prepared: these topics and texts from `prepare_texts`, where many query sets share them.
         progress: show a progress bar.
 
     Returns:
@@ -42,12 +41,8 @@ def rerank(
         InputError: an empty text, a score that is not finite, or fusion or windows with a cascade.
     """
     fusion = fusion or Fusion()
-    if isinstance(scorer, Cascade) and (fusion.method != "none" or windows is not None):
-        raise InputError(
-            "a cascade has float32's scores of the best whole passages only, but fusion and windows need others too: "
-            "leave `fusion` and `max_passage` out, or choose another `dtype`"
-        )
-    scores = score_candidates(candidates, texts, scorer, windows=windows, encoded=encoded, progress=progress)
+    check_comparable(scorer.best_only, fusion.method, windows)
+    scores = score_candidates(candidates, texts, scorer, windows=windows, prepared=prepared, progress=progress)
     rankings = {
         each.topic.qid: append_below(fusion.combine(each.reranked, by_docid), each.below)
         for each, by_docid in zip(candidates, scores.by_docid, strict=True)

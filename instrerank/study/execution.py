@@ -7,13 +7,12 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from instrerank.encoders import Cascade, Encoder, PairScorer
 from instrerank.files import sha256
 from instrerank.jobs import models
 from instrerank.jobs.described import described_texts
 from instrerank.jobs.rerank import Inputs, plan_of, windows_of
 from instrerank.jobs.rerank import execute as execute_rerank
-from instrerank.reranking import EncodedTexts, encode_texts
+from instrerank.reranking import Scorer, prepare_texts
 from instrerank.study.configuration import EncoderChoice
 from instrerank.study.first_stage import candidate_texts, write_first_stage
 from instrerank.study.folder import Log, is_complete
@@ -119,16 +118,13 @@ class _Reranking:
         with log.timed(step="load", encoder=choice.name):
             self._scorer = load_scorer(choice, store)
         self._passages = described_texts(str(plan.configuration.corpus or plan.configuration.index), texts)
-        self._encoded: EncodedTexts | None = None
-        if isinstance(self._scorer, Encoder):
-            # all of the study's topics, complete cells included: other batches would give other last bits
-            cells = [cell for cell in plan.cells if cell.encoder is choice]
-            topics = [topic for cell in cells for topic in plan.topics_of(cell.condition, cell.variation)]
-            windows = windows_of(rerank_settings(plan, cells[0]), self._scorer)
-            with log.timed(step="encode passages", encoder=choice.name, passages=len(texts)):
-                encoded = encode_texts([], texts, self._scorer, windows=windows, progress=progress)
-            with log.timed(step="encode queries", encoder=choice.name, queries=len({topic[1:] for topic in topics})):
-                self._encoded = encoded.with_queries(topics, self._scorer, progress=progress)
+        # all of the study's topics, complete cells included: other batches would give other last bits
+        cells = [cell for cell in plan.cells if cell.encoder is choice]
+        topics = [topic for cell in cells for topic in plan.topics_of(cell.condition, cell.variation)]
+        windows = windows_of(rerank_settings(plan, cells[0]), self._scorer)
+        queries = len({topic[1:] for topic in topics})
+        with log.timed(step="prepare", encoder=choice.name, passages=len(texts), queries=queries):
+            self._prepared = prepare_texts(topics, texts, self._scorer, windows=windows, progress=progress)
 
     def write(self, cell: Cell) -> None:
         """Write the run of a cell and its sidecar."""
@@ -145,14 +141,14 @@ class _Reranking:
                 "instructions": instructions,
             },
         )
-        execute_rerank(plan_of(settings, inputs, self._scorer), encoded=self._encoded, folder=self._folder)
+        execute_rerank(plan_of(settings, inputs, self._scorer), prepared=self._prepared, folder=self._folder)
 
     def _described(self, path: str) -> dict[str, str]:
         """Name a file of the study, by a path that holds wherever the folder lies."""
         return {"source": path, "sha256": sha256(self._folder / path)}
 
 
-def load_scorer(choice: EncoderChoice, store: Path | None) -> Encoder | Cascade | PairScorer:
+def load_scorer(choice: EncoderChoice, store: Path | None) -> Scorer:
     """Load an encoder of a study, or a baseline.
 
     Raises:

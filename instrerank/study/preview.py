@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from instrerank.encoders import Cascade, Encoder, LoadOptions
+from instrerank.encoders import LoadOptions
 from instrerank.jobs.rerank import windows_of
 from instrerank.reranking.scoring import cut_passages
 from instrerank.study.execution import load_scorer
@@ -43,10 +43,10 @@ def to_encode(plan: Plan, folder: Path, store: str | Path | None = "default") ->
     if len(known) < len(runs):
         yield f"{len(runs) - len(known)} first-stage runs are still to be searched: what they find comes on top"
     for choice in plan.configuration.encoders:
-        loaded = load_scorer(choice, kept)
-        scorer = loaded.rough if isinstance(loaded, Cascade) else loaded
+        scorer = load_scorer(choice, kept)
         cell = next(cell for cell in plan.cells if cell.encoder is choice)
         windows = windows_of(rerank_settings(plan, cell), scorer)
         pieces = {part for parts in cut_passages(texts, scorer, windows).values() for part in parts}
-        stored = f", {scorer.count_stored(list(pieces))} of them in the store" if isinstance(scorer, Encoder) else ""
-        yield f"{choice.name}: {len(pieces)} distinct texts of passages{stored}"
+        stored = scorer.count_stored(list(pieces))
+        where = "" if stored is None else f", {stored} of them in the store"
+        yield f"{choice.name}: {len(pieces)} distinct texts of passages{where}"

@@ -80,7 +80,7 @@ def test_quiet_and_verbose(folder, capsys):
     assert capsys.readouterr() == ("", "")
     assert main([*RERANK, "--output", "verbose.txt", "--verbose"]) == 0
     told = capsys.readouterr().err
-    assert "minilm, float32 on cpu: EncoderProfile(" in told
+    assert "Encoder('minilm': float32 on cpu, 384 dimensions): {" in told
     assert told.endswith("verbose.txt: 1 topics, 2 distinct passages\n")
     (folder / "bad.txt").write_text("1 Q0 a 1 x bm25\n")
     for flags, traceback in (([], False), (["--quiet"], False), (["--verbose"], True)):

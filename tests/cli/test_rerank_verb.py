@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import yaml
 
-from instrerank import encoders
 from instrerank.cli import main
 from instrerank.encoders.families.prompts import choose_prompt
+from instrerank.encoders.pointwise import PairScores, PointwiseLLM
 from instrerank.jobs import models
 from instrerank.trec import read_run
 
@@ -194,15 +194,15 @@ def test_flags_that_do_not_go_together(folder, capsys):
 def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
     given = {}
 
-    class Asked(encoders.PairScorer):
+    class Asked(PointwiseLLM):
         def __init__(self):
             self.name, self.fingerprint, self.dtype, self.device = "asked", "0", "float32", "cpu"
             self.revision = None
-            self.max_length, self.truncated = 512, 0
+            self.max_length = 512
             self.prompt = choose_prompt("asked", given["prompt"], given["true_token"])
 
-        def score(self, pairs, *, progress=False):
-            return np.arange(len(pairs), dtype=np.float32)
+        def score_pairs(self, pairs, *, progress=False):
+            return PairScores(np.arange(len(pairs), dtype=np.float32), np.zeros(len(pairs), bool))
 
         _tokenise = _scores = None
 

@@ -49,7 +49,7 @@ def train(rows, base, tmp_path, capsys):
 def test_an_adapter_with_its_card(train, tmp_path, base):
     code, _, err = train("--lora", "--rank", "4", "--max-steps", "3", "--note", "Made up for a test.")
     assert code == 0 and "4 rows, 12 triples" in err and "3 steps" in err
-    assert load_encoder(tmp_path / "out").profile.family == "given by flags"
+    assert load_encoder(tmp_path / "out").profile.family == "given by options"
     card = (tmp_path / "out" / "README.md").read_text()
     for text in (
         f"`{base}`",

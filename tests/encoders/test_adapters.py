@@ -128,7 +128,7 @@ def test_the_adapter_counts_for_the_fingerprint(base, adapter):
 def test_an_unknown_adapter_reads_what_its_base_reads(models, lora, base):
     known = models("mistral", "e5-mistral-7b-instruct")
     assert load_encoder(known, adapter=lora(known, "mine")).profile.family == "e5-mistral"
-    with pytest.raises(InputError, match="no model this project knows"):
+    with pytest.raises(InputError, match="not a model this project knows"):
         load_encoder(base, adapter=lora(base, "mine"))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny import PASSAGES, QUERIES
 
 from instrerank.encoders import load_scorer
-from instrerank.encoders.cascade import Cascade, contenders
+from instrerank.encoders.cascade import Cascade, CascadeTexts, contenders
 from instrerank.encoders.encoder import Encoded
 from instrerank.errors import InputError
 
@@ -31,7 +31,14 @@ class Known:
     def encode_passages(self, texts: list[str], *, progress: bool = False) -> Encoded:
         self.asked += texts
         rows = self.vectors[[int(text) for text in texts]]
-        return Encoded(rows, np.ones(len(rows), np.int64), np.zeros(len(rows), bool))
+        return encoded(rows)
+
+
+PLACES = [str(at) for at in range(600)]
+
+
+def encoded(vectors: np.ndarray) -> Encoded:
+    return Encoded(vectors, np.ones(len(vectors), np.int64), np.zeros(len(vectors), bool))
 
 
 def drawn(seed: int, error: float, n: int = 600) -> tuple[Known, Known, np.ndarray]:
@@ -45,7 +52,9 @@ def drawn(seed: int, error: float, n: int = 600) -> tuple[Known, Known, np.ndarr
 def test_the_best_are_those_of_the_exact_encoder(error: float) -> None:
     exact, rough, queries = drawn(3, error)
     candidates = [list(range(query, 600, 5)) for query in range(5)]
-    result = Cascade(exact, rough).score(queries, [str(at) for at in range(600)], candidates)
+    cascade = Cascade(exact, rough)
+    prepared = CascadeTexts(encoded(queries), rough.encode_passages(PLACES), PLACES)
+    result = cascade.score(prepared, range(5), candidates)
     for query, places, scores, is_exact in zip(queries, candidates, result.scores, result.exact, strict=True):
         expected = exact.vectors[places] @ query
         best = np.argsort(-expected)[:10]
@@ -53,6 +62,11 @@ def test_the_best_are_those_of_the_exact_encoder(error: float) -> None:
         np.testing.assert_allclose(scores[best], expected[best], rtol=1e-5)
         assert is_exact[best].all()
     assert len(exact.asked) == len(set(exact.asked)) == result.encoded_again
+    assert result.details["cascade"]["passages encoded again"] == result.encoded_again
+    again = cascade.score(prepared, [3], candidates[3:4])
+    alone = Cascade(Known(exact.vectors), rough).score(prepared, [3], candidates[3:4])
+    assert again.scores[0].tolist() == alone.scores[0].tolist()  # what was asked before leaves no trace
+    assert again.encoded_again == alone.encoded_again
     if error in (0, 0.001):
         assert result.encoded_again < 200
 
@@ -77,7 +91,7 @@ def test_two_models_are_refused() -> None:
     rough.fingerprint = "other"
     with pytest.raises(InputError, match="one model in two precisions"):
         Cascade(exact, rough)
-    with pytest.raises(InputError, match="keeps the 0 best"):
+    with pytest.raises(InputError, match="`cascade_depth` must be at least 1, got 0"):
         Cascade(exact, exact, 0)
 
 
@@ -85,9 +99,10 @@ def test_one_model_in_two_precisions(models: Callable[..., Path]) -> None:
     cascade = load_scorer(models("bert", "unknown"), dtype="cascade", cascade_depth=2, pooling="mean")
     assert (cascade.exact.dtype, cascade.rough.dtype, cascade.depth) == ("float32", "bfloat16", 2)
     queries = cascade.exact.encode_queries(QUERIES).vectors
-    found = cascade.score(queries, PASSAGES, [range(len(PASSAGES))] * len(QUERIES))
+    prepared = cascade.prepare([(query, "") for query in QUERIES], PASSAGES)
+    found = cascade.score(prepared, range(len(QUERIES)), [range(len(PASSAGES))] * len(QUERIES))
     vectors = cascade.exact.encode_passages(PASSAGES)
     for query, scores in zip(queries, found.scores, strict=True):
         expected = vectors.vectors @ query
         assert np.argsort(-scores)[:2].tolist() == np.argsort(-expected)[:2].tolist()
-    assert found.truncated.tolist() == vectors.truncated.tolist() and found.truncated.any()
+    assert found.passages_truncated.tolist() == vectors.truncated.tolist() and vectors.truncated.any()

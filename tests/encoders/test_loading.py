@@ -45,7 +45,7 @@ def test_an_id_that_cannot_be_had_is_a_missing_prerequisite(monkeypatch, tmp_pat
 
 @pytest.mark.parametrize("where", ["minilm", "instrerank-minilm", "."])
 def test_only_the_hub_has_revisions(where):
-    with pytest.raises(InputError, match="leave --revision out"):
+    with pytest.raises(InputError, match="`revision`.*leave it out"):
         load_encoder(where, revision="main")
 
 

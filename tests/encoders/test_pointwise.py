@@ -69,11 +69,11 @@ def asked(query: str, instruction: str) -> str:
 def test_pointwise_language_models(models, kind):
     folder = models(kind, f"asked-{kind}", auto_class="AutoModelForCausalLM")
     scorer = load_scorer(folder, kind="pointwise-llm", prompt=ASK)
-    scores = scorer.score(PAIRS)
+    scores, truncated = scorer.score_pairs(PAIRS)
     expected = [causal(folder, ASK.format(q=asked(q, i), d=p)) for q, i, p in PAIRS[::3]]
     np.testing.assert_allclose(scores[::3], expected, atol=1e-4, rtol=1e-5)  # logits here are of the order of 10
-    assert scores.dtype == np.float32 and scorer.truncated == 0
-    one_by_one = [scorer.score([pair])[0] for pair in PAIRS]
+    assert scores.dtype == np.float32 and not truncated.any()
+    one_by_one = [scorer.score_pairs([pair]).scores[0] for pair in PAIRS]
     np.testing.assert_allclose(scores, one_by_one, atol=1e-4, rtol=1e-5)
 
 
@@ -89,7 +89,7 @@ def test_monot5(models):
             ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
             logits = network(input_ids=ids, decoder_input_ids=torch.tensor([[0]])).logits[0, 0]
         expected.append(float(logits[tokenizer.get_vocab()["▁true"]] - logits[tokenizer.get_vocab()["▁false"]]))
-    np.testing.assert_allclose(scorer.score(PAIRS), expected, atol=1e-4, rtol=1e-5)
+    np.testing.assert_allclose(scorer.score_pairs(PAIRS).scores, expected, atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_cross_encoders(models, kind, side):
         inputs = tokenizer(asked(query, instruction), passage, return_token_type_ids=kind == "bert", **cut)
         with torch.no_grad():
             expected.append(float(network(**inputs).logits[0, 0]))
-    scores = scorer.score([*PAIRS, (QUERIES[0], INSTRUCTIONS[0], PASSAGES[10])])
+    scores, truncated = scorer.score_pairs([*PAIRS, (QUERIES[0], INSTRUCTIONS[0], PASSAGES[10])])
     np.testing.assert_allclose(scores, expected, atol=1e-4, rtol=1e-5)
-    assert scorer.truncated == 1
+    assert truncated.tolist() == [False] * len(PAIRS) + [True]
 
 
 def test_an_over_long_passage_leaves_the_question_whole(models):
@@ -119,16 +119,16 @@ def test_an_over_long_passage_leaves_the_question_whole(models):
     assert tokens.truncated and len(whole) > tiny.LENGTH >= len(tokens.ids) > tiny.LENGTH - 4
     assert scorer._tokenizer.decode(tokens.ids).endswith("A: ")
     assert tokens.ids[:20] == whole[:20]
-    assert scorer.score([(QUERIES[0], "", PASSAGES[10])]).shape == (1,)
-    assert scorer.truncated == 1
+    assert scorer.score_pairs([(QUERIES[0], "", PASSAGES[10])]).truncated.tolist() == [True]
     with pytest.raises(InputError, match="fill all 64 tokens"):
-        scorer.score([(PASSAGES[10], "", "tides")])
+        scorer.score_pairs([(PASSAGES[10], "", "tides")])
 
 
 def test_instructions_reach_the_scorer(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
     scorer = load_scorer(folder, kind="pointwise-llm", prompt=ASK)
-    first, second, third = scorer.score([("tides", "", "Sand."), ("tides", "Only y", "Sand."), ("tides", "", "Sand.")])
+    pairs = [("tides", "", "Sand."), ("tides", "Only y", "Sand."), ("tides", "", "Sand.")]
+    first, second, third = scorer.score_pairs(pairs).scores
     assert abs(first - second) > 0.01 and first == third
 
 
@@ -143,7 +143,7 @@ def test_the_difference_of_two_classes(models, tmp_path):
     with torch.no_grad():
         encoding = tokenizer.encode("tides", "Sand.")
         logits = network(torch.tensor([encoding.ids]), token_type_ids=torch.tensor([encoding.type_ids])).logits[0]
-    found = load_scorer(tmp_path, kind="crossencoder").score([("tides", "", "Sand.")])
+    found = load_scorer(tmp_path, kind="crossencoder").score_pairs([("tides", "", "Sand.")]).scores
     np.testing.assert_allclose(found, [float(logits[1] - logits[0])], atol=1e-5)
 
 
@@ -154,11 +154,11 @@ def test_what_is_refused(models):
     ):
         load_scorer(folder, kind="listwise")
     with pytest.raises(
-        InputError, match="asked is not known: give --prompt, one of followir, mistral-instruct, monot5"
+        InputError, match="asked is not known: give `prompt`, one of followir, mistral-instruct, monot5"
     ):
         load_scorer(folder, kind="pointwise-llm")
     for prompt in ("{q}", "{q} {d} {d}", "follow-ir"):
-        with pytest.raises(InputError, match=r"is no prompt: .*\{d\} once"):
+        with pytest.raises(InputError, match=r"is not a prompt: .*\{d\} once"):
             load_scorer(folder, kind="pointwise-llm", prompt=prompt)
     with pytest.raises(InputError, match="`true_token`: no use with `kind` crossencoder"):
         load_scorer(folder, kind="crossencoder", true_token="yes")
@@ -171,10 +171,10 @@ def test_what_is_refused(models):
     scorer = load_scorer(folder, kind="pointwise-llm", prompt=ASK)
     for pair in (("", "only y", "Sand."), ("tides", "only y", " ")):
         with pytest.raises(InputError, match="empty"):
-            scorer.score([pair])
+            scorer.score_pairs([pair])
     cross = load_scorer(models("bert", "cross-bert", "AutoModelForSequenceClassification"), kind="crossencoder")
     with pytest.raises(InputError, match="fill all 64 tokens"):
-        cross.score([(PASSAGES[10], "", "Sand.")])
+        cross.score_pairs([(PASSAGES[10], "", "Sand.")])
     with pytest.raises(InputError, match="empty"):
-        cross.score([("tides", "", "")])
-    assert cross.score([]).shape == (0,)
+        cross.score_pairs([("tides", "", "")])
+    assert cross.score_pairs([]).scores.shape == (0,)

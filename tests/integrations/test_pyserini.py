@@ -149,7 +149,7 @@ def docids(hits):
 
 
 def test_lucene_searcher(lucene, reranker):
-    searcher = RerankingSearcher(lucene, reranker, depth=4)
+    searcher = RerankingSearcher(lucene, reranker, hits=4)
     hits = searcher.search(QUERIES[0], k=3)
     assert docids(hits) == RERANKED[:3]
     assert json.loads(hits[0].lucene_document.get("raw"))["contents"] == TEXTS["7"]
@@ -163,7 +163,7 @@ def test_lucene_searcher(lucene, reranker):
 def test_searchers_whose_hits_bear_no_text(name, index, reranker, request):
     searcher = request.getfixturevalue(name)
     if name != "hybrid":
-        with pytest.raises(InputError, match=r"4 hits bear no text: .*texts=open_passages"):
+        with pytest.raises(InputError, match=r"4 hits have no text: .*texts=open_passages"):
             RerankingSearcher(searcher, reranker).search(QUERIES[0], k=4)
     with_texts = RerankingSearcher(searcher, reranker, texts=IndexPassages(index))
     hits = with_texts.search(QUERIES[0], k=4)
@@ -179,7 +179,7 @@ def test_fusion_searcher(folder, index, reranker):
 
     build_index([Passage("x", TEXTS["x"]), Passage("y", TEXTS["y"])], folder / "part")
     searcher = LuceneFusionSearcher([str(index), str(folder / "part")], FusionMethod.RRF)
-    hits = RerankingSearcher(searcher, reranker, depth=4).search(QUERIES[0], k=4)
+    hits = RerankingSearcher(searcher, reranker, hits=4).search(QUERIES[0], k=4)
     assert docids(hits) == RERANKED
     assert json.loads(hits[0].lucene_document.get("raw"))["contents"] == TEXTS["7"]
 

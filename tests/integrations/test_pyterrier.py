@@ -100,7 +100,7 @@ def test_lists_of_records_and_the_empty_frame(transformer):
 def test_texts_that_are_missing_or_differ(transformer):
     with pytest.raises(InputError, match="1 docnos have several texts in the column text: a"):
         transformer()(frame(text=["the sun", "moon", "moon", "a sun"]))
-    with pytest.raises(InputError, match="1 hits bear no text: b"):
+    with pytest.raises(InputError, match="1 hits have no text: b"):
         transformer()(frame(text=["the sun", "", "moon", "the sun"]))
 
 

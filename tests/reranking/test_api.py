@@ -5,7 +5,7 @@ import pytest
 from instrerank import InstructionReranker, RerankingSearcher
 from instrerank.collections import open_passages
 from instrerank.errors import InputError
-from instrerank.reranking import Fusion, Windows
+from instrerank.reranking import Fusion, Windows, api
 
 
 class LuceneDocument:
@@ -60,7 +60,7 @@ def test_other_kinds_of_hits(reranker, hits):
 
 def test_hits_without_text_ask_for_it(reranker):
     dense = [SimpleNamespace(docid="a", score=0.9), SimpleNamespace(docid="b", score=0.8)]
-    with pytest.raises(InputError, match="2 hits bear no text: a, b; give it as texts"):
+    with pytest.raises(InputError, match="2 hits have no text: a, b; give it as texts"):
         reranker.rerank("moon", dense)
     texts = {"a": "the sun", "b": "moon"}
     assert [hit.docid for hit in reranker.rerank("moon", dense, texts=texts)] == ["b", "a"]
@@ -87,7 +87,7 @@ def test_dictionaries_of_hits(reranker):
 
 
 def test_duplicates_and_unequal_lists_are_refused(reranker):
-    with pytest.raises(InputError, match="stands twice among its 2 hits"):
+    with pytest.raises(InputError, match="duplicate docid among its 2 hits"):
         reranker.rerank("moon", [HITS[0], HITS[0]])
     with pytest.raises(InputError, match="2 queries, 1 lists of hits"):
         reranker.rerank_batch(["moon", "sun"], [HITS])
@@ -122,7 +122,7 @@ class Searcher:
 
 
 def test_searcher_is_a_drop_in(reranker):
-    searcher = RerankingSearcher(Searcher(), reranker, depth=2)
+    searcher = RerankingSearcher(Searcher(), reranker, hits=2)
     assert searcher.num_docs == 3
     assert [hit.docid for hit in searcher.search("moon", k=1, fields={"t": 1})] == ["b"]
     assert searcher.searcher.asked == ("moon", 2, {"t": 1})
@@ -148,3 +148,12 @@ def test_importing_the_package_brings_neither_torch_nor_java():
 
     code = "import instrerank, sys; assert not {'torch', 'jnius', 'numpy', 'pyserini'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_from_pretrained_loads_any_kind_with_passages_to_calibrate_on(monkeypatch, bag_of_words):
+    given = {}
+    monkeypatch.setattr(api, "load_scorer", lambda name, **options: given.update(options) or bag_of_words)
+    InstructionReranker.from_pretrained("words", dtype="int8-openvino", kind="biencoder")
+    texts = list(given.pop("calibration")())
+    assert len(texts) == 100 and all(texts)
+    assert given == {"dtype": "int8-openvino", "kind": "biencoder"}

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from instrerank.encoders import Cascade, PairScorer
+from instrerank.encoders.pointwise import PairScores
 from instrerank.errors import InputError
-from instrerank.reranking import Fusion, candidate_docids, encode_texts, rerank, select_candidates
+from instrerank.reranking import Fusion, candidate_docids, prepare_texts, rerank, select_candidates
 from instrerank.reranking.scoring import Windows, aggregate
 from instrerank.trec import Run, ScoredDoc, Topic
 
@@ -40,13 +41,14 @@ def test_each_distinct_passage_is_encoded_once(bag_of_words):
     assert sorted(bag_of_words.passages) == sorted(TEXTS[docid] for docid in "abcd")
 
 
-def test_query_sets_over_one_encoding_score_as_each_by_itself(bag_of_words):
+def test_query_sets_prepared_together_score_as_each_by_itself(bag_of_words):
     typos = [Topic("2", "sn"), Topic("01", "moon", "without sun")]
-    encoded = encode_texts([*TOPICS, *typos], TEXTS, bag_of_words)
+    prepared = prepare_texts([*TOPICS, *typos], TEXTS, bag_of_words)
+    assert repr(prepared) == "PreparedTexts(4 queries, 5 passages, None)"
     calls = len(bag_of_words.passages), len(bag_of_words.queries)
     for topics in (TOPICS, typos):
         candidates, _ = select_candidates(FIRST_STAGE, topics, TEXTS, hits=100)
-        run, scores = rerank(candidates, TEXTS, bag_of_words, tag="t", encoded=encoded)
+        run, scores = rerank(candidates, TEXTS, bag_of_words, tag="t", prepared=prepared)
         assert (len(bag_of_words.passages), len(bag_of_words.queries)) == calls
         assert (run.rankings, scores.passages) == (reranked(bag_of_words, topics=topics)[0].rankings, 4)
         calls = len(bag_of_words.passages), len(bag_of_words.queries)
@@ -128,16 +130,14 @@ def test_interpolation_equals_pyserinis(bag_of_words):
 
 
 def test_a_cascade_ranks_as_its_exact_encoder(bag_of_words):
-    bag_of_words.name, bag_of_words.fingerprint, bag_of_words.device = "words", "0", "cpu"
-    bag_of_words.revision = None
     cascade = Cascade(bag_of_words, bag_of_words, depth=2)
     run, _, scores = reranked(cascade)
     assert run == reranked(bag_of_words)[0]
-    assert (scores.passages, scores.pieces, scores.cascade.encoded_again) == (4, 4, 4)
+    assert (scores.passages, scores.pieces, scores.details["cascade"]["passages encoded again"]) == (4, 4, 4)
     *_, scores = reranked(cascade, texts=TEXTS | {"b": "moon " * 21}, topics=[Topic("2", "a " * 21), TOPICS[1]])
     assert (scores.passages_truncated, scores.queries_truncated) == (["b"], ["2"])
     for given in ({"fusion": Fusion("rrf")}, {"windows": Windows(2, 1)}):
-        with pytest.raises(InputError, match="leave `fusion` and `max_passage` out"):
+        with pytest.raises(InputError, match="`fusion` and `max_passage` need others"):
             rerank([], TEXTS, cascade, tag="t", **given)
 
 
@@ -166,7 +166,7 @@ def test_long_passages_are_cut_into_windows_of_which_the_best_counts(bag_of_word
 def test_pair_scorers_see_query_instruction_and_every_piece():
     class CountsWords(PairScorer):
         def __init__(self):
-            self.truncated = 0
+            pass
 
         def _tokenise(self, *pair):
             raise NotImplementedError
@@ -176,9 +176,9 @@ def test_pair_scorers_see_query_instruction_and_every_piece():
         def windows(self, text, size, stride):
             return text.split(" / ")
 
-        def score(self, pairs, *, progress=False):
-            self.truncated += 1
-            return np.array([p.count(q) - p.count(i) if i else p.count(q) for q, i, p in pairs], np.float32)
+        def score_pairs(self, pairs, *, progress=False):
+            scores = [p.count(q) - p.count(i) if i else p.count(q) for q, i, p in pairs]
+            return PairScores(np.array(scores, np.float32), np.array([p == "moon" for *_, p in pairs]))
 
     texts = {"a": "moon sun / moon moon", "b": "moon"}
     first_stage = Run("bm25", {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)], "2": [ScoredDoc("b", 1.0)]})
@@ -186,7 +186,7 @@ def test_pair_scorers_see_query_instruction_and_every_piece():
     candidates, _ = select_candidates(first_stage, topics, texts, hits=10)
     run, told = rerank(candidates, texts, CountsWords(), tag="t", windows=Windows(2, 2))
     assert run.rankings == {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)], "2": [ScoredDoc("b", 1.0)]}
-    assert (told.passages, told.pieces, told.pairs_truncated) == (2, 3, 1)
+    assert (told.passages, told.pieces, told.pairs_truncated) == (2, 3, 2)
 
 
 def test_topics_that_find_themselves_are_warned_of(caplog):

@@ -108,7 +108,7 @@ def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderPr
     query, passage = _prompts(config)
     lengths = [length for length in (layout.max_length, limit) if length]
     if not lengths:
-        raise InputError(f"{folder} does not say how long its input may be: give --max-length")
+        raise InputError(f"{folder} does not say how long its input may be: give `max_length`")
     return EncoderProfile(
         family="sentence-transformers",
         pooling=tuple(modes),

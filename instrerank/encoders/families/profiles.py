@@ -18,7 +18,7 @@ AdapterSide = Literal["both", "query"]
 ADAPTER_SIDES: tuple[str, ...] = get_args(AdapterSide)
 
 PROFILE_FILE = "instrerank.json"
-"""A checkpoint's own profile, beside its weights: what it was trained with, so that no flags are needed."""
+"""A checkpoint's own profile, beside its weights: what it was trained with, so that no options are needed."""
 
 
 @dataclass(frozen=True)

@@ -91,12 +91,12 @@ def choose_prompt(
     families = {known.family: known for _, known in PROMPTS}
     chosen = match_prompt(name) if prompt is None else families.get(prompt)
     if prompt is not None and prompt.count("{q}") == prompt.count("{d}") == 1:
-        chosen = Prompt("given by flags", prompt)
+        chosen = Prompt("given by options", prompt)
     if chosen is None:
-        what = f"what {name} was trained to be asked is not known" if prompt is None else f"{prompt!r} is no prompt"
+        what = f"what {name} was trained to be asked is not known" if prompt is None else f"{prompt!r} is not a prompt"
         raise InputError(
-            f"{what}: give --prompt, one of {', '.join(families)} or a text with {{q}} and {{d}} once each; where its "
-            "answers are not true and false, also --true-token and --false-token"
+            f"{what}: give `prompt`, one of {', '.join(families)} or a text with {{q}} and {{d}} once each; where its "
+            "answers are not true and false, also `true_token` and `false_token`"
         )
     return replace(chosen, true=true_token or chosen.true, false=false_token or chosen.false)
 
@@ -108,7 +108,7 @@ def prompt_parts(prompt: Prompt, query: str, instruction: str, passage: str) -> 
         InputError: an empty query or passage.
     """
     if not query.strip() or not passage.strip():
-        raise InputError("an empty query or passage cannot be scored: the answer would mean nothing (see --missing)")
+        raise InputError("an empty query or passage cannot be scored: the answer would mean nothing")
     before, after = prompt.template.split("{d}")
     asked = f"{query} {instruction}".strip()
     return before.replace("{q}", asked), passage, after.replace("{q}", asked)

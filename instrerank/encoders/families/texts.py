@@ -37,7 +37,7 @@ def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> En
     elif "{i}" not in template:
         raise InputError(
             f"the query template {template!r} has no {{i}}, so the instruction would not reach the "
-            "encoder: put it into --query-template, or give no instructions"
+            "encoder: put it into `query_template`, or give no instructions"
         )
     # Promptriever's rule: a query that ends without punctuation is closed before the instruction begins
     mark = "" if query.rstrip().endswith(("?", ".", "!")) else "?"
@@ -60,7 +60,7 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
         InputError: the passage is empty.
     """
     if not passage.strip():
-        raise InputError("an empty passage cannot be encoded: its score would mean nothing (see --missing)")
+        raise InputError("an empty passage cannot be encoded: its score would mean nothing")
     return _fill(profile.passage_template, "d", {"d": passage})
 
 
@@ -81,5 +81,5 @@ def _without_instruction(template: str) -> str:
         return "{q}" + after.partition("{q}")[2]
     raise InputError(
         f"the query template {template!r} cannot do without an instruction: give every query one "
-        "(--instruction), or a --query-template in which {i} stands first or last"
+        "(`instruction`), or a `query_template` in which {i} stands first or last"
     )

@@ -1,0 +1,101 @@
+"""A bi-encoder as a reranker: each passage is encoded once for all queries, a score is a dot product."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from instrerank.encoders.options import Kind
+from instrerank.encoders.scored import Query, Scored, identity, model_repr
+from instrerank.encoders.similarity import dot_products
+
+if TYPE_CHECKING:
+    from instrerank.encoders.encoded import Encoded
+    from instrerank.encoders.families.profiles import EncoderProfile
+
+
+class Vectors(NamedTuple):
+    """Queries and passages, encoded.
+
+    Attributes:
+        queries: one row a query.
+        passages: one row a passage.
+    """
+
+    queries: Encoded
+    passages: Encoded
+
+
+class BiEncoder(ABC):
+    """Scores with the vectors that `encode_queries` and `encode_passages` give; `Encoder` is the one that is loaded.
+
+    Attributes:
+        kind: "biencoder".
+        best_only: False: the scores of all candidates can be compared.
+    """
+
+    kind: ClassVar[Kind] = "biencoder"
+    best_only: ClassVar[bool] = False
+    profile: EncoderProfile
+
+    @abstractmethod
+    def encode_queries(
+        self, queries: Sequence[str], instructions: Sequence[str] | None = None, *, progress: bool = False
+    ) -> Encoded:
+        """Encode queries, each with its own instruction."""
+
+    @abstractmethod
+    def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
+        """Encode passages."""
+
+    def prepare(self, queries: Sequence[Query], passages: Sequence[str], *, progress: bool = False) -> Vectors:
+        """Encode queries and passages; `score` needs the model no more.
+
+        Raises:
+            InputError: an empty text, or one that the model cannot take.
+        """
+        encoded = self.encode_passages(passages, progress=progress)
+        texts, instructions = [text for text, _ in queries], [instruction for _, instruction in queries]
+        return Vectors(self.encode_queries(texts, instructions, progress=progress), encoded)
+
+    def score(
+        self,
+        prepared: Vectors,
+        queries: Sequence[int],
+        candidates: Sequence[Sequence[int]],
+        *,
+        progress: bool = False,
+    ) -> Scored:
+        """Score the candidates of each query.
+
+        Args:
+            prepared: from `prepare`.
+            queries: rows of n queries there.
+            candidates: for each of them, rows of its candidates among the passages there.
+            progress: nothing to show: it takes no time.
+
+        Raises:
+            InputError: a score that is not finite.
+        """
+        rows = np.asarray(queries, np.int64)
+        scores = [
+            dot_products(prepared.passages.vectors[np.asarray(each, np.int64)], query)
+            for query, each in zip(prepared.queries.vectors[rows], candidates, strict=True)
+        ]
+        return Scored(scores, prepared.queries.truncated[rows], prepared.passages.truncated)
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that decides its scores, for a record."""
+        return {**identity(self), "profile": described_profile(self.profile)}
+
+    def __repr__(self) -> str:
+        return model_repr(self)
+
+
+def described_profile(profile: EncoderProfile) -> dict[str, Any]:
+    """Return the fields of a profile that are set."""
+    return {name: value for name, value in dataclasses.asdict(profile).items() if value is not None}
