@@ -60,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", action="store_true", help="accepted for trec_eval's sake: every judged topic counts, always"
     )
+    parser.add_argument(
+        "--remove-query",
+        action="store_true",
+        help="drop the document whose docid is the qid first (ArguAna, whose queries are documents)",
+    )
     parser.add_argument("--baseline", metavar="RUN", type=Path, help="run to compare with")
     parser.add_argument(
         "--stability",
@@ -105,12 +110,14 @@ def run(arguments: argparse.Namespace) -> None:
         followed = jobs.compare_instructions(runs, qrels, baseline, changed, reversed_runs=reversed_runs, **options)
         table = tables.instruction_table(followed)
     elif baseline:
-        options |= {name: getattr(arguments, name) for name in ("topics", "correction", "stability")}
+        options |= {name: getattr(arguments, name) for name in ("topics", "remove_query", "correction", "stability")}
         compared = jobs.compare(runs, qrels, baseline, **options)
         tests = sum(row.difference is not None for row in compared)
         log.info(f"baseline {baseline}; {tests} tests, {arguments.correction} over all of them")
         table = tables.comparison_table(compared)
     else:
-        evaluations = jobs.evaluate_all(runs, qrels, topics=arguments.topics, **options)
+        evaluations = jobs.evaluate_all(
+            runs, qrels, topics=arguments.topics, remove_query=arguments.remove_query, **options
+        )
         table = tables.score_table(evaluations, per_topic=arguments.per_topic)
     print(render(*table, arguments.format))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from instrerank.tables import FORMATS
 
 if TYPE_CHECKING:
-    from instrerank.collections import PassageSource
     from instrerank.encoders import Encoder, LoadOptions
 
 _Settings = TypeVar("_Settings")
@@ -90,17 +89,6 @@ def add_passage_arguments(parser: argparse.ArgumentParser, *, required: bool = T
     passages = parser.add_mutually_exclusive_group(required=required)
     passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
     passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt name")
-
-
-def open_passages_of(arguments: argparse.Namespace) -> PassageSource:
-    """Open what --corpus or --index names."""
-    if arguments.corpus:
-        from instrerank.collections import open_passages
-
-        return open_passages(arguments.corpus)
-    from instrerank.anserini import IndexPassages
-
-    return IndexPassages(arguments.index)
 
 
 def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = False) -> None:

@@ -16,6 +16,7 @@ from instrerank.evaluation.measures import DEFAULT_MEASURES, Evaluation
 from instrerank.evaluation.significance import Correction
 from instrerank.trec import Qrels, Run
 from instrerank.trec.problems import listed
+from instrerank.trec.runs import remove_query as without_query
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def evaluate(
     relevance_level: int = 1,
     max_docs: int | None = None,
     topics: Any = None,
+    remove_query: bool = False,
 ) -> Evaluation:
     """Score a run as trec_eval does, digit for digit, with every judged topic in the mean.
 
@@ -55,6 +57,7 @@ def evaluate(
         max_docs: cut every ranking to its first documents, so many of them (trec_eval's `-M`).
         topics: average over these topics only, as `instrerank.load_topics` takes them; "run": over the judged topics
             that the run answers (trec_eval without `-c`).
+        remove_query: drop the document whose docid is the qid first, as for ArguAna, whose queries are documents.
 
     Returns:
         Means, values by topic, and which topics took no part.
@@ -63,7 +66,10 @@ def evaluate(
         InputError: an unknown measure, no topic in common, or a run or qrels that cannot be read.
         MissingPrerequisiteError: as `instrerank.load_qrels`.
     """
-    return _evaluate(run, qrels, measures, relevance_level, max_docs, topics)
+    [loaded] = _load_runs([run], remove_query)
+    judged = _selected(load_qrels(qrels), topics, [loaded])
+    _note_level(judged, relevance_level, measures)
+    return _evaluate(loaded, judged, measures, relevance_level, max_docs, name=run)
 
 
 def compare(
@@ -75,6 +81,7 @@ def compare(
     relevance_level: int = 1,
     max_docs: int | None = None,
     topics: Any = None,
+    remove_query: bool = False,
     correction: Correction = "holm",
     stability: bool = False,
 ) -> list[ComparedRun]:
@@ -88,6 +95,7 @@ def compare(
         relevance_level: as for `evaluate`.
         max_docs: as for `evaluate`.
         topics: as for `evaluate`; "run": the judged topics that all runs and the baseline answer.
+        remove_query: as for `evaluate`.
         correction: of the p values, over all rows: "holm" or "bonferroni".
         stability: add rows that say how alike the rankings are (overlap@10, rank-biased overlap, Kendall's tau).
 
@@ -99,10 +107,11 @@ def compare(
         MissingPrerequisiteError: as `evaluate`.
     """
     sources = [baseline, *(run for run in runs if not _same(run, baseline))]
-    loaded = [load_run(source) for source in sources]
+    loaded = _load_runs(sources, remove_query)
     judged = _selected(load_qrels(qrels), topics, loaded)
+    _note_level(judged, relevance_level, measures)
     first, *others = (
-        _evaluate(run, judged, measures, relevance_level, max_docs, None, name=source)
+        _evaluate(run, judged, measures, relevance_level, max_docs, name=source)
         for source, run in zip(sources, loaded, strict=True)
     )
     names = _names(sources[1:], [each.run_tag for each in others])
@@ -150,7 +159,7 @@ def compare_instructions(
     before = under_instructions(load_qrels(qrels), "original")
     after = under_instructions(load_qrels(changed_qrels), "changed")
     original = run_under(load_run(baseline), "original")
-    options = measures, relevance_level, max_docs, None
+    options = measures, relevance_level, max_docs
     first = _evaluate(original, before, *options, name=baseline)
     loaded = [run_under(load_run(run), "changed") for run in runs]
     evaluations = [_evaluate(run, after, *options, name=name) for name, run in zip(runs, loaded, strict=True)]
@@ -177,36 +186,39 @@ def evaluate_all(
     relevance_level: int = 1,
     max_docs: int | None = None,
     topics: Any = None,
+    remove_query: bool = False,
 ) -> dict[str, Evaluation]:
     """Score several runs over the same topics; arguments and errors as for `evaluate`.
 
     Returns:
         The evaluations by name: the runs' tags, or their files where two have the same.
     """
-    loaded = [load_run(run) for run in runs]
+    loaded = _load_runs(runs, remove_query)
     judged = _selected(load_qrels(qrels), topics, loaded)
+    _note_level(judged, relevance_level, measures)
     found = [
-        _evaluate(run, judged, measures, relevance_level, max_docs, None, name=source)
+        _evaluate(run, judged, measures, relevance_level, max_docs, name=source)
         for source, run in zip(runs, loaded, strict=True)
     ]
     return dict(zip(_names(runs, [each.run_tag for each in found]), found, strict=True))
 
 
+def _load_runs(sources: Sequence[Any], remove_query: bool) -> list[Run]:
+    runs = [load_run(source) for source in sources]
+    return [without_query(run) for run in runs] if remove_query else runs
+
+
+def _note_level(qrels: Qrels, relevance_level: int, measures: Sequence[str]) -> None:
+    note = measuring.relevance_level_note(qrels, relevance_level, measures)
+    if note:
+        log.warning(note)
+
+
 def _evaluate(
-    source: Any,
-    qrels: Any,
-    measures: Sequence[str],
-    relevance_level: int,
-    max_docs: int | None,
-    topics: Any,
-    *,
-    name: Any = None,
+    run: Run, judged: Qrels, measures: Sequence[str], relevance_level: int, max_docs: int | None, *, name: Any
 ) -> Evaluation:
     """Evaluate one run, and log which topics took part."""
-    run = load_run(source)
-    judged = _selected(load_qrels(qrels), topics, [run])
     found = measuring.evaluate(run, judged, measures, relevance_level=relevance_level, max_docs=max_docs)
-    name = source if name is None else name
     note = f"{name if is_name(name) else run.tag}: answered {len(judged) - len(found.missing)} of {len(judged)}"
     note += " judged topics"
     if found.missing:

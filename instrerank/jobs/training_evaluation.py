@@ -11,6 +11,7 @@ from instrerank.collections import PassageSource, load_instructions, load_qrels,
 from instrerank.encoders import Encoder
 from instrerank.errors import InputError
 from instrerank.evaluation.instructions import Documents, changed_documents, p_mrr_by_topic
+from instrerank.evaluation.means import mean
 from instrerank.evaluation.measures import evaluate
 from instrerank.reranking import Candidates, candidate_docids, rerank, select_candidates
 from instrerank.trec import Qrels, Run
@@ -56,7 +57,7 @@ class RerankingEvaluation:
                 rerank(side, self.texts, encoder, tag="training")[0] for side in (self.original, self.changed)
             )
             values = p_mrr_by_topic(before, after, self.documents)
-            measures[P_MRR] = sum(values.values()) / len(values)
+            measures[P_MRR] = mean(values)
         return measures
 
 

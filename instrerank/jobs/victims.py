@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -172,7 +171,7 @@ def read_victim(settings: VictimSettings) -> Victim:
         "passages": described_texts(source, texts),
         "instructions": described_instructions(settings.instructions, None, topics),
         "qrels": {"source": "none"} if settings.qrels is None else described_source(settings.qrels, qrels),
-        "encoder": _described_encoder(encoder),
+        "encoder": encoder.describe(),
     }
     if settings.limit is not None:
         data["topics"]["limit"] = settings.limit
@@ -237,9 +236,3 @@ class AttackFiles:
             yield folder
             with whole_file(folder / self.record) as file:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def _described_encoder(encoder: Any) -> dict[str, Any]:
-    described = {name: getattr(encoder, name) for name in ("name", "revision", "fingerprint", "dtype", "device")}
-    profile = {name: value for name, value in dataclasses.asdict(encoder.profile).items() if value is not None}
-    return {name: value for name, value in described.items() if value is not None} | {"profile": profile}

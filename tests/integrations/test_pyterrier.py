@@ -21,8 +21,8 @@ pd = pytest.importorskip("pandas")
 def transformer(bag_of_words):
     from instrerank.integrations.pyterrier import InstrerankTransformer
 
-    return lambda instruction_attr=None, **options: InstrerankTransformer(
-        InstructionReranker(bag_of_words, **options), instruction_attr=instruction_attr
+    return lambda instruction_field=None, **options: InstrerankTransformer(
+        InstructionReranker(bag_of_words, **options), instruction_field=instruction_field
     )
 
 
@@ -39,14 +39,14 @@ def frame(**columns):
     return pd.DataFrame({name: values for name, values in rows.items() if values is not None})
 
 
-@pytest.mark.parametrize("instruction_attr", [None, "qinstruction"])
-def test_pyterriers_contract(transformer, instruction_attr, monkeypatch):
+@pytest.mark.parametrize("instruction_field", [None, "qinstruction"])
+def test_pyterriers_contract(transformer, instruction_field, monkeypatch):
     import unittest
 
     from pyterrier.testing import transformer_test_class
 
     monkeypatch.setenv("PT_TEST_TRANSFORMER_REPORTS", "0")
-    case = transformer_test_class(lambda: transformer(instruction_attr))
+    case = transformer_test_class(lambda: transformer(instruction_field))
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
     assert result.testsRun == 2
@@ -61,7 +61,7 @@ def test_what_inspection_says(transformer):
     assert pt.inspect.transformer_inputs(with_instructions) == [["qid", "docno", "query", "text", "qinstruction"]]
     columns = ["qid", "query", "docno", "text", "title"]
     assert pt.inspect.transformer_outputs(transformer(), columns) == [*columns, "score", "rank"]
-    assert pt.inspect.transformer_apply_attributes(transformer(), text_attr="body").text_attr == "body"
+    assert pt.inspect.transformer_apply_attributes(transformer(), text_field="body").text_field == "body"
     with pytest.raises(pt.validate.InputValidationError, match="qinstruction"):
         with_instructions(frame())
 
@@ -122,7 +122,7 @@ def test_a_pipeline_over_pocket_gives_what_rerank_gives():
         for qid, ranking in run.rankings.items()
         for rank, (docid, score) in enumerate(ranking)
     ).merge(queries, on="qid")
-    pipeline = pt.Transformer.from_df(found) >> InstrerankTransformer(reranker, instruction_attr="qinstruction")
+    pipeline = pt.Transformer.from_df(found) >> InstrerankTransformer(reranker, instruction_field="qinstruction")
     out = pipeline(queries)
 
     candidates, _ = select_candidates(run, topics, texts, hits=10)
