@@ -219,6 +219,15 @@ def parse_json(text: str, place: str) -> Any:
     return value
 
 
+def read_json_file(path: str | Path) -> Any:
+    """Return the value that a JSON file holds.
+
+    Raises:
+        InputError: it cannot be read, or `parse_json` refuses it.
+    """
+    return parse_json("\n".join(line for _, line in read_lines(path)), str(path))
+
+
 def _reason(error: BaseException) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
@@ -353,8 +362,27 @@ def _write_stream(path: Path, content: bytes) -> None:
 
 
 def cache_folder() -> Path:
-    """Return the folder of what is kept between runs: `$INSTRERANK_CACHE`, else `~/.cache/instrerank`."""
-    return Path(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank")).expanduser()
+    """Return the folder of what is kept between runs: `$INSTRERANK_CACHE`, else `~/.cache/instrerank`.
+
+    Raises:
+        InputError: neither the environment nor the system knows the user's home folder.
+    """
+    return expanded(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank"))
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home folder in place of its `~`.
+
+    Raises:
+        InputError: the home folder is not known: no $HOME, and no entry of the user in the system's list.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: no home folder is known for this user: set HOME, or INSTRERANK_CACHE to a folder for what is "
+            "kept between runs"
+        ) from error
 
 
 def sha256(path: str | Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import re
 import signal
 import sys
@@ -13,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import instrerank
 from instrerank.cli.messages import add_message_arguments, coloured, log, messages_on_stderr
-from instrerank.errors import InstrerankError
+from instrerank.cli.streams import discard_output, prepare_streams
+from instrerank.errors import InputError, InstrerankError
 
 VERBS = {
     "index": "build a Lucene index of passages",
@@ -76,28 +76,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 done; 2 usage or bad input; 3 a missing prerequisite; 1 our own failure (with its traceback);
-        130 interrupted; 141 nobody reads the output any more; 143 terminated, with partial files removed.
+        0 done; 2 usage or bad input, or an output that cannot be written; 3 a missing prerequisite; 1 our own failure
+        (with its traceback); 130 interrupted; 141 nobody reads the output any more; 143 terminated, with partial
+        files removed.
     """
+    verb, interrupted = "", False
+    flags: dict[str, str] = {}
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    def fail(message: object, code: int) -> int:
+        log.debug("traceback, as --verbose asks for it:", exc_info=True)
+        log.error("%s %s", coloured(f"instrerank {verb}:", "red", sys.stderr), in_flags(str(message), flags))
+        return code
+
+    prepare_streams()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGINT, interrupt)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    verb = next((argument for argument in arguments if argument in VERBS), None)
-    parsed = build_parser(*[verb] if verb else []).parse_args(arguments)
-    with messages_on_stderr(parsed.log_level):
+    with messages_on_stderr() as show_from:
         try:
+            verb = next((argument for argument in arguments if argument in VERBS), "")
+            parsed = _parse(build_parser(*[verb] if verb else []), arguments)
+            verb, flags = parsed.verb, parsed.flags
+            show_from(parsed.log_level)
             code = parsed.run(parsed) or 0
             sys.stdout.flush()
-            return code
+            return int(code)
         except InstrerankError as error:
-            log.debug("traceback, as --verbose asks for it:", exc_info=True)
-            message = in_flags(str(error), parsed.flags)
-            log.error("%s %s", coloured(f"instrerank {parsed.verb}:", "red", sys.stderr), message)
-            return error.exit_code
-        except KeyboardInterrupt:
-            log.error("instrerank %s: interrupted", parsed.verb)
-            return 130
+            return fail(error, error.exit_code)
         except BrokenPipeError:
-            # what is still in the buffer goes nowhere, else Python complains when it ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_output()
             return 141
+        except OSError as error:  # of a disk, a stream, a folder that readers and writers do not know of
+            place = error.filename or "standard output"
+            code = fail(f"cannot read or write {place}: {error.strerror or error}", InputError.exit_code)
+            discard_output()
+            return code
+        except MemoryError as error:
+            return fail(f"out of memory: {error or 'take fewer topics or a smaller `hits`'}", InputError.exit_code)
+        except BaseException as error:
+            # libraries turn an interrupt during their import into errors of their own
+            if not interrupted and not isinstance(error, KeyboardInterrupt):
+                raise
+            log.error("instrerank %s: interrupted", verb)
+            return 130
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; help that cannot be written is an error, not a complaint of Python at its end."""
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        sys.stdout.flush()
+        raise

@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -47,18 +47,22 @@ def add_message_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def messages_on_stderr(level: int) -> Iterator[None]:
-    """Show the messages of instrerank from `level` on; a verb that runs within a verb leaves it to the outer one."""
+def messages_on_stderr() -> Iterator[Callable[[int], None]]:
+    """Show the messages of instrerank; a verb that runs within a verb leaves it to the outer one.
+
+    Yields:
+        Sets the level from which on messages are shown.
+    """
     if log.handlers:
-        yield
+        yield lambda level: None
         return
     handler = _StandardError()
     before = log.level, log.propagate
     log.addHandler(handler)
-    log.setLevel(level)
+    log.setLevel(logging.INFO)
     log.propagate = False  # pyserini gives the root logger a handler of its own
     try:
-        yield
+        yield log.setLevel
     finally:
         log.removeHandler(handler)
         log.level, log.propagate = before

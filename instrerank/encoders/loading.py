@@ -12,7 +12,7 @@ from instrerank.encoders.families.layouts import Layout, layout_profile, load_de
 from instrerank.encoders.families.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
 from instrerank.encoders.families.table import match_family
 from instrerank.encoders.families.texts import passage_text
-from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
+from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json, usable_settings
 from instrerank.encoders.networks.backends import Backend, choose_backend
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.options import LoadOptions
@@ -69,7 +69,8 @@ def load_encoder(
     options = (options or LoadOptions()).with_changes(**changes)
     if options.kind != "biencoder" or options.is_cascade:
         raise InputError(f"a bi-encoder in one precision is wanted here, not `kind` {options.kind}, {options.dtype}")
-    return build_encoder(find_model(name_or_path, options), options, calibration=calibration)
+    with usable_settings(name_or_path):
+        return build_encoder(find_model(name_or_path, options), options, calibration=calibration)
 
 
 def build_encoder(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError
+from instrerank.files import expanded, read_json_file
 
 BUNDLED = ("minilm", "instrerank-minilm")
 """Encoders that come in packages: all-MiniLM-L6-v2, and this project's adapter of its query side."""
@@ -32,7 +34,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         InputError: neither a folder nor a possible id, or a revision of what is not on the hub.
         MissingPrerequisiteError: a model that cannot be had here.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if revision is not None and (name in BUNDLED or path.is_dir()):
         raise InputError(f"{name} is not a repository of the hub and has no `revision` {revision!r}: leave it out")
     if name == "minilm":
@@ -80,10 +82,56 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
+    fields = read_json_file(path)
+    if not isinstance(fields, dict):
+        raise InputError(f"{path} is not a JSON object: it holds {fields!r:.60}")
+    return fields
+
+
+def inside(folder: Path, name: object, named_in: Path) -> Path:
+    """Return a file or folder of a model that one of its files names.
+
+    Args:
+        folder: of the model.
+        name: as that file has it.
+        named_in: that file, for messages.
+
+    Raises:
+        InputError: the name is not one, or leads out of the folder.
+    """
+    if not isinstance(name, str) or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(f"{named_in} names {name!r:.80}, which does not lie in the model's own folder")
+    return folder / name
+
+
+@contextmanager
+def usable_settings(model: str | Path) -> Iterator[None]:
+    """Turn whatever odd values in a model's configuration files lead to into one error.
+
+    Raises:
+        InputError: names the folder and what its values led to.
+    """
     try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path} is not a JSON object: {error}") from error
+        yield
+    except InstrerankError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{model}: a value in its configuration files cannot be used ({reason:.300})") from error
+
+
+def shards(index: Path) -> list[str]:
+    """Return the files of weights that the index of a network names.
+
+    Raises:
+        InputError: it names none, or one outside its folder.
+    """
+    weight_map = read_json(index).get("weight_map")
+    if not weight_map or not isinstance(weight_map, dict):
+        raise InputError(f"{index} has no weight_map, which says in which file each weight is")
+    return sorted(
+        {inside(index.parent, name, index).relative_to(index.parent).as_posix() for name in weight_map.values()}
+    )
 
 
 def position_limit(config: dict[str, Any]) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 from instrerank.encoders.cascade import Cascade
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.loading import Calibration, load_encoder
+from instrerank.encoders.locate import usable_settings
 from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.pointwise import PairScorer, load_pair_scorer
 
@@ -33,7 +34,8 @@ def load_scorer(
     """
     options = (options or LoadOptions()).with_changes(**changes)
     if options.kind != "biencoder":
-        return load_pair_scorer(name_or_path, options)
+        with usable_settings(name_or_path):
+            return load_pair_scorer(name_or_path, options)
     if not options.is_cascade:
         return load_encoder(name_or_path, options, calibration=calibration)
     depth = options.cascade_depth or 10

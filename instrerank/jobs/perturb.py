@@ -13,7 +13,7 @@ from typing import Any
 from instrerank.collections import MissingPolicy, instructed_topics
 from instrerank.collections.loaded import is_name
 from instrerank.errors import InputError
-from instrerank.files import read_lines, whole_file
+from instrerank.files import parse_json, read_lines, whole_file
 from instrerank.jobs.outputs import staged
 from instrerank.jobs.settings import settings_of
 from instrerank.perturbations import Perturbation, QuerySet, query_set, resolve_all, write_query_set
@@ -147,9 +147,9 @@ def _kept(index: Path, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
     records: dict[str, dict[str, Any]] = {}
     for number, line in read_lines(index) if index.exists() else ():
         try:
-            record = json.loads(line)
+            record = parse_json(line, f"{index}:{number}")
             records[record["name"]] = record
-        except (ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise InputError(
                 f"{index}:{number}: not a line of an index of query sets: mend or remove it, or name another `output`"
             ) from error

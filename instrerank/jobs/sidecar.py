@@ -114,7 +114,7 @@ def read_sidecar(run: str | Path) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         metadata = yaml.load(text, loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # dates that are none, unhashable keys
         raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(metadata, dict):
         raise InputError(f"{path} is no sidecar: wanted the sections of ir_metadata")

@@ -16,6 +16,7 @@ from instrerank.collections import open_passages
 from instrerank.collections.loaded import is_name
 from instrerank.encoders.families.profiles import PROFILE_FILE
 from instrerank.encoders.loading import ModelFiles, find_model
+from instrerank.encoders.locate import usable_settings
 from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
@@ -252,7 +253,8 @@ def prepare(settings: TrainSettings) -> Prepared:
         InputError: as `train`.
     """
     settings.sampler()  # refuses draws that contradict the objective
-    files = find_model(settings.encoder, settings.load)
+    with usable_settings(settings.encoder):
+        files = find_model(settings.encoder, settings.load)
     sources = [(source, _read(source, settings.passages)) for source in settings.sources]
     tokenizer = load_tokenizer(files.layout.network, files.profile)
     rows = _of_good_length([row for _, each in sources for row in each], files, tokenizer, settings.too_long)

@@ -15,7 +15,7 @@ from instrerank.collections.loaded import is_name
 from instrerank.encoders import Encoder
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
-from instrerank.files import read_lines, whole_file
+from instrerank.files import parse_json, read_lines, whole_file
 from instrerank.jobs.described import described_instructions, described_source, described_texts, name_of
 from instrerank.jobs.outputs import check_output, staged
 from instrerank.jobs.perturb import source_of
@@ -218,8 +218,8 @@ class AttackFiles:
     def _recorded(self) -> str | None:
         try:
             _, line = next(read_lines(Path(self.folder or "", self.record)))
-            return str(json.loads(line)["configuration"])
-        except (InputError, StopIteration, ValueError, KeyError, TypeError):
+            return str(parse_json(line, self.record)["configuration"])
+        except (InputError, StopIteration, KeyError, TypeError):
             return None
 
     @contextmanager

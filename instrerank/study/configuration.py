@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
+from instrerank.files import read_lines
 from instrerank.reranking.scoring import check_scoring
 
 Mode = Literal["fixed", "retrieve"]
@@ -38,6 +39,7 @@ class System(NamedTuple):
         return f"{self.encoder}/{self.instructions}"
 
 
+_MOST_VALUES = 10_000
 _BUNDLED = {
     "topics": "pocket",
     "qrels": "pocket",
@@ -157,10 +159,16 @@ def read_configuration(path: Path) -> dict[str, Any]:
     """
     import yaml
 
+    text = "\n".join(line for _, line in read_lines(path))
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read the study's configuration {path}: {error}") from error
+        settings = yaml.safe_load(text)
+        size = _size(settings, _MOST_VALUES)
+    # ValueError and others: dates that are none, keys that are lists
+    except (yaml.YAMLError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"cannot read the study's configuration {path}: {reason}") from error
+    if size > _MOST_VALUES:
+        raise InputError(f"{path}: more than {_MOST_VALUES:,} values once its aliases are resolved")
     if not isinstance(settings, dict):
         raise InputError(f"{path}: a study is a YAML mapping (topics: …, qrels: …, encoders: […]); see docs/study.md")
     return settings
@@ -274,6 +282,17 @@ def _checked(key: str, value: Any, annotation: str) -> Any:
     elif not isinstance(value, str):
         raise InputError(f"{key}: {value!r} is not text")
     return value
+
+
+def _size(value: Any, most: int) -> int:
+    """Count the values of nested data, not far beyond `most`: YAML aliases can stand for any number."""
+    counted = 1
+    if isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            counted += _size(each, most - counted)
+            if counted > most:
+                break
+    return counted
 
 
 def _plain(value: Any) -> Any:

@@ -10,10 +10,11 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from tiny import LENGTH, PASSAGES
+from tiny import LENGTH, PASSAGES, save_adapter
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.families.profiles import EncoderProfile, write_profile
+from instrerank.encoders.networks import adapters
 from instrerank.encoders.networks.adapters import merge_adapter, merge_by_peft, merge_plain_adapter
 from instrerank.encoders.networks.packed import PackedBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
@@ -276,3 +277,16 @@ def test_a_plain_adapter_needs_neither_peft_nor_transformers(models, lora):
         "assert not {'peft', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("setting", ["target_modules", "exclude_modules", "rank_pattern"])
+def test_a_pattern_without_end_is_refused(base, tmp_path, monkeypatch, setting):
+    monkeypatch.setattr(adapters, "_LONGEST_MATCH", 0.5)
+    folder = save_adapter(tmp_path / "adapter", base)
+    hostile = r"(\w+\.?)+\.(\d+|\w+)*!"
+    path = folder / "adapter_config.json"
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {setting: {hostile: 2} if "rank" in setting else hostile})
+    )
+    with pytest.raises(InputError, match="takes too long to match"):
+        merge_adapter(transformers.AutoModel.from_pretrained(base), folder)

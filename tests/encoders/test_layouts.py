@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.families.layouts import read_layout
+from instrerank.encoders.locate import shards
 from instrerank.errors import InputError
 
 MODELS = "sentence_transformers.models."
@@ -124,7 +125,7 @@ def test_chains_it_cannot_run(tmp_path, modules):
 @pytest.mark.parametrize("content", ["{", "[1]", '[{"type": "x"}]'])
 def test_broken_lists_of_modules(tmp_path, content):
     (tmp_path / "modules.json").write_text(content)
-    with pytest.raises(InputError, match="does not list modules"):
+    with pytest.raises(InputError, match="does not list modules|not JSON"):
         read_layout(tmp_path)
 
 
@@ -161,3 +162,18 @@ def test_a_published_folder_that_agrees_is_no_news(layout):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert load_encoder(folder).profile.max_passage_length == 32
+
+
+@pytest.mark.parametrize("path", ["../elsewhere", "/etc", "a/../../b", 7])
+def test_a_module_outside_its_folder_is_refused(tmp_path, path):
+    listed = [{"idx": 0, "path": path, "type": MODELS + "Transformer"}]
+    (tmp_path / "modules.json").write_text(json.dumps(listed))
+    with pytest.raises(InputError, match="does not lie in the model's own folder"):
+        read_layout(tmp_path)
+
+
+def test_weights_outside_their_folder_are_refused(tmp_path):
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "../other/model.safetensors"}}))
+    with pytest.raises(InputError, match="does not lie in the model's own folder"):
+        shards(index)

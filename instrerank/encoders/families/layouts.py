@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrerank.encoders.families.profiles import EncoderProfile, PoolingMode
-from instrerank.encoders.locate import read_json
+from instrerank.encoders.locate import inside, read_json
 from instrerank.encoders.networks.tensors import read_weights
 from instrerank.errors import InputError
+from instrerank.files import read_json_file
 
 if TYPE_CHECKING:
     import torch
@@ -64,9 +64,9 @@ def read_layout(folder: Path) -> Layout:
     if not path.is_file():
         return Layout(folder)
     try:
-        listed = json.loads(path.read_text("utf-8"))
-        modules = [(entry["type"].rpartition(".")[2], folder / entry["path"]) for entry in listed]
-    except (ValueError, TypeError, KeyError) as error:
+        listed = read_json_file(path)
+        modules = [(entry["type"].rpartition(".")[2], inside(folder, entry["path"], path)) for entry in listed]
+    except (AttributeError, TypeError, KeyError) as error:
         raise InputError(f"{path} does not list modules: {error}") from error
     chain = [name for name, _ in modules]
     dense = chain.count("Dense")

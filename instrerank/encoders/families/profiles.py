@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from instrerank.errors import InputError
-from instrerank.files import whole_file
+from instrerank.files import read_json_file, whole_file
 
 PoolingMode = Literal["mean", "cls", "last", "max", "weightedmean", "mean_sqrt_len"]
 POOLING_MODES: tuple[str, ...] = get_args(PoolingMode)
@@ -107,8 +107,8 @@ def read_profile(folder: Path) -> EncoderProfile | None:
     path = folder / PROFILE_FILE
     if not path.is_file():
         return None
+    fields = read_json_file(path)
     try:
-        fields = json.loads(path.read_text("utf-8"))
         if isinstance(fields.get("pooling"), list):
             fields["pooling"] = tuple(fields["pooling"])
         return EncoderProfile(**fields)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 _ROOT = "base_model.model."
 """What peft puts before the names of a network's modules."""
+_LONGEST_MATCH = 10
 _USED = ("peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "exclude_modules")
 _IRRELEVANT = (
     *("auto_mapping", "base_model_name_or_path", "inference_mode", "lora_dropout", "megatron_core", "peft_version"),
@@ -57,9 +61,10 @@ def merge_plain_adapter(
     rank = config["r"]
     scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)
     merged = dict(weights)
+    paths = [module.removeprefix(_ROOT) for module in modules]
+    targets = _named(config["target_modules"], paths) - _named(config.get("exclude_modules") or [], paths)
     for module, name in modules.items():
-        path = module.removeprefix(_ROOT)
-        if _names(config.get("exclude_modules") or [], path) or not _names(config["target_modules"], path):
+        if module.removeprefix(_ROOT) not in targets:
             continue
         down, up = (adapter.pop(f"{module}.lora_{part}.weight", None) for part in "AB")
         outputs, inputs = weights[name].shape
@@ -84,14 +89,49 @@ def _is_plain(config: Mapping[str, Any]) -> bool:
     )
 
 
-def _names(patterns: str | Sequence[str], path: str) -> bool:
-    """Tell whether peft takes a module to be named: by a regular expression, or by the end of its path."""
+def _named(patterns: str | Sequence[str], paths: Sequence[str]) -> set[str]:
+    """Return the modules that peft takes to be named: by a regular expression, or by the end of their paths."""
     if isinstance(patterns, str):
-        try:
-            return re.fullmatch(patterns, path) is not None
-        except re.error:
-            return False  # peft says what is wrong with it
-    return any(f".{path}".endswith(f".{pattern}") for pattern in patterns)
+        return _matching(patterns, paths)
+    return {path for path in paths if any(f".{path}".endswith(f".{pattern}") for pattern in patterns)}
+
+
+_MATCH = """
+import json, re, sys
+pattern, paths = json.load(sys.stdin)
+try:
+    json.dump([path for path in paths if re.fullmatch(pattern, path)], sys.stdout)
+except re.error:
+    json.dump([], sys.stdout)
+"""
+
+
+def _matching(pattern: str, paths: Sequence[str]) -> set[str]:
+    """Return the paths that a regular expression matches; none where it is not one: peft says what is wrong with it.
+
+    Another process does it, which can be ended: there are short expressions that take years.
+
+    Raises:
+        InputError: it takes longer than `_LONGEST_MATCH` seconds.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _MATCH]
+    try:
+        found = subprocess.run(
+            command, input=json.dumps([pattern, list(paths)]), capture_output=True, text=True, timeout=_LONGEST_MATCH
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"adapter_config.json: the pattern {pattern!r:.80} takes too long to match") from error
+    return set(json.loads(found.stdout or "[]"))
+
+
+def _check_patterns(config: Any, paths: Sequence[str]) -> None:
+    """Refuse an adapter with a pattern that peft would match for ever."""
+    patterns = [each for each in (config.target_modules, config.exclude_modules) if isinstance(each, str)]
+    patterns += [f"(.*\\.)?({key})" for each in (config.rank_pattern, config.alpha_pattern) for key in each or ()]
+    layers = config.layers_pattern or ()
+    patterns += [rf".*\.{each}\.(\d+)\..*" for each in ([layers] if isinstance(layers, str) else layers)]
+    for pattern in patterns:
+        _matching(pattern, paths)
 
 
 def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = False) -> torch.nn.Module:
@@ -133,9 +173,12 @@ def merge_by_peft(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
     config.inference_mode = True
     weights = _adapter_weights(folder, allow_bin=allow_bin)
     try:
+        _check_patterns(config, [name for name, _ in model.named_modules()])
         adapted = peft.get_peft_model(model, config)
         known = [name for name, _ in adapted.named_parameters()]
         result = peft.set_peft_model_state_dict(adapted, _without_head(weights, known))
+    except InputError:
+        raise
     except (ValueError, RuntimeError, TypeError, re.error) as error:  # no such module, another shape, no number
         # torch lists every weight of another shape, one a line
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from instrerank.encoders.locate import shards
 from instrerank.encoders.networks.adapters import merge_adapter
 from instrerank.encoders.networks.tensors import bin_hint
 from instrerank.errors import InputError, MissingPrerequisiteError
@@ -44,6 +45,8 @@ def load_network(
 
     if dtype not in ("float32", "bfloat16", "float16"):
         raise InputError(f"{dtype} is not available for this network: choose float32, bfloat16 or float16")
+    for index in folder.glob("*.index.json"):
+        shards(index)
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()
     try:

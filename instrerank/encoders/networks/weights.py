@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from instrerank.encoders.locate import read_json
+from instrerank.encoders.locate import shards
 from instrerank.encoders.networks.tensors import read_weights
 from instrerank.errors import InputError
 
@@ -25,11 +25,9 @@ def network_weights(folder: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]
         InputError: a file is missing or damaged.
     """
     index = folder / "model.safetensors.index.json"
-    names = {"model.safetensors"}
-    if index.is_file():
-        names = set(read_json(index).get("weight_map", {}).values())
+    names = shards(index) if index.is_file() else ["model.safetensors"]
     weights: dict[str, torch.Tensor] = {}
-    for name in sorted(names):
+    for name in names:
         weights |= read_weights(folder / name, folder / "pytorch_model.bin", allow_bin=allow_bin)
     return weights
 
