@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 
-.PHONY: demo test test-real lint docs bench clean
+.PHONY: demo test test-real fuzz kills lint docs bench clean
 
 demo: .venv/demo.installed
 	$(BIN)/instrerank demo
@@ -13,6 +13,17 @@ test: .venv/dev.installed
 # needs the real collections in ../shared/data (or INSTRERANK_REAL_DATA)
 test-real: .venv/dev.installed
 	$(BIN)/python -m pytest -m real
+
+# damaged files of every kind against every reader: no traceback, no hang, nothing half written
+N ?= 50000
+SEED ?= 1
+fuzz: .venv/dev.installed
+	$(BIN)/python tests/fuzz/fuzz.py $(N) $(SEED)
+
+# every verb that writes, killed at its file events and called again: the same bytes, nothing left behind
+KILLS ?= 250
+kills: .venv/dev.installed
+	$(BIN)/python tests/kills/kills.py $(KILLS) $(SEED)
 
 lint: .venv/dev.installed
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from instrerank.errors import InputError
 
 _LONGEST_LINE = 256 << 20
 _BOMB_SIZE, _BOMB_RATIO = 64 << 20, 200  # text does not shrink to less than a hundredth; deflate's limit is 1032
+_MOST_VALUES = 100_000
 _BLOCK = 1 << 18
 _NEWLINE = b"\n"
 _BOM = "\ufeff"
@@ -226,6 +227,48 @@ def read_json_file(path: str | Path) -> Any:
         InputError: it cannot be read, or `parse_json` refuses it.
     """
     return parse_json("\n".join(line for _, line in read_lines(path)), str(path))
+
+
+def read_yaml_file(path: str | Path) -> Any:
+    """Return the value that a YAML file holds, of plain types.
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or holds more values than any of our files (aliases multiply).
+    """
+    import yaml
+
+    text = "\n".join(line for _, line in read_lines(path))
+    # the C parser where there is one: a study has some thousand files
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        value = yaml.load(text, loader)
+        size = _size(value, _MOST_VALUES)
+    # ValueError and others: dates that are none, keys that are lists
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} is not YAML: {reason}") from error
+    if size > _MOST_VALUES:
+        raise InputError(f"{path}: more than {_MOST_VALUES:,} values once its aliases are resolved")
+    return value
+
+
+def _size(value: Any, most: int) -> int:
+    """Count the values of nested data, not far beyond `most`."""
+    counted = 1
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            counted += _size(each, most - counted)
+            if counted > most:
+                break
+    return counted
 
 
 def _reason(error: BaseException) -> str:

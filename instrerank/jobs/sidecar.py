@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.errors import InputError
-from instrerank.files import is_standard_stream, is_stream, read_lines, sha256, whole_file
+from instrerank.files import is_standard_stream, is_stream, read_yaml_file, sha256, whole_file
 from instrerank.trec import Run, write_run
 from instrerank.trec.runs import RunFormat
 
@@ -106,16 +106,8 @@ def read_sidecar(run: str | Path) -> dict[str, Any]:
     Raises:
         InputError: it is not there, or is no mapping in YAML.
     """
-    import yaml
-
     path = sidecar_path(run)
-    text = "\n".join(line for _, line in read_lines(path))
-    # the C parser where there is one: a study has some thousand sidecars
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        metadata = yaml.load(text, loader)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # dates that are none, unhashable keys
-        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    metadata = read_yaml_file(path)
     if not isinstance(metadata, dict):
         raise InputError(f"{path} is no sidecar: wanted the sections of ir_metadata")
     return metadata

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
-from instrerank.files import read_lines
+from instrerank.files import read_yaml_file
 from instrerank.reranking.scoring import check_scoring
 
 Mode = Literal["fixed", "retrieve"]
@@ -39,7 +39,6 @@ class System(NamedTuple):
         return f"{self.encoder}/{self.instructions}"
 
 
-_MOST_VALUES = 10_000
 _BUNDLED = {
     "topics": "pocket",
     "qrels": "pocket",
@@ -157,18 +156,7 @@ def read_configuration(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read, or is no mapping.
     """
-    import yaml
-
-    text = "\n".join(line for _, line in read_lines(path))
-    try:
-        settings = yaml.safe_load(text)
-        size = _size(settings, _MOST_VALUES)
-    # ValueError and others: dates that are none, keys that are lists
-    except (yaml.YAMLError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"cannot read the study's configuration {path}: {reason}") from error
-    if size > _MOST_VALUES:
-        raise InputError(f"{path}: more than {_MOST_VALUES:,} values once its aliases are resolved")
+    settings = read_yaml_file(path)
     if not isinstance(settings, dict):
         raise InputError(f"{path}: a study is a YAML mapping (topics: …, qrels: …, encoders: […]); see docs/study.md")
     return settings
@@ -264,12 +252,17 @@ def _checked(key: str, value: Any, annotation: str) -> Any:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise InputError(f"{key} is a list, not {value!r}")
         value = tuple(tuple(each) if isinstance(each, list) else each for each in value)
+        if annotation.startswith("tuple[str") and (odd := [each for each in value if not isinstance(each, str)]):
+            raise InputError(f"{key} is a list of names, and {odd[0]!r:.60} is not one; quote it if it is")
         twice = [each for at, each in enumerate(value) if each in value[:at]]
         if twice:
             raise InputError(f"{key}: {', '.join(map(str, twice))} twice; each would be the same runs again")
-        if key == "seeds" and not all(isinstance(seed, int) for seed in value):
+        if key == "seeds" and not all(type(seed) is int for seed in value):
             raise InputError(f"seeds are whole numbers, not {list(value)}")
-        if key == "pairs" and not all(len(pair) == 2 for pair in value):
+        if key == "pairs" and not all(
+            isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
+            for pair in value
+        ):
             raise InputError(
                 f"pairs are lists of two systems: [[minilm, other], [minilm/none, minilm/own]]; not {value}"
             )
@@ -282,17 +275,6 @@ def _checked(key: str, value: Any, annotation: str) -> Any:
     elif not isinstance(value, str):
         raise InputError(f"{key}: {value!r} is not text")
     return value
-
-
-def _size(value: Any, most: int) -> int:
-    """Count the values of nested data, not far beyond `most`: YAML aliases can stand for any number."""
-    counted = 1
-    if isinstance(value, Mapping | list):
-        for each in value.values() if isinstance(value, Mapping) else value:
-            counted += _size(each, most - counted)
-            if counted > most:
-                break
-    return counted
 
 
 def _plain(value: Any) -> Any:

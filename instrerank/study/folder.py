@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.errors import InputError
-from instrerank.files import check_writable, remove_abandoned, sha256, whole_file
+from instrerank.files import check_writable, read_yaml_file, remove_abandoned, sha256, whole_file
 from instrerank.jobs.described import described_source
 from instrerank.jobs.sidecar import read_sidecar, versions
 from instrerank.study.configuration import Configuration
@@ -42,7 +42,7 @@ def open_folder(folder: Path, configuration: Configuration, *, resume: bool) -> 
         return
     if not resume:
         raise InputError(f"{folder} holds a study: add --resume to go on with it, or name another --output")
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = read_yaml_file(path)
     changes = list(_differences(found, record))
     if changes:
         raise InputError(

@@ -59,24 +59,30 @@ def read_table(path: str | Path, row_type: type[_Row]) -> Iterator[_Row]:
     path = Path(path)
     if not path.exists():
         return
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            yield from _rows(path, csv.reader(file), row_type)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+
+
+def _rows(path: Path, reader: Iterator[list[str]], row_type: type[_Row]) -> Iterator[_Row]:
     hints = typing.get_type_hints(row_type)
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        missing = [column for column in row_type._fields if column not in header]
-        if missing:
-            raise InputError(
-                f"{path}: no column {', '.join(missing)}; write the tables again with `instrerank study --resume`"
-            )
-        columns = [_Column(name, header.index(name), *_kind(hints[name])) for name in row_type._fields]
-        for line, fields in enumerate(reader, start=2):
-            if len(fields) != len(header):
-                raise InputError(f"{path}, line {line}: {len(fields)} fields under a header of {len(header)}")
-            try:
-                row = row_type(*(column.value(fields) for column in columns))
-            except ValueError as error:
-                raise InputError(f"{path}, line {line}: {error}") from None
-            yield row
+    header = next(reader, [])
+    missing = [column for column in row_type._fields if column not in header]
+    if missing:
+        raise InputError(
+            f"{path}: no column {', '.join(missing)}; write the tables again with `instrerank study --resume`"
+        )
+    columns = [_Column(name, header.index(name), *_kind(hints[name])) for name in row_type._fields]
+    for line, fields in enumerate(reader, start=2):
+        if len(fields) != len(header):
+            raise InputError(f"{path}, line {line}: {len(fields)} fields under a header of {len(header)}")
+        try:
+            row = row_type(*(column.value(fields) for column in columns))
+        except ValueError as error:
+            raise InputError(f"{path}, line {line}: {error}") from None
+        yield row
 
 
 class _Column(NamedTuple):

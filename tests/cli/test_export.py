@@ -100,7 +100,7 @@ def test_tira_wants_a_folder(folder, capsys):
         (None, [], "run.txt.yaml does not exist: search and rerank write it"),
         ("tag: t", [], "TIRA requires actor.team, implementation.source.repository, data.test collection.name"),
         ("tag: t", ["actor.team"], "--metadata takes FIELD=VALUE, got actor.team"),
-        ("{: [", FIELDS, "run.txt.yaml is no YAML: while parsing a flow node"),
+        ("{: [", FIELDS, "run.txt.yaml is not YAML: while parsing a flow node"),
         ("- a", FIELDS, "run.txt.yaml is no sidecar"),
         ("method: [a]", FIELDS, "method.name: method is not a section of the sidecar"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ QUERY_ENCODINGS: tuple[str, ...] = get_args(QueryEncoding)
 AdapterSide = Literal["both", "query"]
 ADAPTER_SIDES: tuple[str, ...] = get_args(AdapterSide)
 
+_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "bool": (bool,), "str | None": (str, type(None))}
+"""What JSON has for an annotation of the profile."""
 PROFILE_FILE = "instrerank.json"
 """A checkpoint's own profile, beside its weights: what it was trained with, so that no options are needed."""
 
@@ -111,6 +114,10 @@ def read_profile(folder: Path) -> EncoderProfile | None:
     try:
         if isinstance(fields.get("pooling"), list):
             fields["pooling"] = tuple(fields["pooling"])
+        kinds = {each.name: _KINDS.get(str(each.type)) for each in dataclasses.fields(EncoderProfile)}
+        for name, value in fields.items():
+            if (allowed := kinds.get(name)) and type(value) not in allowed:
+                raise InputError(f"{name} cannot be {value!r:.60}")
         return EncoderProfile(**fields)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:  # an InputError of the profile itself is a ValueError
         raise InputError(f"{path} is not an encoder profile: {error}") from error

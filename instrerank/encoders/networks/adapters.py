@@ -179,6 +179,8 @@ def merge_by_peft(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
         result = peft.set_peft_model_state_dict(adapted, _without_head(weights, known))
     except InputError:
         raise
+    except ImportError as error:
+        raise MissingPrerequisiteError(f"the adapter in {folder} needs another package: {error}") from error
     except (ValueError, RuntimeError, TypeError, re.error) as error:  # no such module, another shape, no number
         # torch lists every weight of another shape, one a line
         reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
