@@ -13,6 +13,7 @@ from instrerank.encoders.networks.attention import Block, attend, equal_length_b
 from instrerank.encoders.networks.int8 import int8_linear
 from instrerank.encoders.networks.linear import Activation, Linear, float_linear
 from instrerank.encoders.networks.weights import Parameters
+from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -58,6 +59,9 @@ class PackedNetwork(ABC):
         import torch
 
         self.dtype, self.hidden_size = dtype, int(config["hidden_size"])
+        heads = int(config["num_attention_heads"])
+        if heads < 1 or self.hidden_size % heads:
+            raise InputError(f"config.json: {heads} attention heads do not divide a hidden size of {self.hidden_size}")
         self.workers = torch.get_num_threads()
         self._precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
         self._attention_precision = torch.float32 if dtype == "float32" else torch.bfloat16
