@@ -194,6 +194,10 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     for mode in values.get("candidates", ()):
         if mode not in get_args(Mode):
             raise InputError(f"candidates: {mode} is neither fixed nor retrieve")
+    if not re.fullmatch(r"[\w+-][\w+.-]{,119}", values["name"]):
+        raise InputError(
+            f"name: {values['name']!r:.60} is part of file names: use up to 120 letters, digits, _, - and +"
+        )
     return Configuration(**values)
 
 

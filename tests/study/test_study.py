@@ -16,6 +16,7 @@ from instrerank.evaluation.instructions import p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.files import partial_path
 from instrerank.study import configure, make_plan, run_study
+from instrerank.study.configuration import read_configuration
 from instrerank.study.report.reading import read_tables
 from instrerank.study.results import read_results
 from instrerank.study.rows import (
@@ -262,3 +263,25 @@ def test_a_dry_run_tells_what_is_left_to_encode_and_writes_nothing(plan, tmp_pat
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(InputError, match=message):
         configure(settings)
+
+
+@pytest.mark.parametrize("name", ["x/../../escaped", "..", "a b", "x" * 300])
+def test_a_name_that_leads_elsewhere_is_refused(name):
+    with pytest.raises(InputError, match="is part of file names"):
+        configure({"collection": "pocket", "encoders": ["minilm"], "name": name})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("perturbations", [1]), ("seeds", [True]), ("pairs", [3]), ("pairs", [["a", 1]])]
+)
+def test_values_of_another_kind_are_refused(key, value):
+    with pytest.raises(InputError, match=key):
+        configure({"collection": "pocket", "encoders": ["minilm"], key: value})
+
+
+def test_aliases_that_multiply_are_refused(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]" for at in range(1, 9)]
+    (tmp_path / "study.yaml").write_text("\n".join(lines))
+    with pytest.raises(InputError, match="once its aliases are resolved"):
+        read_configuration(tmp_path / "study.yaml")
