@@ -11,7 +11,7 @@ from typing import NamedTuple
 from instrerank import anserini
 from instrerank.encoders.options import default_store
 from instrerank.encoders.store import store_size
-from instrerank.errors import MissingPrerequisiteError, pip_install
+from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 
 
 class Extra(NamedTuple):
@@ -72,7 +72,7 @@ def examine() -> list[Part]:
         *(_extra(name) for name in EXTRAS),
         Part("Hugging Face cache", _folder(os.environ.get("HF_HOME", "~/.cache/huggingface"))),
         Part("Pyserini cache", _folder(_pyserini_cache())),
-        Part("passage vectors", f"{default_store()} ({store_size(default_store()) / 2**20:.1f} MiB)"),
+        Part("passage vectors", _store()),
     ]
 
 
@@ -112,6 +112,13 @@ def _pyserini_cache() -> str:
     """Pyserini's own rule: the variable, else ./.cache/pyserini where ./.cache is, else the home folder's."""
     local = Path(".cache")
     return os.environ.get("PYSERINI_CACHE") or str(local / "pyserini" if local.is_dir() else "~/.cache/pyserini")
+
+
+def _store() -> str:
+    try:
+        return f"{default_store()} ({store_size(default_store()) / 2**20:.1f} MiB)"
+    except InputError as error:  # a user without a home folder
+        return f"none kept: {error}"
 
 
 def _folder(path: str) -> str:

@@ -186,7 +186,7 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     if "conditions" not in settings and settings.get("instructions"):
         settings["conditions"] = ["none", "own"]
     settings["encoders"] = _encoders(settings["encoders"])
-    if "name" not in settings:
+    if settings.get("name") is None:
         from instrerank.perturbations.querysets import source_name
 
         settings["name"] = source_name(settings["topics"])
