@@ -82,7 +82,7 @@ class Problems:
 def listed(names: list[str], shown: int = 5) -> str:
     """Return the first few names and the count of the rest: `a, b, c (and 7 more)`."""
     rest = len(names) - shown
-    return ", ".join(names[:shown]) + (f" (and {rest} more)" if rest > 0 else "")
+    return ", ".join(str(name) for name in names[:shown]) + (f" (and {rest} more)" if rest > 0 else "")
 
 
 def own_documents(docids: Mapping[str, Collection[str]]) -> str:
