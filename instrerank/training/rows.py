@@ -215,8 +215,11 @@ def _read_constraints(folder: Path) -> list[_Record]:
             rule = Rule(**record["rule"])
             against = replace(rule, wanted=not rule.wanted).phrasings
             opposite = [f"{record['original']} {phrasing}" for phrasing in against]
-            query = queries[record["qid"]]
-            records.append(_Record(name, query, record["phrasings"], opposite, record["kept"], record["dropped"]))
+            lists = [record[field] for field in ("phrasings", "kept", "dropped")]
+            if not all(isinstance(each, list) and all(isinstance(text, str) for text in each) for each in lists):
+                raise TypeError("phrasings, kept and dropped are lists of texts")
+            wanted, kept, dropped = lists
+            records.append(_Record(name, queries[record["qid"]], wanted, opposite, kept, dropped))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{name}: not a constraint of these topics: {error!r}") from error
     if not records:
