@@ -209,7 +209,8 @@ def _load_runs(sources: Sequence[Any], remove_query: bool) -> list[Run]:
 
 
 def _note_level(qrels: Qrels, relevance_level: int, measures: Sequence[str]) -> None:
-    note = measuring.relevance_level_note(qrels, relevance_level, measures)
+    names = [measures] if isinstance(measures, str) else measures
+    note = measuring.relevance_level_note(qrels, relevance_level, names)
     if note:
         log.warning(note)
 
