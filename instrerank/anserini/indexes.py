@@ -65,6 +65,7 @@ def open_index(path: Path) -> Any:
     from jnius import JavaException
 
     try:
-        return searcher(str(path))
+        # the JVM keeps the folder that the process had when it started
+        return searcher(str(path.resolve()))
     except JavaException as error:
         raise InputError(f"Lucene cannot open the index {path}: {reason(error)}") from error

@@ -183,7 +183,7 @@ def test_evaluate_with_reversed_instructions(folder, capsys):
     assert row["WISE ×100"] == pytest.approx(95)
     code, _, err = printed(capsys, *changed, "run.txt", "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
-    assert "each run needs its reversed run, in the same order; given 2 and 1" in err
+    assert "each run needs its reversed run, in the same order; got 2 runs and 1 reversed runs" in err
     code, _, err = printed(capsys, *command, "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
     assert "--reversed needs --changed-qrels" in err
