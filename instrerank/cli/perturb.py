@@ -71,12 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write one query set for each perturbation and seed, and print how many topics each perturbation changed."""
     from instrerank.jobs.perturb import PerturbSettings, run_perturb
 
-    settings = settings_of(
-        PerturbSettings,
-        arguments,
-        perturbations=arguments.perturbations.split(","),
-        formats=arguments.format.split(","),
-    )
+    settings = settings_of(PerturbSettings, arguments, perturbations=arguments.perturbations.split(","))
     sets: dict[str, list[dict[str, Any]]] = {}
     for queries in run_perturb(settings):
         sets.setdefault(queries.provenance["perturbation"], []).append(queries.provenance)

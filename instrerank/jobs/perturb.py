@@ -36,7 +36,7 @@ class PerturbSettings:
         limit: perturb only the first `limit` topics.
         source: name of the topics in the names of the query sets; None: from the name of `topics`.
         output: folder of the query sets; None: nothing is written.
-        formats: "tsv", "jsonl" (with the edits), or both.
+        format: "tsv", "jsonl" (with the edits), or both.
         overwrite: replace query sets of these names that other settings or inputs made.
     """
 
@@ -48,7 +48,7 @@ class PerturbSettings:
     limit: int | None = None
     source: str | None = None
     output: str | Path | None = None
-    formats: Sequence[str] = FORMATS
+    format: str | Sequence[str] = FORMATS
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -61,6 +61,11 @@ class PerturbSettings:
             raise InputError(f"`seeds` must be whole numbers, at least 0, got {list(self.seeds)}")
         check_formats(self.formats)
         check_source(self.source)
+
+    @property
+    def formats(self) -> Sequence[str]:
+        """The formats by themselves: "tsv,jsonl" are two."""
+        return self.format.split(",") if isinstance(self.format, str) else self.format
 
 
 def perturb(topics: Any, perturbations: Any, **settings: Any) -> list[QuerySet]:
