@@ -66,6 +66,21 @@ def open_index(path: Path) -> Any:
 
     try:
         # the JVM keeps the folder that the process had when it started
-        return searcher(str(path.resolve()))
+        opened = searcher(str(path.resolve()))
     except JavaException as error:
         raise InputError(f"Lucene cannot open the index {path}: {reason(error)}") from error
+    if opened.get_total_num_docs() and not _has_contents(path.resolve()):
+        raise InputError(f"the index {path} has no field named contents: it holds vectors, and BM25 cannot search it")
+    return opened
+
+
+def _has_contents(path: Path) -> bool:
+    folder = java_class("java.io.File")(str(path)).toPath()
+    reader = java_class("org.apache.lucene.index.DirectoryReader").open(
+        java_class("org.apache.lucene.store.FSDirectory").open(folder)
+    )
+    try:
+        fields = java_class("org.apache.lucene.index.FieldInfos").getMergedFieldInfos(reader)
+        return fields.fieldInfo("contents") is not None
+    finally:
+        reader.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,7 @@ from instrerank.errors import InstrerankError, MissingPrerequisiteError
 log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
+_starting = threading.Lock()
 _started_in: int | None = None
 
 
@@ -69,6 +71,12 @@ def start_jvm() -> None:
         InstrerankError: a JVM runs that has no Anserini on its class path, or this process was forked from one
             with a JVM.
     """
+    # a JVM starts once in a process, whichever of several threads asks first
+    with _starting:
+        _start_jvm()
+
+
+def _start_jvm() -> None:
     global _started_in
     if _started_in is not None:
         if _started_in != os.getpid():

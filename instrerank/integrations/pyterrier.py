@@ -26,20 +26,20 @@ class InstrerankTransformer(pt.Transformer):
     """
 
     def __init__(
-        self, reranker: InstructionReranker, *, text_field: str = "text", instruction_field: str | None = None
+        self, reranker: InstructionReranker, *, text_field: str = "text", instruction_attr: str | None = None
     ) -> None:
         """Wrap a reranker.
 
         Args:
             reranker: with its encoder, fusion and windows.
             text_field: column of the passage texts.
-            instruction_field: column of the instructions, the same in all rows of a query; None: there are none.
+            instruction_attr: column of the instructions, the same in all rows of a query; None: there are none.
                 Terrier's retrievers hand on only those columns of the topics whose names begin with q, so that
                 `qinstruction` is a good name.
         """
         self.reranker = reranker
         self.text_field = text_field
-        self.instruction_field = instruction_field
+        self.instruction_attr = instruction_attr
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Rerank the documents of every query.
@@ -52,13 +52,14 @@ class InstrerankTransformer(pt.Transformer):
             pyterrier.validate.InputValidationError: a column is missing.
             InputError: a passage without text or with two, or a duplicate docno under a query.
         """
-        wanted = ["query", self.text_field, *([self.instruction_field] if self.instruction_field else [])]
+        wanted = ["query", self.text_field, *([self.instruction_attr] if self.instruction_attr else [])]
         pt.validate.result_frame(inp, extra_columns=wanted, context=self)
         self._check_texts(inp)
         queries, instructions, hits = [], [], []
         for _, rows in inp.assign(position=range(len(inp))).groupby("qid", sort=False):
             queries.append(rows["query"].iloc[0])
-            instructions.append(rows[self.instruction_field].iloc[0] if self.instruction_field else "")
+            instruction = rows[self.instruction_attr].iloc[0] if self.instruction_attr else ""
+            instructions.append(instruction if isinstance(instruction, str) else "")  # a missing one is None or NaN
             first_stage = rows["score"] if "score" in rows else [1 / rank for rank in range(1, len(rows) + 1)]
             hits.append(
                 [
@@ -77,6 +78,10 @@ class InstrerankTransformer(pt.Transformer):
         return {"label": "Instrerank", "help_url": None}
 
     def _check_texts(self, inp: pd.DataFrame) -> None:
+        textless = inp["docno"][~inp[self.text_field].map(lambda text: isinstance(text, str) and bool(text.strip()))]
+        if len(textless):
+            names = listed([str(docno) for docno in textless])
+            raise InputError(f"{len(textless)} rows have no text in the column {self.text_field}: {names}")
         texts = inp.groupby("docno")[self.text_field].nunique(dropna=False)
         several = [str(docno) for docno in texts.index[texts > 1]]
         if several:

@@ -118,6 +118,8 @@ def run_search(settings: SearchSettings) -> Searched:
     counts = search_counts(run, [topic.qid for topic in topics])
     if counts["topics without candidates"]:
         absent = counts["topics without candidates"]
+        if len(absent) == len(topics):
+            log.warning(f"no topic found anything in {settings.index}: it may not be an English index for BM25")
         log.warning(f"{len(absent)} topics found nothing: {listed(absent)}")
     if output is not None:
         seconds = {"open index": opened - started, "search": time.perf_counter() - opened}

@@ -252,6 +252,8 @@ class RerankingSearcher:
         Raises:
             InputError: the lists differ in length, or a hit without text.
         """
+        if len(queries) != len(qids) or len(set(qids)) < len(qids):
+            raise InputError(f"{len(queries)} queries and {len(qids)} qids: give each query one qid of its own")
         found = self.searcher.batch_search(list(queries), list(qids), k=max(k, self.hits), threads=threads, **options)
         hits = [found.get(qid, []) for qid in qids]
         reranked = self.reranker.rerank_batch(queries, hits, instructions, texts=self.texts)

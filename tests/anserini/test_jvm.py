@@ -166,3 +166,26 @@ def test_an_option_of_newer_javas_is_not_given_to_java_21():
     unsafe = "--sun-misc-unsafe-memory-access=allow"
     assert unsafe not in jvm.jvm_options(Java(sys.prefix, "21.0.8", "PATH"))
     assert unsafe in jvm.jvm_options(Java(sys.prefix, "25.0.2", "PATH"))
+
+
+@pytest.mark.java
+def test_many_threads_start_one_jvm(python):
+    code = """
+import threading
+from instrerank.anserini import start_jvm
+failed = []
+
+def start():
+    try:
+        start_jvm()
+    except BaseException as error:
+        failed.append(error)
+
+threads = [threading.Thread(target=start) for _ in range(32)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+print(len(failed), failed[:1])
+"""
+    assert python(code).stdout == "0 []\n"

@@ -157,3 +157,10 @@ def test_from_pretrained_loads_any_kind_with_passages_to_calibrate_on(monkeypatc
     texts = list(given.pop("calibration")())
     assert len(texts) == 100 and all(texts)
     assert given == {"dtype": "int8-openvino", "kind": "biencoder"}
+
+
+def test_batch_search_wants_a_qid_of_its_own_for_each_query(reranker):
+    searcher = RerankingSearcher(None, reranker)
+    for qids in (["1"], ["1", "1"]):
+        with pytest.raises(InputError, match="give each query one qid of its own"):
+            searcher.batch_search(["moon", "sun"], qids)
