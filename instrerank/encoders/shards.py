@@ -5,10 +5,11 @@ A shard is written beside its place and renamed, and never changed; its name is 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ SUFFIX = ".safetensors"
 _CHECKSUM = "crc32"
 
 
-class DamagedShardError(Exception):
-    """A shard that is not what was written.
+class DamagedError(Exception):
+    """A file of a store that is not what was written.
 
     Attributes:
         path: of its file.
@@ -52,7 +53,7 @@ class Shard:
             dimension: width d of its vectors.
 
         Raises:
-            DamagedShardError: it cannot be read or is of another shape.
+            DamagedError: it cannot be read or is of another shape.
         """
         from safetensors import safe_open
 
@@ -62,14 +63,12 @@ class Shard:
                 hashes, *fields = (file.get_tensor(name).numpy() for name in ("hashes", *Encoded._fields))
                 checksum = (file.metadata() or {}).get(_CHECKSUM)
         except Exception as error:  # a damaged file raises whatever its reader raises
-            raise DamagedShardError(path, error) from error
+            raise DamagedError(path, error) from error
         self._rows, count = Encoded(*fields), len(hashes)
         found = [(str(array.dtype), array.shape) for array in (hashes, *self._rows)]
         expected = [("uint8", (count, 32)), ("float32", (count, dimension)), ("int64", (count,)), ("bool", (count,))]
         if found != expected:
-            raise DamagedShardError(
-                path, f"it has vectors of shape {self._rows.vectors.shape}, not [{count}, {dimension}]"
-            )
+            raise DamagedError(path, f"it has vectors of shape {self._rows.vectors.shape}, not [{count}, {dimension}]")
         self.hashes: NDArray[np.bytes_] = np.ascontiguousarray(hashes).view("S32")[:, 0]
         # shards of earlier versions have none
         self._expected = None if checksum is None else str(checksum)
@@ -77,17 +76,27 @@ class Shard:
     def __repr__(self) -> str:
         return f"Shard({self._path.name}: {len(self.hashes)} texts)"
 
+    def has(self, hashes: NDArray[np.bytes_], rows: NDArray[np.int64]) -> bool:
+        """Tell whether the texts in these rows have these hashes."""
+        return bool((abs(rows) < len(self.hashes)).all()) and np.array_equal(self.hashes[rows], hashes)
+
     def take(self, rows: NDArray[np.int64]) -> Encoded:
         """Return some of the rows; the first call compares the checksum of all of them (at 4 GB/s or so).
 
         Raises:
-            DamagedShardError: it differs.
+            DamagedError: it differs.
         """
         if self._expected is not None:
             if _checksum([self.hashes, *self._rows]) != self._expected:
-                raise DamagedShardError(self._path, "its checksum differs")
+                raise DamagedError(self._path, "its checksum differs")
             self._expected = None
         return self._rows.take(rows)
+
+
+def text_hashes(texts: Sequence[str]) -> NDArray[np.bytes_]:
+    """Return the SHA-256 of each text: S32 [n]."""
+    # numpy takes trailing zero bytes for padding: that is of no consequence, as all have the same length
+    return np.array([hashlib.sha256(text.encode()).digest() for text in texts], "S32")
 
 
 def write_shard(folder: Path, hashes: NDArray[np.bytes_], encoded: Encoded) -> None:

@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from instrerank.encoders.encoded import Encoded
-from instrerank.encoders.shards import SUFFIX, DamagedShardError, Shard, write_shard
+from instrerank.encoders.shard_index import ShardIndex, write_merged
+from instrerank.encoders.shards import SUFFIX, DamagedError, Shard, text_hashes, write_shard
 from instrerank.errors import InputError
 from instrerank.files import remove_abandoned, whole_file
 
@@ -36,6 +36,8 @@ _SECONDS_A_SHARD = 30
 """Work that is kept together, and the most that a crash can lose, but for one batch."""
 _TEXTS_A_SHARD = 50_000
 """The most texts of a shard, whose vectors are copied to be written."""
+_TEXTS_IN_MEMORY, _SHARDS_IN_MEMORY = 100_000, 1000
+"""More new texts than these (and a sixteenth of all), or more new shards, go into the index file."""
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +91,14 @@ class EmbeddingStore:
         """
         self.folder, self.key, self.dimension = Path(folder), key, dimension
         self._shards = self.folder / key.digest()
+        self._index_path = self._shards / "index"
         self._open: dict[str, Shard] = {}
         self._left_out: set[str] = set()
         self._keeps, self._made = True, False
         _check_format(self.folder)
         if not self.folder.exists() and not may_write(self.folder):
             raise InputError(f"cannot make the embedding store {self.folder}: no permission to write there")
+        self._indexed = self._read_index()
         self._read_new_shards()
 
     def __repr__(self) -> str:
@@ -104,7 +108,7 @@ class EmbeddingStore:
 
     def __len__(self) -> int:
         """Return the number of texts this process sees in the store."""
-        return len(self._index[0])
+        return len(self._indexed.hashes) + len(self._new.hashes)
 
     def lookup(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Encoded]:
         """Find texts, as they were when given to `add`; those of damaged shards are not there.
@@ -112,26 +116,36 @@ class EmbeddingStore:
         Returns:
             bool [n], which texts are there, and the rows of those, in the order given.
         """
-        wanted = _hashes(texts)
+        wanted = text_hashes(texts)
         while True:
             try:
                 return self._lookup(wanted)
-            except DamagedShardError as damage:
+            except DamagedError as damage:
                 self._leave_out(damage)
-                self.__dict__.pop("_index", None)
+                self._read_new_shards()
 
     def _lookup(self, wanted: NDArray[np.bytes_]) -> tuple[NDArray[np.bool_], Encoded]:
-        hashes, shards, rows = self._index
-        at = np.searchsorted(hashes, wanted)
-        at[at == len(hashes)] = 0
-        found = hashes[at] == wanted if len(hashes) else np.zeros(len(wanted), bool)
-        at = at[found]
-        result = Encoded.empty(len(at), self.dimension)
-        opened = list(self._open.values())
-        for shard in np.unique(shards[at]):
-            here = shards[at] == shard
-            result.put(here, opened[shard].take(rows[at[here]]))
+        found, shards, rows = np.zeros(len(wanted), bool), np.empty(len(wanted), int), np.empty(len(wanted), int)
+        names: list[str] = []
+        for index in (self._indexed, self._new):
+            still = np.flatnonzero(~found)
+            here, at = index.find(wanted[still])
+            still = still[here]
+            found[still], shards[still], rows[still] = True, len(names) + index.shards[at], index.rows[at]
+            names += index.names
+        shards, rows = shards[found], rows[found]
+        result = Encoded.empty(len(rows), self.dimension)
+        for number in np.unique(shards):
+            here = shards == number
+            if not 0 <= number < len(names) or not self._shard(names[number]).has(wanted[found][here], rows[here]):
+                raise DamagedError(self._index_path, "it names other places than shards do")
+            result.put(here, self._shard(names[number]).take(rows[here]))
         return found, result
+
+    def _shard(self, name: str) -> Shard:
+        if name not in self._open:
+            self._open[name] = Shard(self._shards / name, self.dimension)
+        return self._open[name]
 
     def add(self, texts: Sequence[str], encoded: Encoded) -> None:
         """Write texts and their vectors as one shard; a read-only store keeps nothing, which is logged once.
@@ -152,7 +166,7 @@ class EmbeddingStore:
             return
         try:
             self._make()
-            write_shard(self._shards, _hashes(texts), encoded)
+            write_shard(self._shards, text_hashes(texts), encoded)
         except Exception as error:  # safetensors reports a full disk by an exception of its own
             raise InputError(
                 f"cannot write to the embedding store {self.folder}: {error}. What it held before is untouched: where "
@@ -206,29 +220,44 @@ class EmbeddingStore:
             self._made = True
 
     def _read_new_shards(self) -> None:
-        for path in sorted(self._shards.glob(f"*{SUFFIX}")):
-            if path.name not in self._open and path.name not in self._left_out:
-                try:
-                    self._open[path.name] = Shard(path, self.dimension)
-                except DamagedShardError as damage:
-                    self._leave_out(damage)
-        self.__dict__.pop("_index", None)
+        """Open the shards that the index lacks, and let it have them when they are many."""
+        there = {path.name for path in self._shards.glob(f"*{SUFFIX}")} - self._left_out
+        if not there.issuperset(self._indexed.names) or self._index_path.name in self._left_out:
+            self._indexed = ShardIndex.build({})
+        new: dict[str, NDArray[np.bytes_]] = {}
+        for name in sorted(there.difference(self._indexed.names)):
+            try:
+                new[name] = self._shard(name).hashes
+            except DamagedError as damage:
+                self._leave_out(damage)
+        self._new = ShardIndex.build(new)
+        texts = len(self._new.hashes)
+        if texts > max(_TEXTS_IN_MEMORY, len(self._indexed.hashes) // 16) or len(new) > _SHARDS_IN_MEMORY:
+            self._write_index()
 
-    def _leave_out(self, damage: DamagedShardError) -> None:
-        log.warning(f"a shard of the embedding store is damaged and left out (remove it): {damage}")
+    def _write_index(self) -> None:
+        if not may_write(self._shards):
+            return
+        try:
+            write_merged(self._index_path, self._indexed, self._new)
+            self._indexed, self._new = ShardIndex.open(self._index_path), ShardIndex.build({})
+        except (OSError, ValueError) as error:
+            log.debug(f"the embedding store {self.folder} has no index: {error}")
+        self._left_out.discard(self._index_path.name)
+
+    def _read_index(self) -> ShardIndex:
+        try:
+            return ShardIndex.open(self._index_path)
+        except FileNotFoundError:
+            return ShardIndex.build({})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._leave_out(DamagedError(self._index_path, error))
+            return ShardIndex.build({})
+
+    def _leave_out(self, damage: DamagedError) -> None:
+        log.warning(f"a file of the embedding store is damaged and left out (remove it): {damage}")
         self._left_out.add(damage.path.name)
         self._open.pop(damage.path.name, None)
-
-    @cached_property
-    def _index(self) -> tuple[NDArray[np.bytes_], NDArray[np.int64], NDArray[np.int64]]:
-        """All hashes, sorted, each with its shard and row."""
-        parts = [shard.hashes for shard in self._open.values()]
-        hashes = np.concatenate([np.empty(0, "S32"), *parts])
-        counts = [len(part) for part in parts]
-        shards = np.repeat(np.arange(len(counts)), counts)
-        rows = np.concatenate([np.empty(0, np.int64), *(np.arange(count) for count in counts)])
-        order = np.argsort(hashes, kind="stable")
-        return hashes[order], shards[order], rows[order]
 
 
 def store_size(folder: str | Path) -> int:
@@ -264,8 +293,3 @@ def _check_format(folder: Path) -> None:
             f"the embedding store {folder} has format {found}, this version of instrerank reads format {_FORMAT}: "
             "give another folder, or remove it to encode again"
         )
-
-
-def _hashes(texts: Sequence[str]) -> NDArray[np.bytes_]:
-    # numpy takes trailing zero bytes for padding: that is of no consequence, as all have the same length
-    return np.array([hashlib.sha256(text.encode()).digest() for text in texts], "S32")
