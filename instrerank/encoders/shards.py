@@ -112,7 +112,10 @@ def write_shard(folder: Path, hashes: NDArray[np.bytes_], encoded: Encoded) -> N
     tensors = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     beside = partial_path(path)
     try:
+        beside.touch()
+        mode = beside.stat().st_mode  # as the umask says: safetensors makes files that no other user can read
         save_file(tensors, str(beside), {_CHECKSUM: _checksum(tensors.values())})
+        beside.chmod(mode)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.rename(path)

@@ -148,6 +148,12 @@ def test_shards_of_earlier_versions_have_no_checksum(tmp_path: Path) -> None:
     assert EmbeddingStore(tmp_path, KEY, 3).lookup(["one"])[0].all()
 
 
+def test_shards_are_readable_as_other_files_are(tmp_path: Path) -> None:
+    EmbeddingStore(tmp_path, KEY, 3).add(["one"], rows(1))
+    (shard,) = tmp_path.rglob("*.safetensors")
+    assert shard.stat().st_mode == shard.with_name("key.json").stat().st_mode
+
+
 def test_looking_makes_nothing(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path / "a" / "store", KEY, 3)
     assert not store.lookup(["one"])[0].any() and len(store) == 0
