@@ -61,7 +61,7 @@ def test_a_result_stands_for_its_run(folder, words):
     once = ir.rerank("run.txt", "topics.tsv", corpus=TEXTS, encoder=words)
     again = ir.rerank(once, "topics.tsv", corpus=TEXTS, encoder=words, fusion="rrf", runtag="fused")
     assert (again.tag, again.rankings.keys()) == ("fused", {"01", "2"})
-    assert ir.evaluate(again, {"01": {"b": 1}}, ["recip_rank"], topics=[["01", "moon"]]).means["recip_rank"] == 1
+    assert ir.evaluate(again, {"01": {"b": 1}}, ["recip_rank"], topics=[("01", "moon")]).means["recip_rank"] == 1
 
 
 @pytest.mark.parametrize(
