@@ -92,4 +92,4 @@ def _kind_of_fields(fields: object, path: str | Path, number: int) -> Kind:
 
 def _ask(place: str, what: str, possible: Sequence[Kind] = ()) -> NoReturn:
     could = f"could be {' or '.join(possible)}" if possible else "unknown kind of file"
-    raise InputError(f"{place}: {what}: {could}; set `kind` to one of: {', '.join(possible or KINDS)}")
+    raise InputError(f"{place}: {what}: {could}; specify the kind of the file: {', '.join(possible or KINDS)}")

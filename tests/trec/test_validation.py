@@ -49,11 +49,14 @@ def test_the_kind_is_told_by_the_first_line(tmp_path, text, kind):
     [
         (
             '{"id": "1", "contents": "a"}\n',
-            "1: an object with id, contents: could be topics or passages; set `kind`",
+            "1: an object with id, contents: could be topics or passages; specify the kind",
         ),
-        ('{"a": "1"}\n', "f:1: an object with a: unknown kind of file; set `kind` to one of: run, qrels, topics"),
-        ("1 how do tides form\n", "f:1: 5 columns without tabs: unknown kind of file; set `kind`"),
-        ("q1\td1\t0.3\n", "f:1: three columns, the last a number: unknown kind of file; set `kind`"),
+        (
+            '{"a": "1"}\n',
+            "f:1: an object with a: unknown kind of file; specify the kind of the file: run, qrels, topics",
+        ),
+        ("1 how do tides form\n", "f:1: 5 columns without tabs: unknown kind of file; specify the kind"),
+        ("q1\td1\t0.3\n", "f:1: three columns, the last a number: unknown kind of file; specify the kind"),
         ("[1, 2]\n", "f:1: 1 tab-separated"),
     ],
 )
