@@ -110,7 +110,7 @@ BAD_RUN = "".join(f"01 Q0 d{rank} {rank} {9000 - rank} bm25\n" for rank in range
         ({"topics.tsv": "01\tmoon\n2\tsun\n3\tbread\n"}, [], "1 of 3 topics have no candidate in the run: 3"),
         ({"topics.tsv": "1\tmoon\n"}, [], "share no qid: the run has 01, 2; the topics have 1."),
         ({"run.txt": ""}, [], "run.txt: empty file"),
-        ({"run.txt": BAD_RUN}, [], "run.txt:3000: 5 columns; wanted 6"),
+        ({"run.txt": BAD_RUN}, [], "run.txt:3000: 5 columns; expected 6"),
         ({"topics.tsv": "01\tcafé\n".encode("latin-1")}, [], "topics.tsv:1: not UTF-8"),
         ({"i.tsv": "2\tx\n"}, ["--instructions", "i.tsv"], "no instruction for 1 of 2 topics: 01"),
         ({}, ["--run", "nowhere.txt"], "cannot read nowhere.txt: No such file"),

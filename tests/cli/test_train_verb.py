@@ -145,7 +145,7 @@ def test_constraints_as_data_and_an_evaluation_of_every_checkpoint(train, tmp_pa
         (["--max-passage-length", "900"], "reads at most 64 tokens"),
         (["--patience", "2"], "give --evaluate-run, --evaluate-topics"),
         (["--evaluate-run", "x"], "an evaluation needs"),
-        (["--instructions-per-query", "9"], "raise --batch-size, or lower --instructions-per-query"),
+        (["--instructions-per-query", "9"], "increase --batch-size or decrease --instructions-per-query"),
         (["--batch-size", "5"], "4 rows do not fill a batch of 5"),
         (["--data", "nowhere.jsonl"], "cannot read nowhere.jsonl"),
     ],

@@ -100,7 +100,7 @@ def test_an_oracle_and_its_unjudged_topics(caplog):
     [
         ({"objective": "nDCG@10"}, "`objective` nDCG@10 is an oracle and needs `qrels`"),
         ({"objective": "nDGC@10", "qrels": QRELS}, "nDGC@10"),
-        ({"perturbation": "other-query"}, "looks at other topics"),
+        ({"perturbation": "other-query"}, "uses other topics"),
         ({"perturbation": "typo"}, "unknown perturbation 'typo'"),
         ({"perturbation": "typo-mixed:on=instruction"}, "no topic has an instruction to attack"),
         ({"corpus": None}, "either `corpus` or `index`"),
@@ -108,7 +108,7 @@ def test_an_oracle_and_its_unjudged_topics(caplog):
         ({"run": {"7": RUN["7"]}}, "no candidates for 1 topics: 8"),
         ({"edits": 0}, "at least 1"),
         ({"hits": 0}, "`hits` must be at least 1"),
-        ({"source": "a/b"}, "`source` may have only"),
+        ({"source": "a/b"}, "`source` may contain only"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(settings, said):
@@ -144,7 +144,7 @@ def test_injected_passages_can_be_reranked(tmp_path):
     [
         ({"what": "praise"}, "cannot inject 'praise' at 'start'. Available: query"),
         ({"qrels": None}, "needs `qrels`"),
-        ({"qrels": {"7": {"d1": 1}}}, "nothing to inject into"),
+        ({"qrels": {"7": {"d1": 1}}}, "no passages to inject into"),
     ],
 )
 def test_attacks_on_passages_that_make_no_sense(settings, said):

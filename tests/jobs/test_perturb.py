@@ -78,8 +78,8 @@ def test_nothing_is_written_where_the_caller_stops_or_an_error_ends_it(tmp_path)
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"source": "../elsewhere"}, "`source` may have only letters"),
-        ({"source": "a.b"}, "`source` may have only letters"),
+        ({"source": "../elsewhere"}, "`source` may contain only letters"),
+        ({"source": "a.b"}, "`source` may contain only letters"),
         ({"seeds": ()}, "`seeds` must be whole numbers"),
         ({"seeds": (-1,)}, "`seeds` must be whole numbers, at least 0"),
         ({"format": "csv"}, "unknown format csv. Available: tsv, jsonl"),

@@ -192,4 +192,4 @@ def test_pair_scorers_see_query_instruction_and_every_piece():
 def test_topics_that_find_themselves_are_warned_of(caplog):
     run = Run("bm25", {"a1": [ScoredDoc("a1", 2), ScoredDoc("a2", 1)]})
     select_candidates(run, [Topic("a1", "cars")], {"a1": "cars", "a2": "shops"}, hits=10)
-    assert "1 of 1 topics have a document with their own qid as docid: a1" in caplog.text
+    assert "1 of 1 topics rank a document whose docid is their own qid: a1" in caplog.text
