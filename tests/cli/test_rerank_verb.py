@@ -184,10 +184,11 @@ def test_flags_that_do_not_go_together(folder, capsys):
     assert rerank("--max-passage-stride", "2") == 2
     assert "--max-passage-stride needs --max-passage" in capsys.readouterr().err
     assert rerank("--encoder-kind", "crossencoder", "--pooling", "mean") == 2
-    assert "--pooling: no use with --encoder-kind crossencoder" in capsys.readouterr().err
+    assert "--pooling cannot be used with --encoder-kind crossencoder" in capsys.readouterr().err
     assert rerank("--prompt", "monot5", "--true-token", "yes") == 2
     assert (
-        "--prompt, --true-token: no use with --encoder-kind biencoder and --dtype float32" in capsys.readouterr().err
+        "--prompt, --true-token cannot be used with --encoder-kind biencoder and --dtype float32"
+        in capsys.readouterr().err
     )
 
 
@@ -236,4 +237,6 @@ def test_a_cascade_ranks_as_float32_and_is_recorded(folder, capsys):
     assert rerank("--encoder", "minilm", "--dtype", "cascade", "--max-passage", "max", "--overwrite") == 2
     assert "--fusion and --max-passage need others too" in capsys.readouterr().err
     assert rerank("--cascade-depth", "2") == 2
-    assert "--cascade-depth: no use with --encoder-kind biencoder and --dtype float32" in capsys.readouterr().err
+    assert (
+        "--cascade-depth cannot be used with --encoder-kind biencoder and --dtype float32" in capsys.readouterr().err
+    )
