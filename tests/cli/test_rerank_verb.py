@@ -186,10 +186,7 @@ def test_flags_that_do_not_go_together(folder, capsys):
     assert rerank("--encoder-kind", "crossencoder", "--pooling", "mean") == 2
     assert "--pooling cannot be used with --encoder-kind crossencoder" in capsys.readouterr().err
     assert rerank("--prompt", "monot5", "--true-token", "yes") == 2
-    assert (
-        "--prompt, --true-token cannot be used with --encoder-kind biencoder and --dtype float32"
-        in capsys.readouterr().err
-    )
+    assert "--prompt, --true-token cannot be used with --encoder-kind biencoder" in capsys.readouterr().err
 
 
 def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
@@ -237,6 +234,4 @@ def test_a_cascade_ranks_as_float32_and_is_recorded(folder, capsys):
     assert rerank("--encoder", "minilm", "--dtype", "cascade", "--max-passage", "max", "--overwrite") == 2
     assert "--fusion and --max-passage need others too" in capsys.readouterr().err
     assert rerank("--cascade-depth", "2") == 2
-    assert (
-        "--cascade-depth cannot be used with --encoder-kind biencoder and --dtype float32" in capsys.readouterr().err
-    )
+    assert "--cascade-depth cannot be used with --encoder-kind biencoder" in capsys.readouterr().err

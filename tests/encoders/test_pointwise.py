@@ -162,7 +162,7 @@ def test_what_is_refused(models):
             load_scorer(folder, kind="pointwise-llm", prompt=prompt)
     with pytest.raises(InputError, match="`true_token` cannot be used with `kind` crossencoder"):
         load_scorer(folder, kind="crossencoder", true_token="yes")
-    with pytest.raises(InputError, match="lacks 'oui' or 'non'"):
+    with pytest.raises(InputError, match="'oui' or 'non' is not in the vocabulary"):
         load_scorer(folder, kind="pointwise-llm", prompt=ASK, true_token="oui", false_token="non")
     with pytest.raises(InputError, match="would stay random"):  # an encoder has no classifier
         load_scorer(models("bert", "unknown"), kind="crossencoder")
