@@ -155,8 +155,8 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
     for name in ("max_query_length", "max_passage_length"):
         if limit is not None and getattr(profile, name) > limit:
             raise InputError(
-                f"`{name}` must be at most {limit} tokens for {name_or_path}, got {getattr(profile, name)}: lower "
-                f"`{name}`, or `max_length` for queries and passages"
+                f"`{name}` must be at most {limit} tokens for {name_or_path}, got {getattr(profile, name)}: "
+                f"give a smaller one"
             )
     return ModelFiles(str(name_or_path), folder, lora, layout, config, profile)
 

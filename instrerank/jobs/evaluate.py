@@ -1,4 +1,4 @@
-"""Evaluation as jobs: runs and qrels by name or in memory, scored, compared and held against changed instructions."""
+"""The evaluation jobs: score runs, compare them with a baseline, and measure how well they follow instructions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 
 class Followed(NamedTuple):
-    """How far one run follows a change of the instructions: a row of `compare_instructions`.
+    """How well a run follows a change of instructions: a row of `compare_instructions`.
 
     Attributes:
         run: name of the run under the changed instructions.
-        original: by measure the mean of the baseline under the original qrels.
-        changed: by measure the mean of the run under the changed qrels.
-        moves: by measure (`p-MRR`, `kept`; with reversed runs `SICR`, `WISE`) the values by qid, −1 to 1.
+        original: means of the baseline under the original qrels, by measure.
+        changed: means of the run under the changed qrels, by measure.
+        moves: values by qid, −1 to 1, for `p-MRR` and `kept` and, with reversed runs, `SICR` and `WISE`.
     """
 
     run: str
@@ -45,23 +45,23 @@ def evaluate(
     max_docs: int | None = None,
     topics: Any = None,
 ) -> Evaluation:
-    """Score a run as trec_eval does, digit for digit, with every judged topic in the mean.
+    """Score a run exactly as trec_eval does; means are over all judged topics.
 
     Args:
         run: a run as `instrerank.load_run` takes it: a `Run`, a path, a mapping, a data frame, ir_measures' tuples.
         qrels: as `instrerank.load_qrels` takes them.
-        measures: names of trec_eval (`ndcg_cut.10`) or ir_measures (`nDCG@10`, `R(rel=2)@100`).
-        relevance_level: least grade that counts as relevant, except for nDCG (trec_eval's `-l`).
-        max_docs: cut every ranking to its first documents, so many of them (trec_eval's `-M`).
-        topics: average over these topics only, as `instrerank.load_topics` takes them; "run": over the judged topics
-            that the run answers (trec_eval without `-c`).
+        measures: trec_eval names (`ndcg_cut.10`) or ir_measures names (`nDCG@10`, `R(rel=2)@100`).
+        relevance_level: minimum grade that counts as relevant, except in nDCG (trec_eval's `-l`).
+        max_docs: evaluate only the first `max_docs` documents per topic (trec_eval's `-M`); None: all.
+        topics: topics to average over, as `instrerank.load_topics` takes them; "run": the judged topics that the run
+            retrieves documents for (trec_eval without `-c`); None: all judged topics.
 
     Returns:
-        Means, values by topic, and which topics took no part.
+        Means, values by topic, and which topics are missing or not judged.
 
     Raises:
         InputError: an unknown measure, no topic in common, or a run or qrels that cannot be read.
-        MissingPrerequisiteError: as `instrerank.load_qrels`.
+        MissingPrerequisiteError: as for `instrerank.load_qrels`.
     """
     return _evaluate(run, qrels, measures, relevance_level, max_docs, topics)
 
@@ -81,22 +81,22 @@ def compare(
     """Compare runs with a baseline, topic by topic.
 
     Args:
-        runs: runs as for `evaluate`; the baseline itself is left out where it is among them.
+        runs: runs as for `evaluate`; the baseline is left out if it is among them.
         qrels: as for `evaluate`.
         baseline: a run as for `evaluate`.
         measures: as for `evaluate`.
         relevance_level: as for `evaluate`.
         max_docs: as for `evaluate`.
-        topics: as for `evaluate`; "run": the judged topics that all runs and the baseline answer.
-        correction: of the p values, over all rows: "holm" or "bonferroni".
-        stability: add rows that say how alike the rankings are (overlap@10, rank-biased overlap, Kendall's tau).
+        topics: as for `evaluate`; "run": the judged topics that all runs and the baseline retrieve documents for.
+        correction: correction of p values over all rows: "holm" or "bonferroni".
+        stability: add rows with the similarity of rankings (overlap@10, rank-biased overlap, Kendall's tau).
 
     Returns:
-        A row for each measure and run.
+        A row per measure and run.
 
     Raises:
-        InputError: as `evaluate`, or a measure that is no mean over topics.
-        MissingPrerequisiteError: as `evaluate`.
+        InputError: as for `evaluate`, or a measure that is not a mean over topics.
+        MissingPrerequisiteError: as for `evaluate`.
     """
     sources = [baseline, *(run for run in runs if not _same(run, baseline))]
     loaded = [load_run(source) for source in sources]
@@ -124,29 +124,30 @@ def compare_instructions(
     relevance_level: int = 1,
     max_docs: int | None = None,
 ) -> list[Followed]:
-    """Tell how far runs under changed instructions follow the change.
+    """Measure how well runs under changed instructions follow the change.
 
     Args:
         runs: runs under the changed instructions.
-        qrels: judgements under the original instructions.
+        qrels: qrels under the original instructions.
         baseline: the run under the original instructions.
-        changed_qrels: judgements under the changed ones. FollowIR's qids (`310-og`, `310-changed`) are understood in
-            runs and qrels.
+        changed_qrels: qrels under the changed instructions. FollowIR's qids (`310-og`, `310-changed`) are recognised
+            in runs and qrels.
         measures: as for `evaluate`.
-        reversed_runs: for each run the one under the reversed instructions, which SICR and WISE need.
+        reversed_runs: for each run, the run under the reversed instructions, for SICR and WISE.
         relevance_level: as for `evaluate`.
         max_docs: as for `evaluate`.
 
     Returns:
-        A row for each run.
+        A row per run.
 
     Raises:
-        InputError: as `evaluate`, or as many reversed runs as runs are not given.
-        MissingPrerequisiteError: as `evaluate`.
+        InputError: as for `evaluate`, or the number of reversed runs is not that of runs.
+        MissingPrerequisiteError: as for `evaluate`.
     """
     if reversed_runs and len(reversed_runs) != len(runs):
-        given = f"given {len(runs)} and {len(reversed_runs)}"
-        raise InputError(f"each run needs its reversed run, in the same order; {given}")
+        raise InputError(
+            f"give one reversed run per run, in the same order; got {len(runs)} runs and {len(reversed_runs)} reversed"
+        )
     before = under_instructions(load_qrels(qrels), "original")
     after = under_instructions(load_qrels(changed_qrels), "changed")
     original = run_under(load_run(baseline), "original")
@@ -181,7 +182,7 @@ def evaluate_all(
     """Score several runs over the same topics; arguments and errors as for `evaluate`.
 
     Returns:
-        The evaluations by name: the runs' tags, or their files where two have the same.
+        Evaluations by name: the runs' tags, or their files if two runs have the same tag.
     """
     loaded = [load_run(run) for run in runs]
     judged = _selected(load_qrels(qrels), topics, loaded)
@@ -210,9 +211,9 @@ def _evaluate(
     note = f"{name if is_name(name) else run.tag}: answered {len(judged) - len(found.missing)} of {len(judged)}"
     note += " judged topics"
     if found.missing:
-        note += f", the missing ones count 0: {listed(found.missing)}"
+        note += f"; missing topics count as 0: {listed(found.missing)}"
     if found.unjudged:
-        note += f"; {len(found.unjudged)} of its topics have no judgement and are left out"
+        note += f"; {len(found.unjudged)} of its topics are not judged and are left out"
     log.log(logging.WARNING if found.missing or found.unjudged else logging.INFO, note)
     return found
 
@@ -223,7 +224,7 @@ def _selected(qrels: Qrels, topics: Any, runs: Sequence[Run]) -> Qrels:
         return qrels
     if is_name(topics) and str(topics) == "run":
         kept = {qid: grades for qid, grades in qrels.items() if all(run.rankings.get(qid) for run in runs)}
-        what = "the runs answer none of the judged topics in common"
+        what = "there is no judged topic that all runs answer"
     else:
         wanted = {topic.qid for topic in load_topics(topics)}
         kept = {qid: grades for qid, grades in qrels.items() if qid in wanted}
@@ -231,12 +232,12 @@ def _selected(qrels: Qrels, topics: Any, runs: Sequence[Run]) -> Qrels:
     if not kept:
         raise InputError(f"{what}: check that runs, `topics` and `qrels` belong together")
     if len(kept) < len(qrels):
-        log.warning(f"{len(kept)} of {len(qrels)} judged topics count; the others are left out on request")
+        log.warning(f"evaluating {len(kept)} of {len(qrels)} judged topics: the others are not selected")
     return kept
 
 
 def _names(sources: Sequence[Any], tags: Sequence[str]) -> list[str]:
-    """Name runs by their tags, or where two have the same by their files, or their places."""
+    """Name runs by their tags, or, if two have the same, by their files or their positions."""
     if len(set(tags)) == len(tags):
         return list(tags)
     names = [str(source) if is_name(source) else tag for source, tag in zip(sources, tags, strict=True)]

@@ -60,7 +60,7 @@ def test_a_dash_is_standard_output_whole_and_without_sidecar(folder, standard_in
     assert main([*command, "--output", "-"]) == 0
     captured = capsys.readouterr()
     assert [line.split()[:4] for line in captured.out.splitlines()] == [["1", "Q0", "b", "1"], ["1", "Q0", "a", "2"]]
-    assert "no sidecar: the run went to standard output\n" in captured.err
+    assert "no sidecar written: the run went to standard output\n" in captured.err
     assert sorted(path.name for path in folder.iterdir()) == ["passages.jsonl", "qrels.txt", "run.txt", "topics.tsv"]
     with pytest.raises(InputError), files.whole_file("-") as file:
         file.write("half a run")
@@ -147,15 +147,15 @@ def test_a_dry_run_of_rerank_says_what_would_be_encoded_and_writes_no_run(folder
     assert capsys.readouterr().out == (
         "1 topics, 1 of them with an instruction; 2 candidates to rerank\n"
         "minilm in float32 on cpu\n"
-        "2 distinct texts of passages, 0 of them in the store store\n"
-        "to encode: 2 texts of passages, 1 queries\n"
+        "2 distinct passages, 0 of them stored in store\n"
+        "to encode: 2 passages, 1 queries\n"
         "to write: results/new.txt\n"
     )
     assert not (folder / "results").exists()
     assert main([*RERANK, *flags]) == 0
     assert len(read_run("results/new.txt").rankings["1"]) == 2
     assert main([*RERANK, *flags, "--dry-run"]) == 0
-    assert "2 of them in the store store\nto encode: 0 texts of passages, 1 queries\n" in capsys.readouterr().out
+    assert "2 of them stored in store\nto encode: 0 passages, 1 queries\n" in capsys.readouterr().out
 
 
 def test_doctor_as_json(capsys):

@@ -123,8 +123,8 @@ BAD_RUN = "".join(f"01 Q0 d{rank} {rank} {9000 - rank} bm25\n" for rank in range
         ),
         ({"out": "a file"}, [], "cannot write out/reranked.txt"),
         ({}, ["--output", "."], "it is a folder"),
-        ({}, ["--output", "run.txt"], "--output run.txt is also the input --run: name another file"),
-        ({}, ["--output", "no/../run.txt"], "run.txt is also the input --run: name another file"),
+        ({}, ["--output", "run.txt"], "--output run.txt is also the input --run, which would be lost"),
+        ({}, ["--output", "no/../run.txt"], "run.txt is also the input --run, which would be lost"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_no_file(folder, capsys, files, flags, complaint):

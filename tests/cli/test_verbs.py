@@ -67,8 +67,8 @@ def test_evaluate_table(folder, capsys):
         "num_ret    2             0        0",
         "num_ret    all           2        1",
     ]
-    assert "run.txt: answered 1 of 2 judged topics, the missing ones count 0: 2\n" in err
-    assert "1 of its topics have no judgement" in err
+    assert "run.txt: answered 1 of 2 judged topics; missing topics count as 0: 2\n" in err
+    assert "1 of its topics are not judged" in err
 
 
 def test_evaluate_formats(folder, capsys):
@@ -185,7 +185,7 @@ def test_evaluate_with_reversed_instructions(folder, capsys):
     assert row["WISE ×100"] == pytest.approx(95)
     code, _, err = printed(capsys, *changed, "run.txt", "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
-    assert "each run needs its reversed run, in the same order; given 2 and 1" in err
+    assert "give one reversed run per run, in the same order; got 2 runs and 1 reversed" in err
     code, _, err = printed(capsys, *command, "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
     assert "--reversed needs --changed-qrels" in err
