@@ -32,7 +32,7 @@ def test_the_page_of_a_verb_is_what_its_parser_says(verb):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_flag_has_a_help_that_tells_its_default(verb):
+def test_every_flag_has_a_help_that_states_its_default(verb):
     subparsers = next(each for each in build_parser(verb)._actions if isinstance(each, argparse._SubParsersAction))
     for action in subparsers.choices[verb]._actions:
         assert action.help, f"{verb} {action.dest}"

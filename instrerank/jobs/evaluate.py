@@ -1,4 +1,4 @@
-"""Evaluation as jobs: runs and qrels by name or in memory, scored, compared and held against changed instructions."""
+"""The evaluation jobs: score runs, compare them with a baseline, and measure how well they follow instructions."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class InstructionSettings(EvaluateSettings):
 
 
 class Followed(NamedTuple):
-    """How far one run follows a change of the instructions: a row of `compare_instructions`.
+    """How well a run follows a change of instructions: a row of `compare_instructions`.
 
     Attributes:
         run: name of the run under the changed instructions.
-        original: by measure the mean of the baseline under the original qrels.
-        changed: by measure the mean of the run under the changed qrels.
-        moves: by measure (`p-MRR`, `kept`; with reversed runs `SICR`, `WISE`) the values by qid, −1 to 1.
+        original: means of the baseline under the original qrels, by measure.
+        changed: means of the run under the changed qrels, by measure.
+        moves: values by qid, −1 to 1, for `p-MRR` and `kept` and, with reversed runs, `SICR` and `WISE`.
     """
 
     run: str
@@ -98,11 +98,11 @@ def evaluate(run: Any, qrels: Any, measures: str | Sequence[str] = DEFAULT_MEASU
         **settings: the other fields of `EvaluateSettings`.
 
     Returns:
-        Means, values by topic, and which topics took no part.
+        Means, values by topic, and which topics are missing or not judged.
 
     Raises:
         InputError: an unknown measure, no topic in common, or a run or qrels that cannot be read.
-        MissingPrerequisiteError: as `instrerank.load_qrels`.
+        MissingPrerequisiteError: as for `instrerank.load_qrels`.
     """
     [found] = evaluate_all([run], qrels, measures, **settings).values()
     return found
@@ -133,14 +133,14 @@ def compare(
     """Compare runs with a baseline, topic by topic.
 
     Args:
-        runs: runs as for `evaluate`; the baseline itself is left out where it is among them.
+        runs: runs as for `evaluate`; the baseline is left out if it is among them.
         qrels: as for `evaluate`.
         baseline: a run as for `evaluate`.
         measures: as for `evaluate`.
         **settings: the other fields of `CompareSettings` and `EvaluateSettings`.
 
     Returns:
-        A row for each measure and run.
+        A row per measure and run.
 
     Raises:
         InputError: as `evaluate`, or a measure that is not a mean over topics.
@@ -171,14 +171,14 @@ def compare_instructions(
 
     Args:
         runs: runs under the changed instructions.
-        qrels: judgements under the original instructions.
+        qrels: qrels under the original instructions.
         baseline: the run under the original instructions.
         changed_qrels: judgements under the changed ones.
         measures: as for `evaluate`.
         **settings: the other fields of `InstructionSettings` and `EvaluateSettings`.
 
     Returns:
-        A row for each run.
+        A row per run.
 
     Raises:
         InputError: as `evaluate`, or the number of reversed runs is not that of the runs.
@@ -234,9 +234,9 @@ def _evaluate(run: Run, judged: Qrels, settings: EvaluateSettings, name: Any) ->
     note = f"{name if is_name(name) else run.tag}: answered {len(judged) - len(found.missing)} of {len(judged)}"
     note += " judged topics"
     if found.missing:
-        note += f", the missing ones count 0: {listed(found.missing)}"
+        note += f"; missing topics count as 0: {listed(found.missing)}"
     if found.unjudged:
-        note += f"; {len(found.unjudged)} of its topics have no judgement and are left out"
+        note += f"; {len(found.unjudged)} of its topics are not judged and are left out"
     log.log(logging.WARNING if found.missing or found.unjudged else logging.INFO, note)
     return found
 
@@ -247,7 +247,7 @@ def _selected(qrels: Qrels, topics: Any, runs: Sequence[Run]) -> Qrels:
         return qrels
     if is_name(topics) and str(topics) == "run":
         kept = {qid: grades for qid, grades in qrels.items() if all(run.rankings.get(qid) for run in runs)}
-        what = "the runs answer none of the judged topics in common"
+        what = "there is no judged topic that all runs answer"
     else:
         wanted = {topic.qid for topic in load_topics(topics)}
         kept = {qid: grades for qid, grades in qrels.items() if qid in wanted}
@@ -255,12 +255,12 @@ def _selected(qrels: Qrels, topics: Any, runs: Sequence[Run]) -> Qrels:
     if not kept:
         raise InputError(f"{what}: check that runs, `topics` and `qrels` belong together")
     if len(kept) < len(qrels):
-        log.warning(f"{len(kept)} of {len(qrels)} judged topics count; the others are left out on request")
+        log.warning(f"evaluating {len(kept)} of {len(qrels)} judged topics: the others are not selected")
     return kept
 
 
 def _names(sources: Sequence[Any], tags: Sequence[str]) -> list[str]:
-    """Name runs by their tags, or where two have the same by their files, or their places."""
+    """Name runs by their tags, or, if two have the same, by their files or their positions."""
     if len(set(tags)) == len(tags):
         return list(tags)
     names = [str(source) if is_name(source) else tag for source, tag in zip(sources, tags, strict=True)]

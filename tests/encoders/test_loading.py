@@ -29,7 +29,7 @@ def copied(models, tmp_path):
 
 @pytest.mark.parametrize("name", ["e5-base-v2", "./nowhere", "/nowhere/e5", "a/b/c", "", "with space/x"])
 def test_names_that_cannot_be_models(name):
-    with pytest.raises(InputError, match="give minilm, instrerank-minilm, a folder that exists, or an id"):
+    with pytest.raises(InputError, match="Available: minilm, instrerank-minilm, an existing folder, or"):
         locate(name)
 
 
@@ -82,7 +82,7 @@ def test_arguments_overrule_the_profile(models):
 def test_what_the_checkpoint_says_comes_before_its_name(copied):
     folder = copied("bert", "e5-small-v2")
     (folder / "instrerank.json").write_text(json.dumps({"family": "mine", "pooling": "cls"}))
-    with pytest.raises(InputError, match="reads at most 64 tokens, not 512"):
+    with pytest.raises(InputError, match="`max_query_length` must be at most 64 .* got 512"):
         load_encoder(folder)
     (folder / "instrerank.json").write_text(
         json.dumps({"family": "mine", "pooling": "cls", "max_query_length": 32, "max_passage_length": 64})
@@ -94,7 +94,7 @@ def test_what_the_checkpoint_says_comes_before_its_name(copied):
 def test_the_length_is_what_the_network_has_positions_for(models, kind):
     length = tiny.LENGTH
     folder = models(kind, "unknown-" + kind)
-    with pytest.raises(InputError, match=f"at most {length} tokens"):
+    with pytest.raises(InputError, match=f"at most {length} .* got"):
         load_encoder(folder, pooling="mean", max_length=length + 1)
     longest = load_encoder(folder, pooling="mean").encode_passages(tiny.PASSAGES)
     assert longest.token_counts.max() == length
@@ -185,7 +185,7 @@ def test_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-    with pytest.raises(MissingPrerequisiteError, match="sees 0 CUDA devices"):
+    with pytest.raises(MissingPrerequisiteError, match="finds 0 CUDA devices"):
         resolve_device("cuda:0")
     for unknown in ("gpu", "meta", "mps"):
         with pytest.raises(InputError, match="unknown `device`"):

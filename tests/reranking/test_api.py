@@ -60,7 +60,7 @@ def test_other_kinds_of_hits(reranker, hits):
 
 def test_hits_without_text_ask_for_it(reranker):
     dense = [SimpleNamespace(docid="a", score=0.9), SimpleNamespace(docid="b", score=0.8)]
-    with pytest.raises(InputError, match="2 hits have no text: a, b; give it as texts"):
+    with pytest.raises(InputError, match="2 hits have no text: a, b; give `texts`"):
         reranker.rerank("moon", dense)
     texts = {"a": "the sun", "b": "moon"}
     assert [hit.docid for hit in reranker.rerank("moon", dense, texts=texts)] == ["b", "a"]
@@ -89,7 +89,7 @@ def test_dictionaries_of_hits(reranker):
 def test_duplicates_and_unequal_lists_are_refused(reranker):
     with pytest.raises(InputError, match="duplicate docid among its 2 hits"):
         reranker.rerank("moon", [HITS[0], HITS[0]])
-    with pytest.raises(InputError, match="2 queries, 1 lists of hits"):
+    with pytest.raises(InputError, match="must have the same length, got 2, 1 and 2"):
         reranker.rerank_batch(["moon", "sun"], [HITS])
 
 

@@ -32,7 +32,7 @@ def read_weights(path: Path, pickled: Path, *, allow_bin: bool) -> dict[str, tor
 
     Args:
         path: the safetensors file.
-        pickled: its older form, read where `path` is not there and only when asked for.
+        pickled: older format, read only if `path` does not exist and `allow_bin` is set.
         allow_bin: read `pickled` (tensors only: restricted unpickling).
 
     Raises:
@@ -53,18 +53,18 @@ def read_weights(path: Path, pickled: Path, *, allow_bin: bool) -> dict[str, tor
 
 
 def bin_hint(folder: Path, *, allow_bin: bool) -> str:
-    """Say how to read a folder that has weights only in `.bin` files."""
+    """Return a hint on how to read a folder that has weights only in `.bin` files."""
     if allow_bin or not any(folder.glob("*.bin")):
         return ""
-    return ". There are weights in .bin files: `allow_bin` reads them, without running code"
+    return ". To read its .bin weights (restricted unpickling, no code), set `allow_bin`"
 
 
 def fingerprint(folders: Iterable[Path], settings: str) -> str:
-    """Return a hex digest of what decides a vector: weights, configs and tokenizer, and some settings.
+    """Return a hex digest of everything that determines a vector: weights, configs, tokenizers and settings.
 
     Args:
-        folders: of the model and of its adapter; one level of subfolders belongs to a model.
-        settings: any text that tells two uses of the same files apart.
+        folders: folders of the model and its adapter, each with one level of subfolders.
+        settings: any text that distinguishes two uses of the same files.
     """
     digest = hashlib.sha256(settings.encode())
     for folder in folders:
