@@ -8,6 +8,7 @@ from pathlib import Path
 
 from instrerank.collections import load_instructions, load_qrels, load_run, load_topics
 from instrerank.errors import InputError
+from instrerank.evaluation.measures import relevance_level_note
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.querysets import QuerySet
 from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode, System
@@ -164,8 +165,8 @@ def make_plan(configuration: Configuration) -> Plan:
     absent = [qid for qid in qrels if qid not in {topic.qid for topic in judged}]
     if absent:
         notes.append(f"{len(absent)} judged topics are not in the topics and count 0: {listed(absent)}")
-    if configuration.relevance_level == 1 and any(max(grades.values()) > 1 for grades in qrels.values()):
-        notes.append("grade 1 counts as relevant except for nDCG: TREC DL wants relevance_level 2")
+    if note := relevance_level_note(qrels, configuration.relevance_level, configuration.measures):
+        notes.append(note)
     depth = min(configuration.hits, _first_stage_depth(configuration, judged))
     if depth < configuration.hits:
         notes.append(

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from instrerank.errors import MissingPrerequisiteError
+from instrerank.evaluation.means import mean
 from instrerank.files import whole_file
 from instrerank.study.configuration import System
 from instrerank.study.report.labels import DARK, SHADES, measure_label, shade, shown, stars, system_label
@@ -173,10 +173,8 @@ def _slopes(tables: Tables) -> Figure | None:
         return None
     figure, panels = _panels(tables, 2.8, sharex=True, sharey=True)
     for each, axes in panels:
-        clean = {qid: fmean(values) for (of, kind, qid), values in scores.items() if (of, kind) == (each, "clean")}
-        pairs = [
-            (value, fmean(scores[each, name, qid])) for qid, value in clean.items() if (each, name, qid) in scores
-        ]
+        clean = {qid: mean(values) for (of, kind, qid), values in scores.items() if (of, kind) == (each, "clean")}
+        pairs = [(value, mean(scores[each, name, qid])) for qid, value in clean.items() if (each, name, qid) in scores]
         for before, after in pairs:
             falls = after < before
             axes.plot(
@@ -186,7 +184,7 @@ def _slopes(tables: Tables) -> Figure | None:
                 linewidth=0.7,
             )
         if pairs:
-            means = [fmean(column) for column in zip(*pairs, strict=True)]
+            means = [mean(column) for column in zip(*pairs, strict=True)]
             axes.plot((0, 1), means, color=_ACCENT, linewidth=2.5, marker="o", zorder=3)
         axes.set_xticks((0, 1), ("clean", name))
         axes.set_xlim(-0.15, 1.15)

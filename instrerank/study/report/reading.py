@@ -6,10 +6,10 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Generic, NamedTuple, TypeVar
 
 from instrerank.errors import InputError
+from instrerank.evaluation.means import mean
 from instrerank.study.configuration import System
 from instrerank.study.rows import (
     CellMean,
@@ -79,7 +79,7 @@ class Tables:
         for row, _ in self.robustness:
             if row.perturbation in self.invariant and row.measure == self.measures[0]:
                 changes.setdefault(row.perturbation, []).append(row.difference)
-        return min(changes, key=lambda name: (fmean(changes[name]), name), default=None)
+        return min(changes, key=lambda name: (mean(changes[name]), name), default=None)
 
 
 def read_tables(folder: Path) -> list[Tables]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 from typing import TypeVar
 
+from instrerank.evaluation.means import mean
 from instrerank.evaluation.significance import Comparison, compare, corrected
 from instrerank.study.plan import Cell
 from instrerank.study.results import Scores
@@ -15,8 +15,8 @@ _Tested = TypeVar("_Tested", Robustness, Hypothesis, InstructionEffect)
 
 
 def compared(scores: Scores, baseline: Scores) -> Comparison:
-    """Compare scores with a baseline, on the topics of the baseline and without the randomisation test."""
-    return compare([scores[qid] for qid in baseline], list(baseline.values()), randomisation=False)
+    """Compare scores by qid with a baseline on the same topics, without the randomisation test."""
+    return compare(scores, baseline, randomisation=False)
 
 
 def with_corrected_p(rows: Sequence[_Tested]) -> list[_Tested]:
@@ -42,4 +42,4 @@ def is_invariance(cell: Cell) -> bool:
 def mean_of_known(values: Iterable[float | None]) -> float | None:
     """Return the mean of the values that are not None, or None without any."""
     known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+    return mean(known) if known else None

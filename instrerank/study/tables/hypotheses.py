@@ -41,7 +41,7 @@ def _hypothesis_row(
     pair: tuple[System, System], perturbation: str, measure: str, drops: Sequence[dict[str, float]]
 ) -> Hypothesis:
     (a, b), (drops_a, drops_b) = pair, drops
-    change = compare(list(drops_a.values()), [drops_b[qid] for qid in drops_a])
+    change = compare(drops_a, drops_b)
     low, high = change.interval or (None, None)
     return Hypothesis(
         *a,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import fmean
 
 from instrerank.evaluation.infosearch import gold_documents
 from instrerank.evaluation.instructions import Documents, changed_documents, p_mrr_by_topic
+from instrerank.evaluation.means import mean
 from instrerank.evaluation.robustness import prompt_sensitivity
 from instrerank.evaluation.significance import compare
 from instrerank.study.configuration import FIRST_STAGE, System
@@ -65,8 +65,8 @@ def _p_mrr(results: Results, encoder: str) -> Iterator[InstructionEffect]:
         chosen_documents = chosen(plan.qrels, plan.changed_qrels, plan.configuration.relevance_level)
         documents: Documents = {qid: docids for qid, docids in chosen_documents.items() if qid in answered}
         if documents:
-            moves = [100 * move for move in p_mrr_by_topic(runs[0], runs[1], documents).values()]
-            result = compare(moves, [0.0] * len(moves), randomisation=False)
+            moves = {qid: 100 * move for qid, move in p_mrr_by_topic(runs[0], runs[1], documents).items()}
+            result = compare(moves, dict.fromkeys(moves, 0.0), randomisation=False)
             low, high = result.interval or (None, None)
             yield InstructionEffect(*changed, measure, len(moves), result.mean, low=low, high=high)
 
@@ -78,7 +78,7 @@ def _prompt_sensitivity(results: Results, encoder: str) -> Iterator[InstructionE
     if len(generic) < 2:
         return
     for measure, scores in results.scores[generic[0]].items():
-        deviation = prompt_sensitivity([fmean(results.scores[cell][measure].values()) for cell in generic])
+        deviation = prompt_sensitivity([mean(results.scores[cell][measure]) for cell in generic])
         yield InstructionEffect(
             encoder, "instruction-generic", f"prompt_sensitivity {measure}", len(scores), deviation
         )
