@@ -28,9 +28,9 @@ class StudyResult(NamedTuple):
     """What `run_study` returns.
 
     Attributes:
-        folder: of the study: its runs, `tables/<mode>/<table>.csv`, its report.
-        failures: the runs that failed; every other one is there.
-        report: the page, None where matplotlib is not installed.
+        folder: of the study: runs, `tables/<mode>/<table>.csv`, report.
+        failures: the runs that failed; all others are complete.
+        report: the page; None if matplotlib is not installed.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class StudyResult(NamedTuple):
 
     @property
     def answer(self) -> list[str]:
-        """What the study says, in sentences, as on its page."""
+        """The answer of the study in sentences, as on its page."""
         found = read_tables(self.folder)
         prefix = len(found) > 1
         return [
@@ -58,29 +58,29 @@ def run_study(
     progress: bool = False,
     **settings: Any,
 ) -> StudyResult:
-    """Run a study, or what is left of it, and write its tables and its report.
+    """Run a study, or the rest of it, and write its tables and its report.
 
     Killed at any moment and run again with `resume`, it ends with the same bytes in every file but the log and the
     index.
 
     Args:
-        study: a YAML file, or its content as a mapping (docs/study.md); or what `configure` or `make_plan` made of it.
-        output: folder to be made, or that of the same study; None: named as the YAML file, without its suffix.
-        resume: go on with a study that is there.
+        study: a YAML file or its content as a mapping (docs/study.md), or the result of `configure` or `make_plan`.
+        output: folder of the study; None: the YAML file's path without its suffix.
+        resume: continue the study in `output`.
         store: as in `LoadOptions`, for all encoders of the study.
         progress: show progress bars.
-        **settings: keys of the YAML file that overrule it.
+        **settings: override keys of the YAML file.
 
     Returns:
-        The folder, and which runs failed; the table `failed` lists them, the other tables are of the other runs.
+        The folder and the failed runs, which are listed in the table `failed` and excluded from all others.
 
     Raises:
-        InputError: bad input, or the folder holds another study.
-        MissingPrerequisiteError: BM25 has to search, and there is no Java or no pyserini.
+        InputError: bad input; the folder holds a different study; another process is running it.
+        MissingPrerequisiteError: BM25 has to search, and Java or pyserini is missing.
     """
     if output is None:
         if not is_name(study):
-            raise InputError("give the `output` folder of the study")
+            raise InputError("`output` is missing: give the folder of the study")
         output = Path(str(study)).with_suffix("")
     plan, folder = _plan(study, settings), Path(output)
     open_folder(folder, plan.configuration, resume=resume)
@@ -103,7 +103,7 @@ def run_study(
 def _plan(study: Plan | Configuration | Mapping[str, Any] | str | Path, settings: Mapping[str, Any]) -> Plan:
     if isinstance(study, Plan | Configuration):
         if settings:
-            raise InputError(f"{', '.join(settings)}: give them to `configure`, this study is planned already")
+            raise InputError(f"{', '.join(settings)}: pass these to `configure`; the study is already configured")
         return study if isinstance(study, Plan) else make_plan(study)
     given = study if isinstance(study, Mapping) else read_configuration(Path(study))
     return make_plan(configure({**given, **settings}))

@@ -245,7 +245,7 @@ def test_no_study_and_broken_tables(tmp_path, capsys):
     path = folder / "tables" / "fixed" / "cells.csv"
     text = path.read_text()
     path.write_text(text.replace(",mean,", ",average,", 1))
-    with pytest.raises(InputError, match="no column mean"):
+    with pytest.raises(InputError, match="missing column mean"):
         write_report(folder)
     path.write_text(re.sub(r",0\.\d+,runs", ",much,runs", text, count=1))
     with pytest.raises(InputError, match="line 2: mean must be a number, got 'much'"):

@@ -15,7 +15,7 @@ __all__ = ["all_tables"]
 
 
 def all_tables(results: Results) -> dict[str, Sequence[Row]]:
-    """Return the tables of one mode by name, all but `failed`."""
+    """Return the tables of one mode by name, except `failed`."""
     return {
         "cells": cell_rows(results),
         "topics": topic_rows(results),

@@ -1,4 +1,4 @@
-"""What the tables share: two sets of scores compared topic by topic, and p corrected over a table."""
+"""Shared by the tables: scores compared topic by topic, and p corrected over a table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def compared(scores: Scores, baseline: Scores) -> Comparison:
 
 
 def with_corrected_p(rows: Sequence[_Tested]) -> list[_Tested]:
-    """Correct p by Holm over all rows with the same measure: the family of tests that a reader scans."""
+    """Correct p by Holm over all rows with the same measure."""
     corrected_p: dict[int, float | None] = {}
     for measure in dict.fromkeys(row.measure for row in rows):
         family = [index for index, row in enumerate(rows) if row.measure == measure]

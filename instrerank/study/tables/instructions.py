@@ -1,4 +1,4 @@
-"""The table `instructions`: what instructions change on the clean queries, p-MRR, and prompt sensitivity."""
+"""The table `instructions`: effect of instructions on the clean queries, p-MRR, and prompt sensitivity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def instruction_rows(results: Results) -> list[InstructionEffect]:
 
 
 def _against_none(results: Results, encoder: str) -> Iterator[InstructionEffect]:
-    """Yield each condition of an encoder against none, `changed` by the changed qrels."""
+    """Yield each condition of an encoder against none; `changed` with the changed qrels."""
     none = System(encoder, "none")
     if none not in results.systems:
         return
@@ -51,9 +51,9 @@ def _against_none(results: Results, encoder: str) -> Iterator[InstructionEffect]
 
 
 def _p_mrr(results: Results, encoder: str) -> Iterator[InstructionEffect]:
-    """Yield p-MRR × 100 of the documents that stop being relevant, and of those that stay relevant.
+    """Yield p-MRR × 100 over the documents that stop being relevant, and over those that stay relevant.
 
-    Only topics that both runs answer count; without any there is no row.
+    Only topics in both runs count; without any, no row.
     """
     own, changed = System(encoder, "own"), System(encoder, "changed")
     plan = results.plan
@@ -72,7 +72,7 @@ def _p_mrr(results: Results, encoder: str) -> Iterator[InstructionEffect]:
 
 
 def _prompt_sensitivity(results: Results, encoder: str) -> Iterator[InstructionEffect]:
-    """Yield the standard deviation of each measure's mean over generic instructions, if there are two or more."""
+    """Yield the standard deviation of each measure's mean over two or more generic instructions."""
     own = System(encoder, "own")
     generic = results.draws(own).get("instruction-generic", []) if own in results.systems else []
     if len(generic) < 2:

@@ -1,4 +1,4 @@
-"""The tables `robustness` and `families`: what perturbed queries cost each system."""
+"""The tables `robustness` and `families`: the effect of perturbed queries on each system."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from instrerank.study.tables.comparison import compared, is_invariance, mean_of_
 
 
 class _Stability(NamedTuple):
-    """How similar the perturbed rankings are to the clean one, within the depth of reranking: means over topics."""
+    """Similarity of the perturbed rankings to the clean one, down to the depth of reranking: means over topics."""
 
     overlap_10: float | None
     rbo: float | None
@@ -25,9 +25,9 @@ class _Stability(NamedTuple):
 
 
 def robustness_rows(results: Results) -> list[Robustness]:
-    """Return what each perturbation costs each system by each measure.
+    """Return the effect of each perturbation on each system by each measure.
 
-    Seeds are averaged within a topic before topics are compared.
+    Seeds are averaged within each topic first.
     """
     rows = []
     for system in results.systems:
@@ -82,7 +82,7 @@ def _robustness_row(
 
 
 def family_rows(results: Results) -> list[FamilyRobustness]:
-    """Return the same by family, each of its perturbations of equal weight; last, all that should change nothing."""
+    """Return the effect by family, each perturbation with equal weight; last, the family `invariance`."""
     rows = []
     for system in results.systems:
         clean = results.clean(system)

@@ -1,4 +1,4 @@
-"""The tables `cells` and `topics`: what each run scores."""
+"""The tables `cells` and `topics`: the scores of each run."""
 
 from __future__ import annotations
 
