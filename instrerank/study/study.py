@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from instrerank.collections.loaded import is_name
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.files import check_writable, one_process
 from instrerank.study.configuration import Configuration, configure, read_configuration
 from instrerank.study.execution import Failure, execute
-from instrerank.study.folder import Log, open_folder
+from instrerank.study.folder import RECORD, Log, open_folder
 from instrerank.study.plan import Plan, make_plan
 from instrerank.study.report import write_report
 from instrerank.study.report.answer import sentences
@@ -83,7 +84,14 @@ def run_study(
             raise InputError("`output` is missing: give the folder of the study")
         output = Path(str(study)).with_suffix("")
     plan, folder = _plan(study, settings), Path(output)
-    open_folder(folder, plan.configuration, resume=resume)
+    check_writable(folder / RECORD)
+    # a resumed study removes partial files: not those of one that is running
+    with one_process(folder, folder=folder):
+        open_folder(folder, plan.configuration, resume=resume)
+        return _run(plan, folder, store, progress)
+
+
+def _run(plan: Plan, folder: Path, store: str | Path | None, progress: bool) -> StudyResult:
     failures = execute(plan, folder, store=LoadOptions(store=store).store_folder(), progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):

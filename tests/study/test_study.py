@@ -14,7 +14,7 @@ from instrerank.errors import InputError
 from instrerank.evaluation.infosearch import gold_documents
 from instrerank.evaluation.instructions import p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
-from instrerank.files import partial_path
+from instrerank.files import one_process, partial_path
 from instrerank.study import configure, make_plan, run_study
 from instrerank.study.report.reading import read_tables
 from instrerank.study.results import read_results
@@ -140,6 +140,13 @@ def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path, 
     }
     assert after.keys() == before.keys()
     assert not list(folder.glob(".*"))
+
+
+def test_two_processes_in_one_folder(plan, study):
+    before = files(study)
+    with one_process(study, folder=study), pytest.raises(InputError, match="another process is writing"):
+        run_study(plan, study, resume=True)
+    assert files(study) == before
 
 
 def test_another_configuration_is_refused_with_what_changed(plan, study):
