@@ -196,12 +196,12 @@ def test_the_first_stage_alone_in_one_mode(tmp_path):
     page = page_of(write_study(tmp_path, systems=[("bm25", "none")], modes=("retrieve",)))
     assert "Fixed candidates" not in page.words
     assert "bm25 goes from" in page.words
-    assert "Only one system met them: the study does not say which is more robust." in page.words
+    assert "Only one system was run on them: the study does not show which system is more robust." in page.words
 
 
 def test_a_study_without_perturbed_queries(tmp_path):
     page = page_of(write_study(tmp_path, perturbations=(), modes=("fixed",)))
-    assert "No perturbation that should leave the ranking alone was run" in page.words
+    assert "No meaning-preserving perturbation of the query was run" in page.words
     assert "Means with clean queries" in page.words
     assert not page.all("svg")
 
@@ -240,7 +240,7 @@ def test_a_query_set_that_is_gone_is_said(tmp_path):
 
 def test_no_study_and_broken_tables(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
-    assert "does not hold a study" in capsys.readouterr().err
+    assert "is not a study" in capsys.readouterr().err
     folder = write_study(tmp_path, modes=("fixed",))
     path = folder / "tables" / "fixed" / "cells.csv"
     text = path.read_text()
@@ -251,7 +251,7 @@ def test_no_study_and_broken_tables(tmp_path, capsys):
     with pytest.raises(InputError, match="line 2: mean must be a number, got 'much'"):
         write_report(folder)
     path.write_text(text.splitlines()[0] + "\n")
-    with pytest.raises(InputError, match="has no rows"):
+    with pytest.raises(InputError, match="is empty"):
         write_report(folder)
     assert not (folder / "report.html").exists()
 
