@@ -13,7 +13,7 @@ from instrerank.errors import InputError
 from instrerank.files import check_writable, remove_abandoned, sha256, whole_file
 from instrerank.jobs.described import described_source
 from instrerank.jobs.sidecar import read_sidecar, versions
-from instrerank.study.configuration import Configuration
+from instrerank.study.plan import Plan
 from instrerank.study.yaml_files import read_yaml
 
 RECORD = "study.yaml"
@@ -22,7 +22,7 @@ LOG = "log.jsonl"
 _INPUTS = ("topics", "qrels", "corpus", "index", "run", "instructions", "changed_instructions", "changed_qrels")
 
 
-def open_folder(folder: Path, configuration: Configuration, *, resume: bool) -> None:
+def open_folder(folder: Path, plan: Plan, *, resume: bool) -> None:
     """Prepare a new folder for a study, or check that a folder holds the same study.
 
     Raises:
@@ -31,12 +31,14 @@ def open_folder(folder: Path, configuration: Configuration, *, resume: bool) -> 
     """
     import yaml
 
-    path = check_writable(folder / RECORD)
-    record = {
+    path, configuration = check_writable(folder / RECORD), plan.configuration
+    record: dict[str, Any] = {
         "configuration": configuration.as_data(),
         "inputs": {key: described_source(value) for key in _INPUTS if (value := getattr(configuration, key))},
         "versions": versions(),
     }
+    if plan.notes:
+        record["notes"] = plan.notes
     if not path.exists():
         with whole_file(path) as file:
             yaml.safe_dump(record, file, sort_keys=False, allow_unicode=True, width=100)

@@ -12,6 +12,7 @@ from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.files import check_writable, one_process
 from instrerank.study.configuration import Configuration, configure, read_configuration
+from instrerank.study.examples import write_examples
 from instrerank.study.execution import Failure, execute
 from instrerank.study.folder import RECORD, Log, open_folder
 from instrerank.study.plan import Plan, make_plan
@@ -87,7 +88,7 @@ def run_study(
     check_writable(folder / RECORD)
     # a resumed study removes partial files: not those of one that is running
     with one_process(folder, folder=folder):
-        open_folder(folder, plan.configuration, resume=resume)
+        open_folder(folder, plan, resume=resume)
         return _run(plan, folder, store, progress)
 
 
@@ -95,10 +96,12 @@ def _run(plan: Plan, folder: Path, store: str | Path | None, progress: bool) -> 
     failures = execute(plan, folder, store=LoadOptions(store=store).store_folder(), progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
-            tables = all_tables(read_results(plan, folder, mode))
+            results = read_results(plan, folder, mode)
+            tables = all_tables(results)
             tables["failed"] = [failure.as_row() for failure in failures if failure.cell.mode == mode]
             for name, rows in tables.items():
                 write_table(folder / "tables" / mode, name, rows)
+            write_examples(results, folder)
     report = None
     try:
         with Log(folder).timed(step="report"):

@@ -1,6 +1,7 @@
 """A study of the bundled collection: its runs, tables and resumption."""
 
 import csv
+import html
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from instrerank.evaluation.instructions import p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.files import one_process, partial_path
 from instrerank.study import configure, make_plan, run_study
+from instrerank.study.examples import read_examples, write_examples
 from instrerank.study.report.reading import read_tables
 from instrerank.study.results import read_results
 from instrerank.study.rows import (
@@ -140,6 +142,51 @@ def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path, 
     }
     assert after.keys() == before.keys()
     assert not list(folder.glob(".*"))
+
+
+def test_the_page_shows_the_top_tens_that_changed_most(plan, study):
+    examples = read_examples(study, "fixed")
+    assert {(each.change, each.before.label, each.after.label) for each in examples if each.change != "query"} == {
+        ("instruction", "none", "own"),
+        ("instruction", "own", "changed"),
+    }
+    page = (study / "report.html").read_text()
+    for each in examples:
+        runs = [
+            read_run(
+                study
+                / f"runs/fixed/run.pocket.bm25.minilm.{condition}.{label}.txt".replace("typo-mixed.s", "typo-mixed-s")
+            )
+            for condition, label in _runs_of(each)
+        ]
+        for side, other, run in zip((each.before, each.after), (each.after, each.before), runs, strict=True):
+            assert [document.docid for document in side.documents] == [
+                document.docid for document in run.rankings[each.qid][:10]
+            ]
+            ranks = {document.docid: rank for rank, document in enumerate(other.documents, 1)}
+            qrels = plan.changed_qrels if side.label == "changed" else plan.qrels
+            for document in side.documents:
+                assert document.grade == qrels[each.qid].get(document.docid)
+                assert document.relevant == ((document.grade or 0) >= 2)
+                assert ranks.get(document.docid, document.other_rank) == document.other_rank
+                assert html.escape(each.texts[document.docid][:60]) in page.replace("&#39;", "&#x27;").replace(
+                    "&#34;", "&quot;"
+                )
+    losses = [each.before.score - each.after.score for each in examples if each.change == "query"]
+    assert losses and min(losses) > 0
+
+
+def _runs_of(example):
+    if example.change == "query":
+        return [(example.instructions, side.label) for side in (example.before, example.after)]
+    return [(side.label, "clean") for side in (example.before, example.after)]
+
+
+def test_passages_of_examples_are_not_looked_up_again(plan, study, monkeypatch):
+    before = files(study)
+    monkeypatch.setattr("instrerank.study.examples.open_study_passages", None)
+    write_examples(read_results(plan, study, "fixed"), study)
+    assert files(study) == before
 
 
 def test_two_processes_in_one_folder(plan, study):
