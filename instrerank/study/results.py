@@ -63,18 +63,27 @@ class Results:
         return mean_over_seeds([self.scores[cell][measure] for cell in cells])
 
 
-def read_results(plan: Plan, folder: Path, mode: Mode) -> Results:
+def read_results(plan: Plan, folder: Path, mode: Mode, *, progress: bool = False) -> Results:
     """Evaluate the complete runs of one mode.
+
+    Args:
+        plan: of the study.
+        folder: of the study.
+        mode: whose runs are read.
+        progress: show a progress bar.
 
     Raises:
         InputError: an unknown measure.
     """
+    from tqdm import tqdm
+
     configuration = plan.configuration
     runs, scores = {}, {}
     changed_none: dict[str, dict[str, Scores]] = {}
-    for cell in plan.cells:
+    cells = [cell for cell in plan.cells if cell.mode == mode]
+    for cell in tqdm(cells, desc=f"evaluation, {mode}", unit="run", disable=not progress):
         path = folder / cell.path(configuration)
-        if cell.mode != mode or not is_complete(path):
+        if not is_complete(path):
             continue
         run = read_run(path)
         # rankings are not compared below that depth, and a study has thousands of runs

@@ -96,8 +96,8 @@ def _run(plan: Plan, folder: Path, store: str | Path | None, progress: bool) -> 
     failures = execute(plan, folder, store=LoadOptions(store=store).store_folder(), progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
-            results = read_results(plan, folder, mode)
-            tables = all_tables(results)
+            results = read_results(plan, folder, mode, progress=progress)
+            tables = all_tables(results, progress=progress)
             tables["failed"] = [failure.as_row() for failure in failures if failure.cell.mode == mode]
             for name, rows in tables.items():
                 write_table(folder / "tables" / mode, name, rows)
