@@ -111,7 +111,8 @@ def _levels(tables: Tables, found: Sourced[Hypothesis]) -> tuple[Markup, Markup]
         *(names[0], number(a, "clean"), number(a, "perturbed")),
         *(names[1], number(b, "clean"), number(b, "perturbed")),
     )
-    if a.row.perturbed == b.row.perturbed:
+    # as far as the printed digits show
+    if round(a.row.perturbed, 4) == round(b.row.perturbed, 4):
         return Markup("; both score the same on perturbed queries"), numbers
     higher = names[0] if a.row.perturbed > b.row.perturbed else names[1]
     more_robust = None
