@@ -1,8 +1,8 @@
 # %% [markdown]
-"""What does the worst query that anybody might type cost each topic of a study?
+"""How much does each topic of a study lose with the worst of its queries?
 
-`report.html` does not say; its tables do. After `instrerank study --output studies/pocket`, beside the folder
-`studies`: `python read_study.py`, or open this file as a notebook (jupytext, VS Code).
+An analysis that `report.html` does not have, from its tables. After `instrerank study --output studies/pocket`, run
+`python read_study.py` beside the folder `studies`, or open this file as a notebook (jupytext, VS Code).
 """
 
 # %%
@@ -20,7 +20,7 @@ STUDY = Path("studies/pocket")
 MODE, MEASURE = "fixed", "ndcg_cut_10"
 
 # %% [markdown]
-# `topics.csv` has a score for each run, measure and topic.
+# `topics.csv` has one row per run, measure and topic.
 
 # %%
 scores = defaultdict(lambda: defaultdict(dict))
@@ -37,7 +37,7 @@ figure, axes = plt.subplots(1, len(perturbed), figsize=(4 * len(perturbed), 4), 
 for axis, (system, variants) in zip(axes[0], perturbed.items(), strict=True):
     clean = variants["clean", None]
     worst = worst_case(list(variants.values()))
-    drop = compare(list(worst.values()), [clean[qid] for qid in worst])
+    drop = compare(worst, clean)
     print(f"{system}: {drop.baseline:.4f} -> {drop.mean:.4f}, interval {drop.interval}, {drop.losses} topics lose")
     axis.scatter([clean[qid] for qid in worst], list(worst.values()))
     axis.axline((0, 0), slope=1, color="grey")

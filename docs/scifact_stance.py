@@ -1,11 +1,11 @@
-"""Make a study of SciFact's stance labels: the same claims, asked for what supports or for what contradicts them.
+"""Make a study from SciFact's stance labels: instructions ask for abstracts that support or contradict a claim.
 
 python docs/scifact_stance.py STANCE.tsv CORPUS.jsonl FOLDER
 instrerank study FOLDER/study.yaml --output FOLDER/study
 
-STANCE.tsv has a header and the columns claim_id, claim, doc_id, label (SUPPORT, CONTRADICT; others are left out).
-A claim of which abstracts support it is first asked with "supports", then with "contradicts", under which these
-abstracts stop being relevant; a contradicted claim the other way round. No claim has abstracts of both kinds.
+STANCE.tsv has a header and the columns claim_id, claim, doc_id, label (SUPPORT, CONTRADICT; others are skipped).
+For a supported claim, the own instruction asks for support and the changed one for contradiction, under which its
+abstracts stop being relevant; for a contradicted claim the other way round. No claim has abstracts of both kinds.
 """
 
 import csv

@@ -1,24 +1,24 @@
-"""Errors that the command line turns into one line and an exit code."""
+"""Errors that the command line reports on one line, with an exit code."""
 
 
 class InstrerankError(Exception):
-    """Our own failure (exit code 1)."""
+    """An operation failed (exit code 1); the base class of all our errors."""
 
     exit_code = 1
 
 
 class InputError(InstrerankError, ValueError):
-    """Bad usage or bad input: what was given, what is allowed, what to do next (exit code 2)."""
+    """Invalid usage or input (exit code 2); the message says what was given, what is allowed and what to do next."""
 
     exit_code = 2
 
 
 class MissingPrerequisiteError(InstrerankError, RuntimeError):
-    """Java, a package or a model that this machine lacks (exit code 3)."""
+    """Java, a package, a model or a data set is missing on this machine (exit code 3)."""
 
     exit_code = 3
 
 
 def pip_install(extra: str) -> str:
-    """Return the command that installs one of our extras: the same remedy wherever its packages are missing."""
+    """Return the command that installs one of our extras, as shown by every error about a missing package."""
     return f"pip install 'instrerank[{extra}]'"

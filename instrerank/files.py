@@ -1,4 +1,4 @@
-"""Files in and out: UTF-8 or a clear error, gzip by suffix, whole files or none, `-` for the standard streams."""
+"""Reading and writing files: UTF-8 or a clear error, gzip by suffix, atomic writes, `-` for the standard streams."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ _TRUE_NAMES: tuple[tuple[bytes, str], ...] = (
     (rb"%PDF-", "a PDF document, not text"),
     (rb"\xff\xfe\0\0|\0\0\xfe\xff", "UTF-32: convert it first (iconv -f UTF-32 -t UTF-8)"),
     (rb"\xff\xfe|\xfe\xff", "UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)"),
-    (rb"([^\0]\0){4}", "UTF-16 without byte order mark: convert it first (iconv -f UTF-16LE -t UTF-8)"),
-    (rb"(\0[^\0]){4}", "UTF-16 without byte order mark: convert it first (iconv -f UTF-16BE -t UTF-8)"),
-    (rb"version https://git-lfs", "a Git LFS pointer, not the file that it stands for: fetch it (git lfs pull)"),
-    (rb"(?i)\s*(<!doctype html|<html[\s>])", "a web page (HTML), perhaps of a failed download"),
+    (rb"([^\0]\0){4}", "UTF-16 without a byte order mark: convert it first (iconv -f UTF-16LE -t UTF-8)"),
+    (rb"(\0[^\0]){4}", "UTF-16 without a byte order mark: convert it first (iconv -f UTF-16BE -t UTF-8)"),
+    (rb"version https://git-lfs", "a Git LFS pointer, not the file itself: fetch the file (git lfs pull)"),
+    (rb"(?i)\s*(<!doctype html|<html[\s>])", "a web page (HTML), perhaps from a failed download"),
 )
-"""Pattern of a file's first bytes, and what the file then is."""
+"""Patterns of a file's first bytes, each with what they identify."""
 
 
 def is_standard_stream(path: str | Path) -> bool:
-    """Return whether `-` is meant: standard input where one reads, standard output where one writes."""
+    """Return whether the path is `-`: standard input when reading, standard output when writing."""
     return str(path) == "-"
 
 
 def is_stream(path: str | Path) -> bool:
-    """Return whether `-`, a device or a FIFO is meant: it is written into, never replaced, and has no sidecar."""
+    """Return whether the path is `-`, a device or a FIFO, which is written to, never replaced, and has no sidecar."""
     path = Path(path)
     if is_standard_stream(path) or str(path).startswith(("/dev/", "/proc/")):
         return is_standard_stream(path) or path.exists()
@@ -70,7 +70,7 @@ def is_stream(path: str | Path) -> bool:
 
 @cache
 def _standard_input() -> bytes:
-    """Return all of standard input, kept for whoever reads it twice (`check`, and the hash of a sidecar)."""
+    """Return all of standard input, cached for callers that read it twice (`check`, and the hash in a sidecar)."""
     if sys.stdin is None:
         raise InputError("cannot read -: standard input is closed")
     return sys.stdin.buffer.read()
@@ -78,7 +78,7 @@ def _standard_input() -> bytes:
 
 @cache
 def _piped(path: Path) -> bytes:
-    """Return all that a process substitution, `<(command)`, delivers; it can be read only once."""
+    """Return everything from a process substitution, `<(command)`, which can be read only once."""
     return path.read_bytes()
 
 
@@ -95,27 +95,28 @@ def _buffered(stream: io.BufferedIOBase) -> io.BufferedReader:
 
 
 class _Unpacked(gzip.GzipFile):
-    """A gzipped file that refuses to unpack to what no text packs to."""
+    """A gzipped file that refuses to unpack at a ratio no text reaches (a decompression bomb)."""
 
     def read(self, size: int | None = -1) -> bytes:
         block = super().read(size)
         packed = cast(io.BufferedReader, self.fileobj)
         if self.tell() > _BOMB_SIZE and packed.seekable() and self.tell() > _BOMB_RATIO * packed.tell():
             raise InputError(
-                f"cannot read {self.name}: it unpacks to more than {_BOMB_RATIO} times its size, as no text does"
+                f"cannot read {self.name}: it unpacks to more than {_BOMB_RATIO} times its size, which no text does"
             )
         return block
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    r"""Yield (line number from 1, line without its end) of a UTF-8 text file, gzipped when it ends in `.gz`.
+    r"""Yield (line number, line without its line ending) from a UTF-8 text file, gzipped if its name ends in `.gz`.
 
-    Lines end at `\n` or `\r\n` only: passages may hold U+0085 and the like, at which `str.splitlines` would
-    break. A byte order mark at the start of a line is dropped: of the file, or of one that was joined to it.
+    Line numbers start at 1. Lines end at `\n` or `\r\n` only: passages may contain U+0085 and similar characters,
+    where `str.splitlines` would split. A byte order mark at the start of a line is dropped, since concatenated files
+    may have one in the middle.
 
     Raises:
-        InputError: the file cannot be read, or is not text in UTF-8 (named with its line and, where its first
-            bytes tell, as what it is), or a line is longer than 256 MiB.
+        InputError: the file cannot be read, or is not UTF-8 text (the message names the line and, if the first
+            bytes show it, the actual format), or a line is longer than 256 MiB.
     """
     path = Path(path)
     number = 0
@@ -134,12 +135,12 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
                 number += len(lines)
     except (OSError, EOFError, zlib.error, MemoryError) as error:
         place = f" after line {number}" if number else ""
-        reason = "it is a folder: name a file" if isinstance(error, IsADirectoryError) else _reason(error)
+        reason = "it is a folder; give the name of a file" if isinstance(error, IsADirectoryError) else _reason(error)
         raise InputError(f"cannot read {path}{place}: {reason}") from error
 
 
 def _whole_lines(file: io.BufferedReader) -> bytes:
-    """Read about a block, to the end of its last line; far faster than line by line."""
+    """Read about one block, up to the end of its last line, which is far faster than reading line by line."""
     block = file.read(_BLOCK)
     return block if not block or block.endswith(b"\n") else block + file.readline(_LONGEST_LINE)
 
@@ -148,13 +149,13 @@ def _decoded(block: bytes, path: Path, before: int) -> str:
     """Return the text of a block of lines.
 
     Raises:
-        InputError: not UTF-8, a NUL character, or a line without end; named with its line.
+        InputError: not UTF-8, a NUL character, or an overlong line; the message names the line.
     """
     try:
         text = block.decode()
-        at, fault = block.find(b"\0"), "contains NUL: this is a binary file, or a damaged one"
+        at, fault = block.find(b"\0"), "contains NUL: the file is binary or damaged"
         if at < 0 and len(block) > _LONGEST_LINE and not block.endswith(b"\n"):
-            at, fault = len(block), f"a line of more than {_LONGEST_LINE >> 20} MiB"
+            at, fault = len(block), f"the line is longer than {_LONGEST_LINE >> 20} MiB"
         if at < 0:
             return text
     except UnicodeDecodeError as error:
@@ -167,10 +168,10 @@ def _decoded(block: bytes, path: Path, before: int) -> str:
 
 
 def _text_bytes(path: Path, stored: io.BufferedReader) -> io.BufferedReader:
-    """Return the bytes of the text: unpacked where the name ends in `.gz`.
+    """Return the bytes of the text, unpacked if the name ends in `.gz`.
 
     Raises:
-        InputError: the first bytes are those of another kind of file.
+        InputError: the first bytes identify another file format.
     """
     file = stored
     if path.suffix == ".gz":
@@ -188,15 +189,15 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def parse_json(text: str, place: str) -> Any:
-    r"""Return the value of a JSON text.
+    r"""Parse a JSON text.
 
     Args:
-        text: a line, or another part of a file.
+        text: a line or another part of a file.
         place: `FILE:LINE`, for messages.
 
     Raises:
-        InputError: not JSON; nested too deeply; a number of too many digits; half of a surrogate pair (such as
-            `\ud83d` alone), which no file can hold.
+        InputError: not JSON, nested too deeply, a number with too many digits, or an unpaired surrogate (such as
+            `\ud83d` alone), which UTF-8 cannot encode.
     """
     try:
         value = json.loads(text)
@@ -205,18 +206,18 @@ def parse_json(text: str, place: str) -> Any:
             if "\\ud" in text or "\\uD" in text:
                 json.dumps(value, ensure_ascii=False).encode()
             if _NUL.search(text):
-                raise InputError(f"{place}: \\u0000, a NUL character, which no text file can hold")
+                raise InputError(f"{place}: contains \\u0000 (NUL), which is not allowed in a text file")
     except json.JSONDecodeError as error:
         raise InputError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:
         raise InputError(f"{place}: JSON nested too deeply") from error
     except UnicodeEncodeError as error:
         half = f"\\u{ord(error.object[error.start]):04x}"
-        raise InputError(f"{place}: {half} is a lone surrogate, half a character; put \\ufffd in its place") from error
+        raise InputError(f"{place}: {half} is an unpaired surrogate; replace it with \\ufffd") from error
     except InputError:
         raise
     except ValueError as error:  # an integer of more than 4,300 digits
-        raise InputError(f"{place}: not JSON that can be read: {error}") from error
+        raise InputError(f"{place}: JSON that cannot be parsed: {error}") from error
     return value
 
 
@@ -254,7 +255,7 @@ def read_yaml_file(path: str | Path) -> Any:
         ValueError,
     ) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} is not YAML: {reason}") from error
+        raise InputError(f"{path} is not valid YAML: {reason}") from error
     if size > _MOST_VALUES:
         raise InputError(f"{path}: more than {_MOST_VALUES:,} values once its aliases are resolved")
     return value
@@ -276,10 +277,10 @@ def _reason(error: BaseException) -> str:
 
 
 def check_writable(path: str | Path) -> Path:
-    """Create the folder of `path` and prove that it can be written, before long work starts.
+    """Create the folder of `path` and verify that it is writable before a long computation starts.
 
     Raises:
-        InputError: the folder cannot be made or written, or `path` is a folder.
+        InputError: the folder cannot be created or written to, or `path` is a folder.
     """
     path = Path(path)
     if path.is_dir():
@@ -298,18 +299,18 @@ def check_writable(path: str | Path) -> Path:
 
 @contextmanager
 def whole_file(path: str | Path, *, on_complete: Callable[[Path], None] | None = None) -> Iterator[TextIO]:
-    r"""Open `path` for writing text (UTF-8, `\n`, gzip when it ends in `.gz`): it appears whole or not at all.
+    r"""Open `path` for writing text atomically (UTF-8, `\n`, gzipped if the name ends in `.gz`).
 
-    The text goes to a file beside it, which takes the name of `path` only when the block ends without error. A link
-    is followed: what it points to is replaced, not the link. Into what is no regular file (a device, a FIFO, `-` for
-    standard output) the whole text is written when the block has ended.
+    The text is written to a temporary file next to it, which is renamed to `path` only if the block ends without an
+    error. Symbolic links are followed: the target is replaced, not the link. If `path` is not a regular file (a
+    device, a FIFO, `-` for standard output), the text is written to it at the end of the block.
 
     Args:
-        path: of the file.
-        on_complete: called with the complete file before it takes its name, such as for its hash.
+        path: the file.
+        on_complete: called with the complete file before it is renamed, for example to hash it.
 
     Raises:
-        InputError: the folder cannot be written, or the disk is full.
+        InputError: the folder cannot be written to, or the disk is full.
     """
     path = check_writable(path)
     if is_stream(path):
@@ -336,13 +337,13 @@ def whole_file(path: str | Path, *, on_complete: Callable[[Path], None] | None =
 
 
 def partial_path(path: Path) -> Path:
-    """Return a name beside `path` for what is not complete yet; no two processes, on whatever machine, share one."""
+    """Return a temporary name next to `path` that no other process, on any machine, uses."""
     host = re.sub(r"[^\w-]", "-", platform.node())[:40]
     return path.with_name(f".{path.name[:80]}.{host}.{os.getpid()}.{secrets.token_hex(4)}.partial")
 
 
 def remove_abandoned(folder: Path, *, recursive: bool = False) -> None:
-    """Remove the partial files and folders of processes of this machine that no longer run."""
+    """Remove partial files and folders left by processes of this machine that are no longer running."""
     host = re.sub(r"[^\w-]", "-", platform.node())[:40]
     for path in list(folder.rglob(".*.partial") if recursive else folder.glob(".*.partial")):
         match = re.search(r"\.([\w-]*)\.(\d+)\.[0-9a-f]{8}\.partial$", path.name)
@@ -355,14 +356,14 @@ def remove_abandoned(folder: Path, *, recursive: bool = False) -> None:
 
 @contextmanager
 def one_process(target: Path, *, folder: Path | None = None) -> Iterator[None]:
-    """Keep other processes from making `target` at the same time; the lock dies with its process.
+    """Keep other processes from writing `target` at the same time; the lock ends with its process.
 
     Args:
-        target: what is made.
-        folder: where the lock lies meanwhile; None: beside `target`.
+        target: the file or folder to write.
+        folder: where to put the lock file; None: next to `target`.
 
     Raises:
-        InputError: another process is at it.
+        InputError: another process is writing `target`.
     """
     from filelock import FileLock, Timeout
 
@@ -371,13 +372,13 @@ def one_process(target: Path, *, folder: Path | None = None) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(f"another process is writing {target}: wait until it has finished, or name another") from None
+        raise InputError(f"another process is writing {target}: wait for it, or choose another name") from None
     except OSError as error:
         raise InputError(f"cannot write {target}: {_reason(error)} ({path})") from error
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # still held: who opened it meanwhile finds that it is gone, and refuses
+        path.unlink(missing_ok=True)  # still locked: a process that has opened it meanwhile finds it gone and gives up
         lock.release()
 
 
@@ -405,30 +406,29 @@ def _write_stream(path: Path, content: bytes) -> None:
 
 
 def cache_folder() -> Path:
-    """Return the folder of what is kept between runs: `$INSTRERANK_CACHE`, else `~/.cache/instrerank`.
+    """Return the cache folder: `$INSTRERANK_CACHE`, or else `~/.cache/instrerank`.
 
     Raises:
-        InputError: neither the environment nor the system knows the user's home folder.
+        InputError: the user's home folder is not known.
     """
     return expanded(os.environ.get("INSTRERANK_CACHE", "~/.cache/instrerank"))
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with the home folder in place of its `~`.
+    """Return a path with `~` replaced by the home folder.
 
     Raises:
-        InputError: the home folder is not known: no $HOME, and no entry of the user in the system's list.
+        InputError: the home folder is not known: HOME is unset, and the user has no passwd entry.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(
-            f"{path}: no home folder is known for this user: set HOME, or INSTRERANK_CACHE to a folder for what is "
-            "kept between runs"
+            f"{path}: this user has no home folder: set HOME, or INSTRERANK_CACHE for the cache"
         ) from error
 
 
 def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file's bytes as hex digits."""
+    """Return the SHA-256 of a file as hex digits."""
     with _open_bytes(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

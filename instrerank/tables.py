@@ -1,4 +1,4 @@
-"""Tables for people and for programs: the same rows as text, Markdown, LaTeX, CSV or JSON."""
+"""Tables of results as text, Markdown, LaTeX, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _TABULATE = {"table": "simple", "markdown": "github", "latex": "latex_booktabs"}
 
 
 def render(header: Sequence[str], rows: Sequence[Sequence[object]], output_format: str) -> str:
-    """Return a table without its last line break.
+    """Return a table without a trailing line break.
 
-    Floats have trec_eval's four digits, or two significant ones below the last of those (p = 5.1e-05 is not 0.0001),
-    but all of them in JSON; None, where nothing can be said, is a dash.
+    Floats have four decimals as in trec_eval, or two significant digits if they are smaller than that (p = 5.1e-05 is
+    not shown as 0.0001); JSON keeps full precision. None, an undefined value, is shown as a dash.
     """
     if output_format == "json":
         return json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1, ensure_ascii=False)

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_the_page_of_a_verb_is_what_its_parser_says(verb):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_flag_has_a_help_that_tells_its_default(verb):
+def test_every_flag_has_a_help_that_states_its_default(verb):
     subparsers = next(each for each in build_parser(verb)._actions if isinstance(each, argparse._SubParsersAction))
     for action in subparsers.choices[verb]._actions:
         assert action.help, f"{verb} {action.dest}"
@@ -166,3 +167,11 @@ def test_the_stance_script_makes_a_study_in_which_every_abstract_stops_being_rel
     assert changed_documents(plan.qrels, plan.changed_qrels) == {"1": ["d1", "d2"], "2": ["d1"]}
     assert plan.instructions["own"]["1"] == plan.instructions["changed"]["2"]
     assert plan.instructions["changed"]["1"] == plan.instructions["own"]["2"]
+
+
+def test_the_table_of_rooms_is_the_contract_of_the_lint():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    table = re.findall(r"^\| (`.*?) \|", (DOCS / "architecture.md").read_text("utf-8"), re.MULTILINE)
+    rooms = [name.strip("`/") for row in table for name in row.split(", ")]
+    assert rooms == layers[::-1]

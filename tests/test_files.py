@@ -43,8 +43,8 @@ def packed(kind):
         ("t.tsv", b"\x28\xb5\x2f\xfd\x24\x08A", "compressed with zstd"),
         ("t.tsv", b"PAR1\x15\x04\x15", "a Parquet file"),
         ("t.tsv", "1\ttides\n".encode("utf-16"), "UTF-16: convert it"),
-        ("t.tsv", "1\ttides\n".encode("utf-16-le"), "UTF-16 without byte order mark"),
-        ("t.tsv", "1\ttides\n".encode("utf-16-be"), "UTF-16 without byte order mark"),
+        ("t.tsv", "1\ttides\n".encode("utf-16-le"), "UTF-16 without a byte order mark"),
+        ("t.tsv", "1\ttides\n".encode("utf-16-be"), "UTF-16 without a byte order mark"),
         ("t.tsv", "1\ttides\n".encode("utf-32"), "UTF-32: convert it"),
         ("t.tsv", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer"),
         ("t.tsv", b"\n<!DOCTYPE html>\n<html>", "a web page"),
@@ -68,7 +68,7 @@ def test_what_is_not_text_is_refused_by_its_name(tmp_path, name, content, compla
 
 
 def test_a_folder_is_not_a_file(tmp_path):
-    with pytest.raises(InputError, match="it is a folder: name a file"):
+    with pytest.raises(InputError, match="it is a folder; give the name of a file"):
         list(read_lines(tmp_path))
 
 
@@ -94,7 +94,7 @@ def test_what_unpacks_to_far_more_is_refused(tmp_path, monkeypatch, line):
 def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_LONGEST_LINE", 1 << 20)
     (tmp_path / "t").write_bytes(b"first\n" + b"a" * (2 << 20))
-    with pytest.raises(InputError, match="t:2: a line of more than 1 MiB"):
+    with pytest.raises(InputError, match="t:2: the line is longer than 1 MiB"):
         list(read_lines(tmp_path / "t"))
 
 
@@ -131,10 +131,10 @@ def test_standard_input_that_is_closed(monkeypatch):
         ('{"a": ', "f:3: not JSON: Expecting value at column 7"),
         ("[" * 100_000, "f:3: JSON nested too deeply"),
         ('{"a":' * 100_000, "f:3: JSON nested too deeply"),
-        ("1" * 5000, "f:3: not JSON that can be read: Exceeds the limit"),
-        ('{"a": ["\\udc00"]}', "f:3: \\udc00 is a lone surrogate"),
-        ('{"a": "b\\u0000"}', "f:3: \\u0000, a NUL character"),
-        ('{"\\uD800": 1}', "f:3: \\ud800 is a lone surrogate"),
+        ("1" * 5000, "f:3: JSON that cannot be parsed: Exceeds the limit"),
+        ('{"a": ["\\udc00"]}', "f:3: \\udc00 is an unpaired surrogate"),
+        ('{"a": "b\\u0000"}', "f:3: contains \\u0000 (NUL)"),
+        ('{"\\uD800": 1}', "f:3: \\ud800 is an unpaired surrogate"),
     ],
 )
 def test_json_that_is_refused(text, complaint):

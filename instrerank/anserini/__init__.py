@@ -1,4 +1,4 @@
-"""Indexing and BM25 search through the Anserini jar of pyserini: the only room that knows Java."""
+"""Indexing and BM25 search through the Anserini jar of pyserini; all use of Java is in this package."""
 
 from instrerank.anserini.indexes import is_index
 from instrerank.anserini.indexing import IndexStatistics, build_index

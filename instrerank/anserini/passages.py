@@ -1,4 +1,4 @@
-"""Passage texts that a Lucene index stores, and those that Pyserini's hits carry."""
+"""Passage texts stored in a Lucene index or in Pyserini's hits."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class IndexPassages:
 
         Raises:
             InputError: no such index.
-            MissingPrerequisiteError: no Java that is new enough, no pyserini, or a prebuilt index out of reach.
+            MissingPrerequisiteError: no recent enough Java, no pyserini, or a prebuilt index is not downloadable.
         """
         self.name = str(index)
         self._java = open_index(locate_index(index))
 
     def __iter__(self) -> Iterator[Passage]:
-        """Yield every passage, in the order of Lucene's own document numbers.
+        """Yield every passage, in the order of Lucene's internal document numbers.
 
         Raises:
             InputError: the index stores no texts.
@@ -40,7 +40,7 @@ class IndexPassages:
             yield Passage(docid, self._text(docid, document))
 
     def lookup(self, docids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of those docids that are in the index.
+        """Return the texts of the docids found in the index.
 
         Raises:
             InputError: the index stores no texts.
@@ -57,16 +57,16 @@ class IndexPassages:
         text = stored_text(docid, document.get("raw"), document.get("contents"))
         if text is None:
             raise InputError(
-                f"the index {self.name} stores no passage texts (no `raw`, no `contents`): give them with --corpus"
+                f"the index {self.name} stores no passage texts (neither raw nor contents): give them as `corpus`"
             )
         return text
 
 
 def hit_text(hit: Any) -> str | None:
-    """Return the passage text of one of Pyserini's hits or documents, or None where it carries none.
+    """Return the passage text of one of Pyserini's hits or documents, or None if it has none.
 
-    Told apart by attribute: hits since Pyserini 0.24 have `lucene_document`, those before it `raw` and `contents`,
-    a document of `LuceneSearcher.doc` has `raw()` and `contents()`, and a dense hit has nothing.
+    They differ in their attributes: hits have `lucene_document` since Pyserini 0.24, and `raw` and `contents` before;
+    a document from `LuceneSearcher.doc` has `raw()` and `contents()`; a dense hit has no text.
     """
     document = getattr(hit, "lucene_document", None)
     if document is not None and not callable(document):
@@ -78,10 +78,10 @@ def hit_text(hit: Any) -> str | None:
 
 
 def stored_text(docid: str, raw: str | None, contents: str | None) -> str | None:
-    """Return the text of a document's stored fields.
+    """Return the text of a document from its stored fields.
 
-    `raw` is what was indexed: where it is a JSON object, its title and text; where it is not (TREC's documents), as
-    it stands, unless the `contents` that Anserini made of it are stored too.
+    `raw` is what was indexed: if it is a JSON object, its title and text are used; if not (TREC documents), `raw`
+    itself, unless the `contents` that Anserini made from it are stored too.
     """
     if raw is None:
         return contents

@@ -1,4 +1,4 @@
-"""BM25 search of a Lucene index: Anserini's scores in trec_eval's order."""
+"""BM25 search over a Lucene index: Anserini's scores in trec_eval's order."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from instrerank.trec import ScoredDoc, Topic, trec_eval_order
 from instrerank.trec.problems import listed
 
 _BATCH = 64
-"""Topics that one Java call searches: it holds the stored texts of all their hits, and Ctrl-C waits for it."""
+"""Topics per Java call, which keeps the stored texts of all hits in memory and delays Ctrl-C."""
 
 
 _TERMS = 2**16
-"""Distinct terms that a query may have; Lucene's own limit of 1024 would refuse a long one."""
+"""Maximum number of distinct query terms; Lucene's default of 1024 would reject long queries."""
 
 
 class BM25Searcher:
@@ -25,9 +25,9 @@ class BM25Searcher:
 
     Attributes:
         path: folder of the index.
-        k1: BM25's term frequency saturation; 0.9 is Anserini's default, whatever the name of the index.
-        b: BM25's length normalisation; 0.4 is Anserini's default.
-        analyzer: Java class that makes terms of a query; with Anserini's defaults, Porter stems without stop words.
+        k1: BM25's term frequency saturation; the default 0.9 is Anserini's, for every index.
+        b: BM25's length normalisation; the default 0.4 is Anserini's.
+        analyzer: Java class that analyses queries; by default Anserini's, with Porter stemming and stop word removal.
         documents: number of documents in the index.
     """
 
@@ -36,10 +36,10 @@ class BM25Searcher:
 
         Raises:
             InputError: no such index, or k1 or b out of range.
-            MissingPrerequisiteError: no Java that is new enough, no pyserini, or a prebuilt index out of reach.
+            MissingPrerequisiteError: no recent enough Java, no pyserini, or a prebuilt index is not downloadable.
         """
         if not 0 <= k1 < math.inf or not 0 <= b <= 1:
-            raise InputError(f"BM25 wants k1 >= 0 and 0 <= b <= 1; given k1={k1}, b={b}")
+            raise InputError(f"`k1` must be at least 0 and `b` between 0 and 1, got k1={k1}, b={b}")
         self.path = locate_index(index)
         self.k1 = float(k1)
         self.b = float(b)
@@ -56,21 +56,21 @@ class BM25Searcher:
     def batch_search(self, topics: Sequence[Topic], hits: int = 1000, threads: int = 1) -> dict[str, list[ScoredDoc]]:
         """Return the best documents of each topic, by qid in the order of the topics.
 
-        The documents and scores are Anserini's: scores rounded to four decimals, documents of equal score by
-        docid, each lowered by 1e-6 against the one before; then trec_eval's order. A query without a term of the
-        index finds nothing: its ranking is empty.
+        The documents and scores are Anserini's: scores are rounded to four decimals, and ties are broken by docid,
+        each lowered by 1e-6 relative to the one before; then trec_eval's order. The ranking of a query without any
+        indexed term is empty.
 
         Args:
-            topics: topics with distinct qids; their instructions play no part.
-            hits: at most so many documents for each.
-            threads: Java threads; they change nothing but the time.
+            topics: topics with unique qids; their instructions are ignored.
+            hits: maximum number of documents per topic.
+            threads: number of Java threads; they affect only the running time.
 
         Raises:
             InputError: `hits` or `threads` is less than 1.
             InstrerankError: Anserini failed on a topic.
         """
         if hits < 1 or threads < 1:
-            raise InputError(f"hits and threads start from 1; given hits={hits}, threads={threads}")
+            raise InputError(f"`hits` and `threads` must be at least 1, got hits={hits}, threads={threads}")
         start_jvm()  # a forked process fails here instead of hanging
         from jnius import JavaException
 
@@ -86,7 +86,7 @@ class BM25Searcher:
             for topic in batch:
                 found = results.get(topic.qid)
                 if found is None:
-                    raise InstrerankError(f"Anserini gave no answer to topic {topic.qid}: {topic.text!r}")
+                    raise InstrerankError(f"Anserini returned no results for topic {topic.qid}: {topic.text!r}")
                 rankings[topic.qid] = trec_eval_order(ScoredDoc(hit.docid, hit.score) for hit in found)
         return rankings
 

@@ -1,4 +1,4 @@
-"""The command line: one thin module per verb, imported only when its verb is asked for."""
+"""The command line: one thin module per verb, imported only when the verb is used."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from instrerank.errors import InputError, InstrerankError
 
 VERBS = {
     "index": "build a Lucene index of passages",
-    "search": "BM25: a first-stage run",
+    "search": "retrieve a first-stage run with BM25",
     "rerank": "rerank a run with an instruction-following bi-encoder",
     "perturb": "make perturbed query sets: typos, paraphrases, instructions, injections",
-    "constrain": "make instructions whose effect on relevance a program can verify",
-    "attack": "search the query that hurts an encoder most, within an edit budget",
-    "evaluate": "score runs with trec_eval's measures",
+    "constrain": "write instructions whose effect on relevance a program can verify",
+    "attack": "find the query, within an edit budget, that hurts an encoder's ranking most",
+    "evaluate": "score runs with trec_eval's measures, or compare them with a baseline",
     "train": "train an encoder, or a LoRA adapter, to follow instructions",
-    "study": "encoders × instructions × query sets × seeds: is retrieval robust, and is the difference significant?",
-    "report": "the page of a study: the answer, plots, tables, the worst queries",
-    "export": "a run in the form that a leaderboard or another tool asks for, checked first",
-    "check": "say what is wrong with runs, qrels and topics, line by line",
-    "doctor": "say what this machine has and what is missing",
-    "reproduce": "run conditions with known scores, and compare",
-    "completion": "make a shell complete verbs, flags and file names",
-    "demo": "the main job on the bundled collection, end to end",
+    "study": "measure robustness over encoders × instructions × query sets × seeds, with significance tests",
+    "report": "write the report of a study: the finding, plots, tables, the worst queries",
+    "export": "validate a run and write it in the format of a leaderboard or another tool",
+    "check": "check runs, qrels and topics, and list every problem with its line",
+    "doctor": "list what is installed on this machine and what is missing",
+    "reproduce": "run conditions with known scores and compare",
+    "completion": "print a script for shell completion of verbs, flags and file names",
+    "demo": "run the whole pipeline on the bundled collection",
 }
 
 
 def build_parser(*verbs: str) -> argparse.ArgumentParser:
-    """Build the parser; only the modules of `verbs` are imported, so that `--help` stays quick."""
+    """Build the parser; only the modules of `verbs` are imported, so that `--help` stays fast."""
     parser = argparse.ArgumentParser(prog="instrerank", description=(instrerank.__doc__ or "").partition("\n")[0])
     parser.add_argument("--version", action="version", version=f"instrerank {instrerank.__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -53,16 +53,16 @@ def build_parser(*verbs: str) -> argparse.ArgumentParser:
 
 
 def in_flags(message: str, flags: Mapping[str, str]) -> str:
-    """Return a message in the words of the command line.
+    """Return a message with the names of parameters replaced by those of flags.
 
-    Library modules write a parameter in backticks (`max_length`), as a Python script knows it; whoever typed a command
-    knows the flag (--max-length). What is no flag of this verb stays as it is.
+    Library modules write a parameter in backticks (`max_length`), as Python code names it; on the command line it is a
+    flag (--max-length). Names that are not flags of this verb are left as they are.
     """
     return re.sub(r"`([a-z][\w.]*)`", lambda match: flags.get(match[1], match[0]), message)
 
 
 def _flags(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """Return the long flag of each parameter: by the attribute that argparse gives it, and by its spelling."""
+    """Return the long flag of each parameter, by its argparse attribute and by its spelling."""
     flags: dict[str, str] = {}
     for action in parser._actions:
         long = next((flag for flag in action.option_strings if flag.startswith("--")), None)
@@ -76,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0 done; 2 usage or bad input, or an output that cannot be written; 3 a missing prerequisite; 1 our own failure
-        (with its traceback); 130 interrupted; 141 nobody reads the output any more; 143 terminated, with partial
-        files removed.
+        0 success; 2 usage error, bad input, or an output that cannot be written; 3 missing prerequisite; 1 internal
+        failure (with its traceback); 130 interrupted; 141 the reader of the output has gone; 143 terminated, with
+        partial files removed.
     """
     verb, interrupted = "", False
     flags: dict[str, str] = {}

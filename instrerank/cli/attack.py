@@ -1,4 +1,4 @@
-"""`instrerank attack`: the queries, or the passages, that hurt an encoder's ranking most."""
+"""`instrerank attack`: find the queries that hurt an encoder's ranking most, or inject text into passages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instrerank.cli.inputs import (
+    ENCODERS,
+    add_dry_run_argument,
     add_encoder_arguments,
     add_format_argument,
     add_instructions_arguments,
@@ -14,6 +16,7 @@ from instrerank.cli.inputs import (
     add_passage_arguments,
     add_qrels_argument,
     add_relevance_argument,
+    add_source_argument,
     add_topics_argument,
     add_writing_arguments,
     load_options_of,
@@ -34,19 +37,22 @@ EPILOG = """examples:
   instrerank attack --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output attacks \\
       --passages query:start --qrels qrels.txt
 """
-ON = "typo-mixed:on=instruction attacks the instruction"
-STRATEGIES = (
-    "greedy: edit the words that matter most, keep the best query; beam: keep the best few queries after each edit; "
-    "worst: the worst of random draws (default greedy)"
+PERTURBATIONS = (
+    "perturbation that generates candidate queries (default typo-mixed); typo-mixed:on=instruction attacks the "
+    "instruction"
 )
-BUDGET = "default edits=1,candidates=200; --strategy beam also has beam=5"
+STRATEGIES = (
+    "search strategy: greedy edits the most important words and keeps the worst query; beam keeps several queries "
+    "after each edit; worst takes the worst of random draws (default greedy)"
+)
+BUDGETS = "search budget per topic (default edits=1,candidates=200); --strategy beam also takes beam=5"
 OBJECTIVES = (
-    "what the attack lowers: overlap, the average overlap with the top 10 of the clean ranking (default); or a "
-    "measure such as ndcg_cut.10, an oracle that needs --qrels"
+    "what the attack minimises: overlap, the average overlap with the top 10 of the clean ranking; or a measure such "
+    "as ndcg_cut.10, an oracle that needs --qrels (default overlap)"
 )
 INJECTIONS = (
-    "attack passages instead, by text injected into one grade-0 candidate of each topic: query, keywords, task, "
-    "criterion or role, at start (default), middle, end or random; needs --qrels"
+    "attack passages instead of queries: inject query, keywords, task, criterion or role into one grade-0 candidate "
+    "per topic, at start, middle, end or random (default place: start); needs --qrels"
 )
 
 
@@ -54,31 +60,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run: a file, or irds:ID")
+    add("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run: file or irds:ID")
     add_topics_argument(parser)
     add_limit_argument(parser)
     add_instructions_arguments(parser)
     add_passage_arguments(parser)
-    add("--encoder", required=True, help="the victim: minilm, instrerank-minilm, a Hugging Face id or a folder")
-    add("--output", required=True, type=Path, metavar="DIR", help="folder of the files")
-    add("--hits", type=positive, default=100, help="candidates ranked for each topic (default 100)")
-    add("--perturbation", default="typo-mixed", help=f"makes the candidate queries (default typo-mixed); {ON}")
+    add("--encoder", required=True, help=f"encoder to attack: {ENCODERS}")
+    add("--output", required=True, type=Path, metavar="DIR", help="folder to write to")
+    add("--hits", metavar="N", type=positive, default=100, help="number of candidates per topic to rank (default 100)")
+    add("--perturbation", default="typo-mixed", help=PERTURBATIONS)
     add("--strategy", choices=("greedy", "beam", "worst"), default="greedy", help=STRATEGIES)
-    add("--budget", default="edits=1,candidates=200", help=f"limits for each topic ({BUDGET})")
+    add("--budget", default="edits=1,candidates=200", help=BUDGETS)
     add("--objective", default="overlap", help=OBJECTIVES)
     add("--passages", metavar="WHAT[:PLACE]", help=INJECTIONS)
     add_qrels_argument(parser, required=False)
     add_relevance_argument(parser)
-    add("--seed", type=int, default=1, help="random seed of the candidates (default 1)")
-    add("--source", help="name of the topics in the names of the files (default: from the name of --topics)")
-    add("--dry-run", action="store_true", help="read and check everything, print what would be done, and exit")
+    add("--seed", type=int, default=1, help="random seed for candidate queries (default 1)")
+    add_source_argument(parser)
+    add_dry_run_argument(parser)
     add_format_argument(parser, what="the table of queries or passages")
     add_writing_arguments(parser, resume=False)
     add_encoder_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Attack queries (or instructions), or passages, and print what was found."""
+    """Attack queries (or instructions), or passages, and print the results."""
     from instrerank.jobs import attack, attack_passages
     from instrerank.perturbations.attack import Budget
 
@@ -107,4 +113,5 @@ def _print_plan(victim: Victim, arguments: argparse.Namespace, candidates: int =
     print(f"{topics} topics, {pairs} candidates")
     tried = f" clean and up to {topics * candidates} perturbed" if candidates else ""
     print_passages_to_encode(victim.encoder, list(victim.texts.values()), f"{topics}{tried}")
-    print(f"to write: {'passages and their run' if arguments.passages else 'a query set'} in {arguments.output}")
+    what = "injected passages and a run" if arguments.passages else "a query set"
+    print(f"to write: {what} in {arguments.output}")

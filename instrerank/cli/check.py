@@ -1,4 +1,4 @@
-"""`instrerank check`: what is wrong with runs, qrels and topics, with line numbers."""
+"""`instrerank check`: validate runs, qrels and topics, with line numbers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from instrerank.cli.inputs import add_format_argument
 if TYPE_CHECKING:
     from instrerank.trec.validation import CheckedFile
 
-DESCRIPTION = """Say what is wrong with runs, qrels and topics: every problem as FILE:LINE: message. Files given
-together are held against each other: a run's qids against topics and qrels. Exit code 2 if there is an
-error; warnings alone leave it at 0.
+DESCRIPTION = """Check runs, qrels and topics, and list every problem as FILE:LINE: message. Files given together
+are checked against each other: the qids of a run against topics and qrels. The exit code is 2 if there
+are errors and 0 if there are only warnings.
 """
 EPILOG = """examples:
   instrerank check run.bm25.txt
@@ -31,21 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
-        "files", metavar="FILE", nargs="+", type=Path, help="run, qrels, topics, instructions or passages"
+        "files", metavar="FILE", nargs="+", type=Path, help="run, qrels, topics, instructions or passages to check"
     )
     parser.add_argument(
         "--kind",
         choices=KINDS,
-        help="what the files are (default: the first record of each tells)",
+        help="what the files contain (default: detected from the first record of each)",
     )
     parser.add_argument(
-        "--preset", choices=PRESETS, help="what the runs are to be submitted to (docs/leaderboards.md has the rules)"
+        "--preset", choices=PRESETS, help="submission rules that runs must satisfy (see docs/leaderboards.md)"
     )
     add_format_argument(parser, choices=("text", "json"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every problem, as text in the form `FILE:LINE: message`, and what is in each file; 2 if any is wrong."""
+    """Print every problem as `FILE:LINE: message`, and a summary of each file; return 2 if there are errors."""
     from instrerank.trec.submission import PRESETS
     from instrerank.trec.validation import check_files
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from instrerank.errors import MissingPrerequisiteError, pip_install
 
-DESCRIPTION = """Print a script for shell completion of verbs, flags and file names (extra `completion`)."""
+DESCRIPTION = """Print a script for shell completion of verbs, flags and file names (needs the extra `completion`)."""
 EPILOG = """examples:
   instrerank completion bash > ~/.local/share/bash-completion/completions/instrerank
   instrerank completion zsh > ~/.zfunc/_instrerank
@@ -28,7 +28,9 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         import shtab
     except ImportError as error:
-        raise MissingPrerequisiteError(f"completion needs shtab: {pip_install('completion')}") from error
+        raise MissingPrerequisiteError(
+            f"shell completion needs the package shtab: {pip_install('completion')}"
+        ) from error
     parser = build_parser(*VERBS)
     for action in _actions(parser):
         if action.nargs != 0 and action.choices is None:

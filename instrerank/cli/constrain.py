@@ -27,19 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     add_topics_argument(parser)
     add_limit_argument(parser)
-    add_instructions_arguments(parser, "gets a plain one")
+    add_instructions_arguments(parser, "give it a generic one")
     add_qrels_argument(parser)
     add_passage_arguments(parser)
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the files")
-    parser.add_argument("--seed", type=int, default=1, help="random seed of the rules and their wording (default 1)")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder to write to")
+    parser.add_argument("--seed", type=int, default=1, help="random seed for rules and their wording (default 1)")
     add_relevance_argument(parser)
     parser.add_argument(
         "--least-share",
         metavar="S",
         type=float,
         default=0.3,
-        help="share of a topic's relevant passages that its rule must keep at least, and must drop at least "
-        "(default 0.3)",
+        help="minimum share of a topic's relevant passages that its rule must keep, and minimum share that it must "
+        "exclude (default 0.3)",
     )
     add_writing_arguments(parser, resume=False)
 

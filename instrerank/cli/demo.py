@@ -8,8 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
-DESCRIPTION = """Index, search, rerank and evaluate the bundled collection `pocket`, showing each command.
-Writes DIR/runs, DIR/qrels and DIR/indexes/pocket. No network, no set-up; less than a minute.
+DESCRIPTION = """Index, search, rerank and evaluate the bundled collection `pocket`, printing each command.
+Writes DIR/runs, DIR/qrels and DIR/indexes/pocket. Needs no network and no set-up; takes less than a minute.
 """
 EPILOG = """examples:
   instrerank demo
@@ -22,15 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
-        "--output", metavar="DIR", type=Path, default=Path("demo"), help="folder to write (default demo)"
+        "--output", metavar="DIR", type=Path, default=Path("demo"), help="folder to write to (default demo)"
     )
     parser.add_argument(
-        "--encoder", default="instrerank-minilm", help="encoder to demonstrate (default instrerank-minilm)"
+        "--encoder", default="instrerank-minilm", help="encoder to rerank with (default instrerank-minilm)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the verbs that a user would type, showing each, then one table of what they gave."""
+    """Run the verbs that a user would type, printing each command, then one table of their scores."""
     from instrerank.cli import main
     from instrerank.collections import POCKET
     from instrerank.files import check_writable
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _report(runs: dict[str, Path], output: Path) -> None:
-    """Print the scores of all runs under both qrels, and where everything is."""
+    """Print the scores of all runs under both qrels, and where the files are."""
     from instrerank.evaluation.measures import evaluate
     from instrerank.tables import render
     from instrerank.trec import read_qrels, read_run
@@ -84,9 +84,9 @@ def _report(runs: dict[str, Path], output: Path) -> None:
     header = ["run", "nDCG@10", "RR", "R@20", "nDCG@10, changed qrels"]
     print(f"\n{render(header, rows, 'table')}")
     print(
-        "\nThe changed instruction leaves out part of what was relevant; a reranker that follows it gains in\n"
-        "the last column. pocket is a toy: it shows how things work and is no research result.\n"
+        "\nThe changed instruction excludes some of the relevant passages; a reranker that follows it scores higher\n"
+        "in the last column. pocket is a toy collection: it shows how things work and is not a research result.\n"
         f"\nRuns, each with its sidecar: {output / 'runs'}\nQrels: {output / 'qrels'}\n"
-        "Next: the README's four commands on your own topics and passages; instrerank rerank --help"
+        "Next: run the README's four commands on your own topics and passages; see instrerank rerank --help"
     )
     sys.stdout.flush()

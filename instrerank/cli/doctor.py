@@ -1,4 +1,4 @@
-"""`instrerank doctor`: what this machine has, and the one next step for what it lacks."""
+"""`instrerank doctor`: what is installed here, what is missing, and what to do next."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from instrerank.cli.inputs import add_format_argument
 from instrerank.errors import MissingPrerequisiteError
 from instrerank.tables import render
 
-DESCRIPTION = """Say what this machine has, extras included, what is missing and how to install it. Exit code 3 when
-index, search or the encoder minilm cannot work.
+DESCRIPTION = """List what is installed on this machine, including extras, what is missing and how to install it. The
+exit code is 3 if index, search or the encoder minilm cannot run.
 """
 EPILOG = """examples:
   instrerank doctor
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one line for each part; 3 when index, search or the default encoder cannot work here."""
+    """Print one line per component; return 3 if index, search or the encoder minilm cannot run."""
     from instrerank.jobs.doctor import examine
 
     parts = examine()

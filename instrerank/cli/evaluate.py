@@ -1,4 +1,4 @@
-"""`instrerank evaluate`: trec_eval's measures for one run, or several side by side."""
+"""`instrerank evaluate`: score one run with trec_eval's measures, or several side by side."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from instrerank.cli.messages import log
 from instrerank.errors import InputError
 from instrerank.tables import render
 
-DESCRIPTION = """Score runs with trec_eval's measures, or ir_measures'. The mean is over every judged topic, and
-a missing one counts 0 (trec_eval's -c); how many were answered goes to standard error.
+DESCRIPTION = """Score runs with the measures of trec_eval or ir_measures. Means are over all judged topics; topics
+missing from a run count as 0 (trec_eval -c), and their number is reported on standard error.
 
-With --baseline the runs are compared with it, topic by topic: difference and its 95% bootstrap interval,
-paired t-test and randomisation test, each corrected over the whole table, effect size, wins and losses.
-Where nothing can be tested (one topic, no difference) the cell is a dash.
+With --baseline, runs are compared with the baseline topic by topic: difference with 95% bootstrap CI,
+paired t-test and randomisation test, both corrected over the whole table, effect size, wins and losses.
+Cells are a dash where no test is possible (one topic, no difference).
 
-With --changed-qrels the runs were made under changed instructions and the baseline under the original
-ones: the measures of either stand side by side, and p-MRR × 100 with its interval says whether what
-stopped being relevant moved down (positive) or up. kept × 100 is the same of what stays relevant: where it
-is positive too, the ranking is only worse.
+With --changed-qrels, the runs were made under changed instructions and the baseline under the original
+ones: the table shows the measures under both, and p-MRR × 100 with its 95% CI, which is positive if
+passages that stop being relevant moved down. kept × 100 is the same formula over passages that stay
+relevant: if it is positive too, the ranking merely got worse.
 """
 EPILOG = """examples:
   instrerank evaluate --qrels qrels.dl19.txt runs/*.txt
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
-        "runs", metavar="RUN", nargs="+", type=Path, help="run file, TREC or MS MARCO format, or irds:ID"
+        "runs", metavar="RUN", nargs="+", type=Path, help="run: a file in TREC or MS MARCO format, or irds:ID"
     )
     add_qrels_argument(parser)
     parser.add_argument(
@@ -45,39 +45,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="measures",
         metavar="MEASURE",
         action="append",
-        help="trec_eval's name, again for each: ndcg_cut.10, map, recall.50,100, official, all_trec; judged.10 for "
-        "the share of judged documents; or ir_measures' name: nDCG@10, AP(rel=2), RR@10 "
+        help="measure, repeatable, by its trec_eval name (ndcg_cut.10, map, recall.50,100, official, all_trec), its "
+        "ir_measures name (nDCG@10, AP(rel=2), RR@10), or judged.10 for the share of judged documents "
         "(default: ndcg_cut.10, map, recip_rank, recall.100)",
     )
-    add_relevance_argument(parser, ", except for nDCG")
+    add_relevance_argument(parser, ", except in nDCG")
     parser.add_argument(
         "--topics",
-        help="average over these topics only (file, irds:ID or name); run: over the judged topics that every RUN "
-        "answers, as trec_eval does without -c",
+        help="topics to average over: a file, irds:ID, or a name; or run, for the judged topics that every RUN "
+        "retrieves documents for, as trec_eval without -c (default: all judged topics)",
     )
-    parser.add_argument("-q", dest="per_topic", action="store_true", help="also each topic")
-    parser.add_argument("-M", dest="max_docs", metavar="N", type=positive, help="cut every ranking to N documents")
+    parser.add_argument("-q", dest="per_topic", action="store_true", help="also print each topic's scores")
     parser.add_argument(
-        "-c", action="store_true", help="accepted for trec_eval's sake: every judged topic counts, always"
+        "-M",
+        dest="max_docs",
+        metavar="N",
+        type=positive,
+        help="evaluate only the first N documents per topic (default: all)",
+    )
+    parser.add_argument(
+        "-c", action="store_true", help="accepted for compatibility with trec_eval: all judged topics always count"
     )
     parser.add_argument(
         "--remove-query",
         action="store_true",
-        help="drop the document whose docid is the qid first (ArguAna, whose queries are documents)",
+        help="drop the document whose docid is the qid, as for ArguAna, whose queries are documents",
     )
-    parser.add_argument("--baseline", metavar="RUN", type=Path, help="run to compare with")
+    parser.add_argument("--baseline", metavar="RUN", type=Path, help="run to compare the others with")
     parser.add_argument(
         "--stability",
         action="store_true",
-        help="with --baseline: also how alike the rankings are (overlap@10, rank-biased overlap, Kendall's tau)",
+        help="with --baseline: also print the similarity of rankings (overlap@10, rank-biased overlap, Kendall's tau)",
     )
     parser.add_argument(
         "--correction",
         choices=("holm", "bonferroni"),
         default="holm",
-        help="of the p values, over all tests of the table (default holm)",
+        help="correction of p values over all tests in the table (default holm)",
     )
-    parser.add_argument("--changed-qrels", metavar="Q2", help="qrels under the changed instructions")
+    parser.add_argument("--changed-qrels", metavar="Q2", help="qrels under the changed instructions, for p-MRR")
     parser.add_argument(
         "--reversed",
         dest="reversed_runs",
@@ -85,21 +91,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=Path,
         default=[],
-        help="run under the reversed instructions, again for each RUN in the same order: adds InfoSearch's SICR and "
-        "WISE to the table of --changed-qrels",
+        help="run under the reversed instructions, once per RUN in the same order; adds InfoSearch's SICR and WISE to "
+        "the table of --changed-qrels",
     )
     add_format_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluate the runs and print one table; what needs saying about topics goes to standard error."""
+    """Evaluate the runs and print one table; notes about topics go to standard error."""
     from instrerank.jobs import evaluate as jobs
     from instrerank.jobs import evaluation_tables as tables
 
     if arguments.stability and (arguments.changed_qrels or not arguments.baseline):
-        raise InputError("--stability compares with a --baseline, and not under --changed-qrels")
+        raise InputError("--stability needs --baseline, and cannot be combined with --changed-qrels")
     if arguments.reversed_runs and not arguments.changed_qrels:
-        raise InputError("--reversed needs --changed-qrels, which tell what the instructions exclude")
+        raise InputError("--reversed needs --changed-qrels, which define what the instructions exclude")
     if arguments.changed_qrels and not arguments.baseline:
         raise InputError("--changed-qrels needs --baseline, the run under the original instructions")
     options: dict[str, Any] = {name: getattr(arguments, name) for name in ("relevance_level", "max_docs")}
@@ -113,7 +119,7 @@ def run(arguments: argparse.Namespace) -> None:
         options |= {name: getattr(arguments, name) for name in ("topics", "remove_query", "correction", "stability")}
         compared = jobs.compare(runs, qrels, baseline, **options)
         tests = sum(row.difference is not None for row in compared)
-        log.info(f"baseline {baseline}; {tests} tests, {arguments.correction} over all of them")
+        log.info(f"baseline {baseline}; {tests} tests, {arguments.correction} correction over all of them")
         table = tables.comparison_table(compared)
     else:
         evaluations = jobs.evaluate_all(

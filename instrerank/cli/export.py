@@ -1,4 +1,4 @@
-"""`instrerank export`: a run in the form that a leaderboard or another tool asks for, checked before it is written."""
+"""`instrerank export`: validate a run and write it in the format of a leaderboard or another tool."""
 
 from __future__ import annotations
 
@@ -32,33 +32,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from instrerank.trec.submission import PRESETS
 
     parser.epilog = EPILOG.format(formats="\n".join(f"  {name:9} {what}" for name, what in FORMATS.items()))
-    parser.add_argument("run_file", metavar="RUN", help="run file (TREC or MS MARCO format), or irds:ID")
+    parser.add_argument("run_file", metavar="RUN", help="run: a file in TREC or MS MARCO format, or irds:ID")
     parser.add_argument("--to", required=True, choices=FORMATS, help="format to write")
-    parser.add_argument("--output", required=True, type=Path, help="file to write; a folder for tira")
-    parser.add_argument("--preset", choices=PRESETS, help="rules that the run must keep")
-    add_topics_argument(parser, required=False, note="every one of these must have a row: ")
+    parser.add_argument("--output", required=True, type=Path, help="file to write; for tira a folder")
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="submission rules that the run must satisfy (default: set by --to)"
+    )
+    add_topics_argument(parser, required=False, note="; the run must have a row for each, and no other qids")
     add_passage_arguments(parser, required=False)
-    parser.add_argument("--hits", type=positive, help="documents kept for each topic (default: all; rank_llm: 100)")
+    parser.add_argument(
+        "--hits",
+        metavar="N",
+        type=positive,
+        help="documents to keep per topic (default: all; rank_llm: 100)",
+    )
     parser.add_argument("--runtag", metavar="TAG", help="tag of the exported run (default: the run's own)")
     parser.add_argument(
         "--break-ties",
         action="store_true",
-        help="lower tied scores by the least step, for programs that order ties otherwise than trec_eval",
+        help="lower tied scores by the smallest possible step, for programs that break ties differently from "
+        "trec_eval",
     )
     parser.add_argument(
-        "--mteb.subset", dest="mteb_subset", metavar="NAME", default="default", help="mteb's subset (default default)"
+        "--mteb.subset",
+        dest="mteb_subset",
+        metavar="NAME",
+        default="default",
+        help="subset in mteb's predictions (default: the subset named default)",
     )
     parser.add_argument(
-        "--mteb.split", dest="mteb_split", metavar="NAME", default="test", help="mteb's split (default test)"
+        "--mteb.split",
+        dest="mteb_split",
+        metavar="NAME",
+        default="test",
+        help="split in mteb's predictions (default test)",
     )
     parser.add_argument(
-        "--metadata", nargs="+", metavar="FIELD=VALUE", default=[], help="fields of ir_metadata for tira"
+        "--metadata", nargs="+", metavar="FIELD=VALUE", default=[], help="fields of ir_metadata, for --to tira"
     )
     add_writing_arguments(parser, resume=False)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Check, then write; every violation is named with its line, and then nothing is written."""
+    """Validate, then write; if there are violations, list each with its line and write nothing."""
     from instrerank.jobs.export import ExportSettings, run_export
 
     metadata = dict(field.partition("=")[::2] for field in arguments.metadata)

@@ -1,4 +1,4 @@
-"""`instrerank index`: a Lucene index of passages."""
+"""`instrerank index`: build a Lucene index of passages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from instrerank.cli.inputs import positive, settings_of
 
 DESCRIPTION = """Build a Lucene index of passages with Anserini, with positions, document vectors and raw text, so that
-every searcher of Pyserini works on it and `rerank --index` finds the passages. The folder appears when
-the index is complete. Passages without text are left out and counted.
+all Pyserini searchers work on it and `rerank --index` finds the passages. The folder appears once the
+index is complete. Passages without text are left out and counted.
 """
 EPILOG = """examples:
   instrerank index --corpus passages.jsonl.gz --index indexes/passages
@@ -20,9 +20,9 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.add_argument("--corpus", required=True, help="JSONL or TSV file, a folder of them, irds:ID or pocket")
+    parser.add_argument("--corpus", required=True, help="passages: a JSONL or TSV file, a folder, irds:ID, or pocket")
     parser.add_argument("--index", metavar="DIR", required=True, type=Path, help="folder of the index to write")
-    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="Java threads (default 1)")
+    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="number of Java threads (default 1)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing index (default: refuse)")
 
 

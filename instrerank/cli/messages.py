@@ -1,4 +1,4 @@
-"""What verbs tell on standard error: through the logger `instrerank`, as much as --quiet and --verbose ask for."""
+"""Messages on standard error, through the logger `instrerank`, at the level set by --quiet and --verbose."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger("instrerank")
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to whatever standard error is at that moment."""
+    """Writes to the current standard error, whatever it is at that moment."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -35,23 +35,23 @@ def add_message_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_const",
         const=logging.WARNING,
         default=logging.INFO,
-        help="only warnings and errors, no progress",
+        help="show only warnings and errors, no progress bars",
     )
     group.add_argument(
         "--verbose",
         dest="log_level",
         action="store_const",
         const=logging.DEBUG,
-        help="also what was found and loaded, and the traceback of an error",
+        help="also show what was found and loaded, and tracebacks of errors",
     )
 
 
 @contextmanager
 def messages_on_stderr() -> Iterator[Callable[[int], None]]:
-    """Show the messages of instrerank; a verb that runs within a verb leaves it to the outer one.
+    """Show messages of instrerank; a verb run inside another verb leaves this to the outer one.
 
     Yields:
-        Sets the level from which on messages are shown.
+        A function that sets the level from which messages are shown.
     """
     if log.handlers:
         yield lambda level: None
@@ -60,7 +60,7 @@ def messages_on_stderr() -> Iterator[Callable[[int], None]]:
     before = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    log.propagate = False  # pyserini gives the root logger a handler of its own
+    log.propagate = False  # pyserini adds a handler to the root logger
     try:
         yield log.setLevel
     finally:
@@ -69,12 +69,12 @@ def messages_on_stderr() -> Iterator[Callable[[int], None]]:
 
 
 def shows_progress() -> bool:
-    """Say whether a progress bar has somebody to look at it."""
+    """Return whether to show progress bars: standard error is a terminal, and --quiet is not set."""
     return sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
 
 
 def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
-    """Return the text in red, green or yellow where the stream (standard output) is a terminal and NO_COLOR unset."""
+    """Return the text in colour if the stream (default: standard output) is a terminal and NO_COLOR is unset."""
     if os.environ.get("NO_COLOR") or not (stream or sys.stdout).isatty():
         return text
     return f"\033[{_COLOURS[colour]}m{text}\033[0m"

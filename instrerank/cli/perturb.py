@@ -1,4 +1,4 @@
-"""`instrerank perturb`: topics in, perturbed query sets out."""
+"""`instrerank perturb`: make perturbed query sets from topics."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from instrerank.cli.inputs import (
     add_format_argument,
     add_instructions_arguments,
     add_limit_argument,
+    add_source_argument,
     add_topics_argument,
     add_writing_arguments,
     settings_of,
@@ -47,36 +48,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--perturbations",
         metavar="NAME[,NAME…]",
         required=True,
-        help="names, with options (typo-mixed:edits=2); families; or all, which is every one that needs only topics",
+        help="perturbations, separated by commas: names, with options if needed (typo-mixed:edits=2); families; or "
+        "all, for every perturbation that needs nothing but topics",
     )
     parser.add_argument(
         "--seeds",
         type=parse_seeds,
         default=[1],
         metavar="N,N|N..M",
-        help="random seeds, one query set for each (default 1)",
+        help="random seeds, such as 1,2,3 or 1..10, with one query set each (default 1)",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder of the query sets")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder to write to")
     parser.add_argument(
-        "--format", default="tsv,jsonl", help="file formats: tsv, jsonl (which has the edits) or both (default)"
+        "--format",
+        default="tsv,jsonl",
+        help="file formats, separated by commas: tsv, jsonl (which records the edits) (default tsv,jsonl)",
     )
-    parser.add_argument(
-        "--source", help="name of the topics in the names of the files (default: from the name of --topics)"
-    )
+    add_source_argument(parser)
     add_format_argument(parser, "--table", what="the summary")
     add_writing_arguments(parser, resume=False)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write one query set for each perturbation and seed, and print how many topics each perturbation changed."""
+    """Write one query set per perturbation and seed, and print the share of topics that each perturbation changed."""
     from instrerank.jobs.perturb import PerturbSettings, run_perturb
 
-    settings = settings_of(
-        PerturbSettings,
-        arguments,
-        perturbations=arguments.perturbations.split(","),
-        formats=arguments.format.split(","),
-    )
+    settings = settings_of(PerturbSettings, arguments, perturbations=arguments.perturbations.split(","))
     sets: dict[str, list[dict[str, Any]]] = {}
     for queries in run_perturb(settings):
         sets.setdefault(queries.provenance["perturbation"], []).append(queries.provenance)
@@ -88,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _share(*sets: dict[str, Any]) -> float:
-    """Return how many of the topics are changed, in percent over all seeds."""
+    """Return the percentage of topics that are changed, over all seeds."""
     return 100 * statistics.fmean(each["changed"] / each["topics"] for each in sets)
 
 
@@ -96,13 +93,13 @@ def parse_seeds(text: str) -> list[int]:
     """Return the seeds of `1,2,3`, `1..10` or `1..3,7`.
 
     Raises:
-        argparse.ArgumentTypeError: something else, or an empty range.
+        argparse.ArgumentTypeError: not a list of seeds, or an empty range.
     """
     seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", part.strip())
         last = int(match[2] or match[1]) if match else -1
         if not match or last < int(match[1]):
-            raise argparse.ArgumentTypeError(f"{text!r}: give seeds like 1,2,3 or 1..10")
+            raise argparse.ArgumentTypeError(f"expected seeds such as 1,2,3 or 1..10, got {text!r}")
         seeds += range(int(match[1]), last + 1)
     return list(dict.fromkeys(seeds))

@@ -1,4 +1,4 @@
-"""`instrerank report`: the page of a study."""
+"""`instrerank report`: write the report of a study as one HTML page."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder that `instrerank study` has written")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="page to write (default DIR/report.html)")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder written by `instrerank study`")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="HTML page to write (default DIR/report.html)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the page and say where it is."""
+    """Write the page and print its path."""
     from instrerank.study.report import write_report
 
     print(write_report(arguments.folder, arguments.output))

@@ -15,8 +15,8 @@ from instrerank.errors import InputError, MissingPrerequisiteError
 if TYPE_CHECKING:
     from instrerank.jobs.reproduce import Compared, Condition
 
-DESCRIPTION = """Run conditions with known scores, and compare. The verdicts are those of pyserini.2cr: OK for the
-same four digits; OKish for at most 0.0005 below, or anything above; FAIL.
+DESCRIPTION = """Run conditions with known scores and compare. The verdicts are those of pyserini.2cr: OK if all four
+digits agree; OKish if the score is at most 0.0005 lower, or higher; else FAIL.
 """
 EPILOG = """examples:
   instrerank reproduce --list
@@ -28,21 +28,27 @@ _COLOURS = {"OK": "green", "FAIL": "red"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the verb, those of pyserini.2cr."""
+    """Add the flags of the verb, named as in pyserini.2cr."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--list", action="store_true", help="list the conditions, what they need and what is expected")
-    what.add_argument("--condition", metavar="NAME", action="append", help="run one condition; repeatable")
-    what.add_argument("--all", action="store_true", help="run all; those that this machine cannot run are reported")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands only")
+    what.add_argument(
+        "--list", action="store_true", help="list the conditions with their requirements and expected scores"
+    )
+    what.add_argument("--condition", metavar="NAME", action="append", help="condition to run; repeatable")
+    what.add_argument("--all", action="store_true", help="run all conditions; report those that cannot run here")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and exit")
     add_format_argument(parser, what="--list")
     parser.add_argument(
-        "--output", metavar="DIR", type=Path, default=Path("reproductions"), help="folder (default reproductions)"
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("reproductions"),
+        help="folder to write to (default reproductions)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run conditions, each command once, and compare; 1 if a score fails, 3 if something to run them is missing."""
+    """Run conditions, each command once, and compare; return 1 if a score fails, 3 if a prerequisite is missing."""
     from instrerank.jobs.reproduce import commands_of, compare, read_conditions, run_path
 
     conditions = read_conditions()
@@ -62,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             return code
         if code:
             verdicts.append("MISSING")
-            print(f"  [MISSING] this machine cannot run it; it needs {condition.needs or 'what is said above'}")
+            print(f"  [MISSING] cannot run on this machine; needs {condition.needs or 'what the error above names'}")
         elif not arguments.dry_run:
             for compared in compare(condition, run_path(condition, arguments.output)):
                 verdicts.append(compared.verdict)
@@ -74,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_commands(commands: Sequence[Sequence[str]], done: dict[str, int], *, dry_run: bool) -> int:
-    """Print the commands and run them, but none twice; return the first exit code that is not 0."""
+    """Print and run the commands, each at most once; return the first nonzero exit code."""
     from instrerank.cli import main
 
     for command in commands:
@@ -89,7 +95,7 @@ def _run_commands(commands: Sequence[Sequence[str]], done: dict[str, int], *, dr
 
 def _described(compared: Compared, source: str) -> str:
     expected = compared.expected
-    note = "nothing expected yet" if expected is None else f"expected {expected:.4f} ({source})"
+    note = "no expected score yet" if expected is None else f"expected {expected:.4f} ({source})"
     mark = coloured(f"[{compared.verdict}]", _COLOURS.get(compared.verdict, "yellow"))
     return f"  {compared.measure:12}: {compared.score:.4f} {mark} {note}"
 
@@ -100,5 +106,5 @@ def _listed(conditions: Iterable[Condition], output_format: str) -> str:
     rows: list[list[object]] = []
     for condition in conditions:
         scores = [f"{measure} {'?' if score is None else score}" for measure, score in condition.scores.items()]
-        rows.append([condition.name, condition.display, ", ".join(scores), condition.needs or "nothing more"])
+        rows.append([condition.name, condition.display, ", ".join(scores), condition.needs or "nothing else"])
     return render(["condition", "collection", "expected", "needs"], rows, output_format)

@@ -1,15 +1,22 @@
-"""`instrerank search`: BM25, a first-stage run and its sidecar."""
+"""`instrerank search`: write a first-stage BM25 run with its sidecar."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from instrerank.cli.inputs import add_limit_argument, add_topics_argument, add_writing_arguments, positive, settings_of
+from instrerank.cli.inputs import (
+    add_limit_argument,
+    add_output_format_argument,
+    add_topics_argument,
+    add_writing_arguments,
+    positive,
+    settings_of,
+)
 
-DESCRIPTION = """BM25: the documents and scores of `python -m pyserini.search.lucene`, in trec_eval's order. k1 and b
-are what the flags say, whatever the index is called (Pyserini's command changes them for some names),
-and stand in the sidecar.
+DESCRIPTION = """Retrieve with BM25: the documents and scores of `python -m pyserini.search.lucene`, in trec_eval's
+order. k1 and b are as given by the flags for every index (Pyserini's command changes them for some prebuilt
+indexes), and are recorded in the sidecar.
 """
 EPILOG = """examples:
   instrerank search --index indexes/passages --topics topics.tsv --output runs/run.passages.bm25.txt
@@ -21,20 +28,20 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb, those of `python -m pyserini.search.lucene`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.add_argument("--index", metavar="DIR|NAME", required=True, help="folder or prebuilt index of Pyserini")
+    parser.add_argument(
+        "--index", metavar="DIR|NAME", required=True, help="Lucene index: a folder or a prebuilt index of Pyserini"
+    )
     add_topics_argument(parser)
     add_limit_argument(parser)
     parser.add_argument("--output", metavar="RUN", required=True, type=Path, help="run file to write")
-    parser.add_argument("--output-format", choices=("trec", "msmarco"), default="trec", help="default trec")
+    add_output_format_argument(parser)
     parser.add_argument(
-        "--hits", metavar="N", type=positive, default=1000, help="documents for each topic (default 1000)"
+        "--hits", metavar="N", type=positive, default=1000, help="number of documents per topic (default 1000)"
     )
-    parser.add_argument("--k1", type=float, default=0.9, help="BM25's k1 (default 0.9, for prebuilt indexes too)")
-    parser.add_argument("--b", type=float, default=0.4, help="BM25's b (default 0.4, for prebuilt indexes too)")
-    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="Java threads (default 1)")
-    parser.add_argument(
-        "--runtag", metavar="TAG", default="Anserini", help="the run's sixth column (default Anserini)"
-    )
+    parser.add_argument("--k1", type=float, default=0.9, help="BM25 k1 (default 0.9, also for prebuilt indexes)")
+    parser.add_argument("--b", type=float, default=0.4, help="BM25 b (default 0.4, also for prebuilt indexes)")
+    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="number of Java threads (default 1)")
+    parser.add_argument("--runtag", metavar="TAG", default="Anserini", help="tag of the run (default Anserini)")
     add_writing_arguments(parser)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from instrerank.cli.inputs import add_store_argument, positive
+from instrerank.cli.inputs import ENCODERS, add_qrels_argument, add_store_argument, add_topics_argument, positive
 from instrerank.cli.messages import log, shows_progress
 from instrerank.cli.perturb import parse_seeds
 
@@ -17,6 +17,7 @@ EPILOG = """examples:
   instrerank study study.yaml --output studies/dl19 --resume
 """
 
+_CONDITIONS = "none, own, or names of instruction perturbations (default none; with --instructions none,own)"
 _LISTS = ("encoders", "conditions", "perturbations", "candidates")
 _OTHERS = (
     *("collection", "topics", "qrels", "corpus", "index", "instructions", "changed_instructions", "changed_qrels"),
@@ -25,42 +26,51 @@ _OTHERS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the verb: the keys of the YAML file, which they overrule."""
+    """Add the flags of the verb: the keys of the YAML file, which they override."""
     parser.epilog = EPILOG
-    parser.add_argument("configuration", metavar="CONFIG.yaml", nargs="?", type=Path, help="the study (docs/study.md)")
-    parser.add_argument("--output", metavar="DIR", required=True, type=Path, help="folder of the study")
-    parser.add_argument("--resume", action="store_true", help="go on with the study that is there")
-    parser.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
-    parser.add_argument("--collection", help="pocket or irds:ID, for topics, qrels and corpus together")
-    parser.add_argument("--topics", help="topics file, irds:ID, pocket, or a Pyserini name")
-    parser.add_argument("--qrels", help="qrels file, irds:ID, pocket, or a Pyserini name")
-    parser.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID or pocket")
-    parser.add_argument("--index", help="Lucene index to search; passages come from it where there is no corpus")
-    parser.add_argument("--run", dest="run_file", metavar="RUN", help="first-stage run of the clean topics")
-    parser.add_argument("--name", help="of the collection, in the names of runs (default: of the topics)")
-    parser.add_argument(
-        "--encoders", type=_names, help="minilm, instrerank-minilm, ids or folders, separated by commas"
+    add = parser.add_argument
+    add(
+        "configuration",
+        metavar="CONFIG.yaml",
+        nargs="?",
+        type=Path,
+        help="configuration of the study (see docs/study.md); flags override its keys",
     )
-    parser.add_argument("--instructions", metavar="FILE", help="the topics' own instructions")
-    parser.add_argument("--changed-instructions", metavar="FILE", help="under which other passages are relevant")
-    parser.add_argument("--changed-qrels", metavar="Q2", help="the judgements under those, for p-MRR")
-    parser.add_argument("--conditions", type=_names, help="of the instruction: none, own, instruction-generic, …")
-    parser.add_argument("--perturbations", type=_names, help="names or families, as perturb takes them")
-    parser.add_argument("--seeds", type=parse_seeds, help="1,2,3 or 1..5 (default 1)")
-    parser.add_argument("--candidates", type=_names, help="fixed, retrieve or both (default fixed)")
-    parser.add_argument("--hits", type=positive, help="depth of reranking (default 100)")
-    parser.add_argument("--search-hits", type=positive, help="depth of BM25 (default 1000)")
-    parser.add_argument("--k1", type=float, help="BM25's k1 (default 0.9)")
-    parser.add_argument("--b", type=float, help="BM25's b (default 0.4)")
-    parser.add_argument("-m", dest="measures", metavar="MEASURE", action="append", help="as in evaluate")
-    parser.add_argument(
-        "-l", dest="relevance_level", metavar="N", type=positive, help="least relevant grade (default 1)"
+    add("--output", metavar="DIR", required=True, type=Path, help="folder of the study")
+    add("--resume", action="store_true", help="continue the study in --output")
+    add("--dry-run", action="store_true", help="print the plan and exit")
+    add("--collection", help="collection that provides topics, qrels and corpus: pocket or irds:ID")
+    add_topics_argument(parser, required=False)
+    add_qrels_argument(parser, required=False)
+    add("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID, or pocket (default: the index)")
+    add("--index", help="Lucene index to search: a folder or a prebuilt index")
+    add("--run", dest="run_file", metavar="RUN", help="first-stage run of the clean topics (default: search --index)")
+    add("--name", help="name of the collection in the names of runs (default: from the topics)")
+    add("--encoders", type=_names, help=f"encoders, separated by commas: {ENCODERS}")
+    add("--instructions", metavar="FILE", help="instructions by qid (default: each topic's own instruction)")
+    add("--changed-instructions", metavar="FILE", help="instructions that change which passages are relevant")
+    add("--changed-qrels", metavar="Q2", help="qrels under the changed instructions, for p-MRR")
+    add("--conditions", type=_names, help=f"instruction conditions, separated by commas: {_CONDITIONS}")
+    add("--perturbations", type=_names, help="perturbations, separated by commas: names or families, as in perturb")
+    add("--seeds", type=parse_seeds, help="random seeds, such as 1,2,3 or 1..5 (default 1)")
+    add("--candidates", type=_names, help="candidates of perturbed queries: fixed, retrieve or both (default fixed)")
+    add("--hits", metavar="N", type=positive, help="number of candidates per topic to rerank (default 100)")
+    add("--search-hits", metavar="N", type=positive, help="number of documents per topic from BM25 (default 1000)")
+    add("--k1", type=float, help="BM25 k1 (default 0.9)")
+    add("--b", type=float, help="BM25 b (default 0.4)")
+    add("-m", dest="measures", metavar="MEASURE", action="append", help="measure, as in evaluate; repeatable")
+    add(
+        "-l",
+        dest="relevance_level",
+        metavar="N",
+        type=positive,
+        help="minimum grade that counts as relevant (default 1; use 2 for TREC DL)",
     )
     add_store_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the plan, run it, list what failed, and say where the result is and what the answer is."""
+    """Print the plan, run it, list failures, and print where the report is and what it found."""
     from instrerank.study import configure, make_plan, read_configuration, run_study
     from instrerank.study.preview import described, to_encode
 

@@ -1,4 +1,4 @@
-"""The one door to topics, qrels, runs, instructions and passages."""
+"""Loading topics, qrels, runs, instructions and passages."""
 
 from instrerank.collections.passages import PassageFile
 from instrerank.collections.pocket import POCKET

@@ -1,4 +1,4 @@
-"""Passages that are always at hand, for a model that has to see some before it can be quantised."""
+"""Bundled passages to calibrate a quantised model on."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ _CALIBRATION = 100
 
 
 def calibration_texts() -> Iterator[str]:
-    """Return the first passages of `pocket`, as `calibration` of `instrerank.encoders.load_scorer`."""
+    """Return the first passages of `pocket`, for the parameter `calibration` of `instrerank.encoders.load_scorer`."""
     return (passage.text for passage in islice(open_passages("pocket"), _CALIBRATION))

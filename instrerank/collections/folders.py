@@ -1,4 +1,4 @@
-"""Folders as collections: BEIR's layout, and folders of passage files and nothing else."""
+"""Folders as collections: BEIR's layout, and folders that contain only passage files."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _OTHERS = re.compile(
 _NOTES = re.compile(
     r"(readme|licen[sc]e|citation|changelog)\b.*|.*\.(md|ya?ml|md5|sha\d*|html?|pdf|log|py|sh)", re.IGNORECASE
 )
-"""Names of files that nobody takes for passages: they may lie in the folder."""
+"""Names of files that cannot be mistaken for passages and may be in the folder."""
 
 
 def beir_part(folder: Path, part: Literal["corpus", "queries"]) -> Path | None:
-    """Return `corpus.jsonl` or `queries.jsonl` (gzipped or not) of a folder in BEIR's layout, else None.
+    """Return `corpus.jsonl` or `queries.jsonl` (gzipped or not) from a folder in BEIR's layout, else None.
 
-    BEIR's layout is `corpus.jsonl`, and beside it `queries.jsonl` or the folder `qrels`.
+    BEIR's layout is `corpus.jsonl` together with `queries.jsonl` or a folder `qrels`.
 
     Raises:
-        InputError: the part is there both gzipped and not.
+        InputError: the folder contains both a gzipped and a plain version.
     """
     found = {name: [path for path in _both(folder, name) if path.is_file()] for name in ("corpus", "queries")}
     if not found["corpus"] or not (found["queries"] or (folder / "qrels").is_dir()):
         return None
     if len(found[part]) > 1:
-        raise InputError(f"{folder} holds {part}.jsonl and {part}.jsonl.gz: name the one that is meant")
+        raise InputError(f"{folder} contains both {part}.jsonl and {part}.jsonl.gz: give the file to use")
     return found[part][0] if found[part] else None
 
 
@@ -42,37 +42,37 @@ def _both(folder: Path, name: str) -> list[Path]:
 
 
 def topics_file(source: str | Path) -> str | Path:
-    """Return the file that a source of topics stands for: `queries.jsonl` of a folder in BEIR's layout, or itself.
+    """Return the file to read topics from: `queries.jsonl` of a folder in BEIR's layout, or the source itself.
 
     Raises:
-        InputError: a folder of another layout.
+        InputError: a folder in another layout.
     """
     folder = Path(source)
     if not folder.is_dir():
         return source
     queries = beir_part(folder, "queries")
     if queries is None:
-        raise InputError(f"{folder} is a folder, and not in BEIR's layout (corpus.jsonl, queries.jsonl): name a file")
+        raise InputError(f"{folder} is a folder, but not in BEIR's layout (corpus.jsonl, queries.jsonl): give a file")
     return queries
 
 
 def passage_files(folder: Path) -> list[Path]:
-    """Return the files of a folder of passages, by name.
+    """Return the files in a folder of passages, sorted by name.
 
     Raises:
-        InputError: there are none, or the folder holds something else, too: topics, qrels or runs, which would become
-            passages, or folders and files of other forms, which would be left out.
+        InputError: there are none, or the folder also contains something else: topics, qrels or runs, which would be
+            read as passages, or folders and files in other formats, which would be skipped.
     """
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     entries = [path for path in entries if path.is_dir() or not _NOTES.fullmatch(path.name)]
     files = [path for path in entries if path.is_file() and _may_hold_passages(path)]
     if not files:
         there = listed([path.name for path in entries]) or "nothing"
-        raise InputError(f"{folder} holds no {', '.join(_SUFFIXES)} file (gzipped or not); found {there}")
+        raise InputError(f"{folder} contains no {', '.join(_SUFFIXES)} file (gzipped or not); found {there}")
     others = [f"{path.name} ({what})" for path in files if (what := _what_else(path))]
     others += [f"{path.name} ({'a folder' if path.is_dir() else 'not read'})" for path in entries if path not in files]
     if others:
-        raise InputError(f"{folder} holds more than passages: {listed(others)}; name the file of the passages")
+        raise InputError(f"{folder} contains more than passages: {listed(others)}; give the file with the passages")
     return files
 
 
@@ -83,15 +83,15 @@ def _may_hold_passages(path: Path) -> bool:
 
 
 def _what_else(path: Path) -> str:
-    """Say what a file is, if not one of passages, by its name and first line; else ""."""
+    """Return what a file contains, if not passages, judging by its name and first line; else ""."""
     if _OTHERS.fullmatch(path.name.split(".gz")[0]):
-        return "by its name no passages"
+        return "not passages, judging by its name"
     number, line = next(((number, line) for number, line in read_lines(path) if line.strip()), (0, ""))
     columns = line.split("\t") if "\t" in line else line.split()
     if line.startswith("{") and line.rstrip().endswith("}"):
         fields = parse_json(line, f"{path}:{number}")
         if pick(fields, DOCIDS) is None or pick(fields, TEXTS) is None:
-            return "topics or instructions" if pick(fields, QIDS) is not None else "no passages"
+            return "topics or instructions" if pick(fields, QIDS) is not None else "not passages"
     elif line.lstrip().startswith("<"):
         return "markup"
     elif len(columns) in (3, 4, 6) and all(re.fullmatch(r"-?\d+(\.\d+)?", column) for column in columns[3:5]):

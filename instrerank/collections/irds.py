@@ -1,4 +1,4 @@
-"""Topics, qrels, passages and candidates of ir_datasets, by id."""
+"""Topics, qrels, passages and candidates from ir_datasets, by id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.trec import Passage, Qrels, Run, Topic, ranked
 from instrerank.trec.passages import join_title
 from instrerank.trec.problems import listed
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class IrdsPassages:
-    """The documents of an ir_datasets id; the text is the dataset's own `default_text` (title, then body).
+    """The documents of an ir_datasets id, with the dataset's own `default_text` (title, then body) as text.
 
-    Iteration and look-up raise MissingPrerequisiteError where the dataset is not in the cache and cannot be fetched,
-    and InputError where its documents have no text that is clearly the one to read.
+    Iteration and look-up raise MissingPrerequisiteError if the dataset is not in the cache and cannot be downloaded,
+    and InputError if its documents have no unambiguous text field.
     """
 
     def __init__(self, name: str) -> None:
@@ -31,13 +31,13 @@ class IrdsPassages:
         self.dataset = _load(name, "docs")
 
     def __iter__(self) -> Iterator[Passage]:
-        """Yield every document in the order of the dataset."""
+        """Yield every document in dataset order."""
         with _reachable(self.name):
             for document in self.dataset.docs_iter():
                 yield Passage(document.doc_id, _text_of(document, self.name))
 
     def lookup(self, docids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of those docids that the dataset has."""
+        """Return the texts of the docids found in the dataset."""
         with _reachable(self.name):
             documents = self.dataset.docs_store().get_many(list(docids))
         return {docid: _text_of(document, self.name) for docid, document in documents.items()}
@@ -47,7 +47,7 @@ def irds_topics(name: str) -> list[Topic]:
     """Return the topics of `irds:ID`, without instructions.
 
     Raises:
-        InputError: its queries have no text, or some have an empty one.
+        InputError: its queries have no text, or some texts are empty.
     """
     topics = [Topic(query.query_id, _text_of(query, name)) for query in _queries(name)]
     empty = [topic.qid for topic in topics if is_empty(topic.text)]
@@ -64,7 +64,7 @@ def irds_instructions(name: str) -> dict[str, str]:
     """
     queries = _queries(name)
     if not all(getattr(query, "narrative", "") for query in queries):
-        raise InputError(f"{name}: its queries have no narrative that could serve as instruction; give a file")
+        raise InputError(f"{name}: its queries have no narrative that could serve as an instruction; give a file")
     return {query.query_id: query.narrative for query in queries}
 
 
@@ -72,13 +72,13 @@ def irds_qrels(name: str) -> Qrels:
     """Return the qrels of `irds:ID`.
 
     Raises:
-        InputError: judgements of subtopics or parts of documents, of which no one grade of a document can be made.
+        InputError: judgements of subtopics or parts of documents, which cannot be reduced to one grade per document.
     """
     dataset = _load(name, "qrels")
     if "subtopic_id" in getattr(dataset.qrels_cls(), "_fields", ()):
         raise InputError(
-            f"{name}: judgements by subtopic, several of a document for one topic; make a qrels file with one grade "
-            f"of each document, such as the highest over subtopics"
+            f"{name}: has judgements by subtopic, several per document and topic; make a qrels file with one grade "
+            f"per document, such as the highest over subtopics"
         )
     qrels: Qrels = {}
     with _reachable(name):
@@ -87,7 +87,7 @@ def irds_qrels(name: str) -> Qrels:
             if grades.setdefault(judgement.doc_id, judgement.relevance) != judgement.relevance:
                 raise InputError(
                     f"{name}: duplicate judgement of {judgement.doc_id} for topic {judgement.query_id}, with grades "
-                    f"{grades[judgement.doc_id]} and {judgement.relevance}; make a qrels file with one of them"
+                    f"{grades[judgement.doc_id]} and {judgement.relevance}; make a qrels file with only one of them"
                 )
     return qrels
 
@@ -95,7 +95,7 @@ def irds_qrels(name: str) -> Qrels:
 def irds_run(name: str) -> Run:
     """Return the candidates (scoreddocs) of `irds:ID` as a run with the id as its tag.
 
-    Some datasets (MS MARCO's top1000) have candidates without scores: all are 0 then, which is told.
+    The candidates of some datasets (MS MARCO's top1000) have no scores: all are 0 then, with a warning.
     """
     best: dict[str, dict[str, float]] = {}
     with _reachable(name):
@@ -103,7 +103,7 @@ def irds_run(name: str) -> Run:
             scores = best.setdefault(candidate.query_id, {})
             scores[candidate.doc_id] = max(candidate.score, scores.get(candidate.doc_id, -math.inf))
     if not any(score for scores in best.values() for score in scores.values()):
-        log.warning(f"{name}: its candidates have no scores, so none is before another: rerank all of them (--hits)")
+        log.warning(f"{name}: its candidates have no scores and so no order: rerank all of them")
     return Run(name.removeprefix(PREFIX), ranked(best))
 
 
@@ -113,21 +113,21 @@ def _queries(name: str) -> list[Any]:
 
 
 def _text_of(record: Any, name: str) -> str:
-    """Return the text of a document or query: what ir_datasets takes as such, else the field `text`."""
+    """Return the text of a document or query: ir_datasets' default text, else the field `text`."""
     if hasattr(record, "default_text"):
         return str(record.default_text())
     text, title = getattr(record, "text", None), getattr(record, "title", None)
     if not isinstance(text, str):
         raise InputError(
-            f"{name}: ir_datasets has no default text of its {type(record).__name__}, whose fields are "
-            f"{', '.join(record._fields)}: write those that are wanted to a file (docs/formats.md)"
+            f"{name}: ir_datasets defines no default text for its {type(record).__name__}, whose fields are "
+            f"{', '.join(record._fields)}: write the fields to use to a file (docs/formats.md)"
         )
     return join_title(title or "", text=text)
 
 
 @contextmanager
 def _reachable(name: str) -> Iterator[None]:
-    """Turn what ir_datasets raises of a failed download, a missing package or a broken cache into one line."""
+    """Turn ir_datasets' errors about failed downloads, missing packages or a broken cache into one line."""
     try:
         yield
     except InputError:
@@ -135,8 +135,8 @@ def _reachable(name: str) -> Iterator[None]:
     except Exception as error:  # RuntimeError, OSError, EOFError, ValueError: each downloader has its own
         reason = str(error.args[0] if error.args else error) or type(error).__name__
         raise MissingPrerequisiteError(
-            f"{name} is not in ir_datasets' cache and cannot be fetched ({reason:.300}): "
-            f"fetch it on a machine with a network, or give a file"
+            f"{name} is not in ir_datasets' cache and cannot be downloaded ({reason:.300}): "
+            f"download it on a machine with network access, or give a file"
         ) from error
 
 
@@ -145,12 +145,12 @@ def _load(name: str, part: str) -> Any:
         import ir_datasets
     except ImportError as error:
         raise MissingPrerequisiteError(
-            f"{name} needs ir_datasets, which is not installed: pip install 'instrerank[irds]'"
+            f"{name} needs ir_datasets, which is not installed: {pip_install('irds')}"
         ) from error
     try:
         dataset = ir_datasets.load(name.removeprefix(PREFIX))
     except KeyError as error:
-        raise InputError(f"{name}: ir_datasets has no such id; its catalogue lists them") from error
+        raise InputError(f"{name}: ir_datasets has no such id; its catalogue lists all ids") from error
     if not getattr(dataset, f"has_{part}")():
         raise InputError(f"{name} has no {part}; it has {', '.join(_parts(dataset))}")
     return dataset

@@ -1,6 +1,6 @@
-"""What a Python script holds already, as our types: mappings, data frames, ir_measures' tuples, results of jobs.
+"""Conversion of Python objects to our types: mappings, data frames, ir_measures' tuples, results of jobs.
 
-Every loader of `instrerank.collections` accepts these in place of a name, so that a script and the command line call
+Every loader in `instrerank.collections` accepts these in place of a name, so that scripts and the command line call
 the same functions.
 """
 
@@ -19,20 +19,20 @@ _GRADE_COLUMNS = ("relevance", "label", "grade")
 
 
 def is_name(source: Any) -> bool:
-    """Return whether a source is a path or a name, not data."""
+    """Return whether a source is a path or a name rather than data."""
     return isinstance(source, str) or hasattr(source, "__fspath__")
 
 
 def as_run(source: Any) -> Run:
-    """Return a run from what holds one.
+    """Convert an object to a run.
 
     Args:
-        source: a `Run`; the result of a job that has one (`.run`); a mapping qid → (mapping docid → score) or
-            qid → sequence of `ScoredDoc`; a data frame in the columns of ir_measures (`query_id`, `doc_id`, `score`)
+        source: a `Run`; the result of a job that has a run (`.run`); a mapping qid → (mapping docid → score) or
+            qid → sequence of `ScoredDoc`; a data frame with the columns of ir_measures (`query_id`, `doc_id`, `score`)
             or PyTerrier (`qid`, `docno`, `score`); or an iterable of ir_measures' `ScoredDoc` tuples.
 
     Raises:
-        InputError: something else, a missing column, or a duplicate docid.
+        InputError: an unsupported type, a missing column, or a duplicate docid.
     """
     if isinstance(source, Run):
         return source
@@ -51,10 +51,10 @@ def as_run(source: Any) -> Run:
 
 
 def as_qrels(source: Any) -> Qrels:
-    """Return qrels from a mapping qid → (docid → grade), a data frame, or ir_measures' `Qrel` tuples.
+    """Convert a mapping qid → (docid → grade), a data frame or ir_measures' `Qrel` tuples to qrels.
 
     Raises:
-        InputError: something else, a missing column, or a duplicate judgement.
+        InputError: an unsupported type, a missing column, or a duplicate judgement.
     """
     if isinstance(source, Mapping):
         return {
@@ -69,14 +69,15 @@ def as_qrels(source: Any) -> Qrels:
 
 
 def as_topics(source: Any) -> list[Topic]:
-    """Return topics from what holds them.
+    """Convert an object to topics.
 
     Args:
         source: a `Topic`; a query set (`.topics`); a mapping qid → text; a data frame with `qid` (or `query_id`),
-            `query` (or `text`) and maybe `instruction`; or a sequence of `Topic` or (qid, text[, instruction]) tuples.
+            `query` (or `text`) and optionally `instruction`; or a sequence of `Topic` or tuples (qid, text[,
+            instruction]).
 
     Raises:
-        InputError: something else.
+        InputError: an unsupported type.
     """
     if isinstance(source, Topic):
         return [source]
@@ -104,7 +105,7 @@ class MappedPassages:
     name = "in memory"
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        """Take the texts by docid."""
+        """Wrap texts by docid."""
         self.texts = texts
 
     def __iter__(self) -> Iterator[Any]:
@@ -117,7 +118,7 @@ class MappedPassages:
         return f"MappedPassages({len(self.texts)} passages)"
 
     def lookup(self, docids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of those docids that are here."""
+        """Return the texts of the docids found."""
         return {docid: self.texts[docid] for docid in docids if docid in self.texts}
 
 
@@ -131,7 +132,7 @@ def _ranking(qid: str, ranking: Any) -> list[ScoredDoc]:
 
 
 def _rows(source: Any, values: Sequence[str], what: str) -> Iterator[tuple[str, str, Any]]:
-    """Yield (qid, docid, value) of a data frame or of tuples with these fields."""
+    """Yield (qid, docid, value) from a data frame or from tuples with these fields."""
     if hasattr(source, "itertuples"):
         names = [_column(source, columns, what) for columns in (_QID_COLUMNS, _DOCID_COLUMNS, values)]
         columns = [source[name].tolist() for name in names]

@@ -1,4 +1,4 @@
-"""Passage texts from files: one file, a folder of them, or BEIR's folder, whose corpus is one file of several."""
+"""Passage texts from files: a single file, a folder of files, or the corpus in a BEIR folder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 class PassageFile:
-    """Passages of a JSON or TSV file, or of all such files of a folder, read as a stream."""
+    """Passages streamed from a JSON or TSV file, or from all such files in a folder."""
 
     def __init__(self, path: str | Path) -> None:
-        """Take a file or a folder.
+        """Open a file or a folder.
 
         Raises:
-            InputError: there is no such path, or the folder holds no passage file, or others beside them.
+            InputError: the path does not exist, or the folder contains no passage files or also other files.
         """
         self.path = Path(path)
         self.name = str(path)
@@ -32,26 +32,26 @@ class PassageFile:
         if self.path.is_dir():
             corpus = beir_part(self.path, "corpus")
             if corpus:
-                log.info(f"{path}: BEIR's layout, its corpus is {corpus.name}")
+                log.info(f"{path}: folder in BEIR's layout; reading its corpus {corpus.name}")
             self.files = [corpus] if corpus else passage_files(self.path)
 
     def __iter__(self) -> Iterator[Passage]:
         """Yield the passages in file order.
 
         Raises:
-            InputError: names the file and line that is not a passage.
+            InputError: a line is not a passage; the message names file and line.
         """
         for file in self.files:
             for _, passage in parse_passages(file):
                 yield passage
 
     def lookup(self, docids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of those docids that are here.
+        """Return the texts of the docids found.
 
-        The files are read to their end, since a docid may be there again.
+        All files are read to the end to detect duplicate docids.
 
         Raises:
-            InputError: names the file and line that is not a passage, or has one of these docids a second time.
+            InputError: a line is not a passage or repeats one of these docids; the message names file and line.
         """
         wanted = set(docids)
         texts: dict[str, str] = {}
@@ -64,7 +64,7 @@ class PassageFile:
                     same = "the same" if texts[docid] == text else "another"
                     raise InputError(
                         f"{file}:{number}: duplicate docid {docid} with {same} text, first in {places[docid]}: "
-                        f"make docids distinct"
+                        f"docids must be unique"
                     )
                 texts[docid] = text
                 places[docid] = f"{file}:{number}"

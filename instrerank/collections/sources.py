@@ -1,7 +1,7 @@
-"""The one door to topics, qrels, runs, instructions and passages, by whatever the user names or holds.
+"""Loading topics, qrels, runs, instructions and passages by name or from Python objects.
 
-A name is a file, `irds:ID`, the bundled `pocket`, or one of Pyserini's; what looks like a file never starts Java.
-What a script holds already (`instrerank.collections.loaded`) passes through the same functions.
+A name is a file, `irds:ID`, the bundled `pocket`, or one of Pyserini's names; a name that looks like a file never
+starts Java. Python objects (`instrerank.collections.loaded`) pass through the same functions.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ log = logging.getLogger(__name__)
 Name = str | Path
 
 MissingPolicy = Literal["error", "skip"]
-"""What to do about a topic without instruction, a candidate without text, …: refuse, or go on and count it."""
+"""What to do about a topic without an instruction, a candidate without text, …: raise, or continue and count it."""
 
 
 def load_topics(source: Name | Any) -> list[Topic]:
-    """Load topics from a file, BEIR's folder, `irds:ID`, `pocket`, or by a name of Pyserini's, such as `dl19-passage`.
+    """Load topics from a file, a BEIR folder, `irds:ID`, `pocket`, or by a Pyserini name such as `dl19-passage`.
 
     Args:
-        source: a name, or topics as `instrerank.collections.loaded.as_topics` takes them.
+        source: a name, or topics as accepted by `instrerank.collections.loaded.as_topics`.
 
     Raises:
-        InputError: the file is not to be read, or holds something else; there is neither file nor name.
-        MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach; one of Pyserini's names, and no
-            pyserini, no Java, or neither cache nor network.
+        InputError: the file cannot be read or is of another kind, or the name is unknown.
+        MissingPrerequisiteError: `irds:` without ir_datasets or not downloadable; a Pyserini name without
+        pyserini or Java, or neither cached nor downloadable.
     """
     if not is_name(source):
         return as_topics(source)
@@ -55,7 +55,7 @@ def load_topics(source: Name | Any) -> list[Topic]:
 
 
 def load_instructions(source: Name | Mapping[str, str]) -> dict[str, str]:
-    """Load instructions by qid: as `load_topics` (`pocket:changed`), narratives of a name serving as instructions.
+    """Load instructions by qid, as `load_topics` (and `pocket:changed`); the narratives of named topics are used.
 
     Args:
         source: a name, or a mapping from qid to instruction.
@@ -71,10 +71,10 @@ def load_instructions(source: Name | Mapping[str, str]) -> dict[str, str]:
 
 
 def load_qrels(source: Name | Any) -> Qrels:
-    """Load qrels: as `load_topics` (`pocket:changed`).
+    """Load qrels from the sources of `load_topics` (and `pocket:changed`).
 
     Args:
-        source: a name, or qrels as `instrerank.collections.loaded.as_qrels` takes them.
+        source: a name, or qrels as accepted by `instrerank.collections.loaded.as_qrels`.
 
     Raises:
         InputError: as `load_topics`.
@@ -89,13 +89,13 @@ def load_run(source: Name | Any, *, keep_first_duplicate: bool = False) -> Run:
     """Load a run from a file, as `read_run` does, or the candidates of `irds:ID`.
 
     Args:
-        source: a name, or a run as `instrerank.collections.loaded.as_run` takes it.
-        keep_first_duplicate: of a duplicate docid in a file keep the better-ranked row, as one wants of a first
-            stage, instead of raising.
+        source: a name, or a run as accepted by `instrerank.collections.loaded.as_run`.
+        keep_first_duplicate: for a duplicate docid in a file, keep the better-ranked row instead of raising, as is
+        usual for a first stage.
 
     Raises:
-        InputError: the file is not to be read, or holds something else; no such id, or one without candidates.
-        MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach.
+        InputError: the file cannot be read or is of another kind; the id is unknown or has no candidates.
+        MissingPrerequisiteError: `irds:` without ir_datasets or not downloadable.
     """
     if not is_name(source):
         return as_run(source)
@@ -108,11 +108,11 @@ def open_passages(source: Name | Mapping[str, str] | PassageSource) -> PassageSo
     """Open the passages of a JSONL or TSV file, a folder of them, a Lucene index, `irds:ID`, or `pocket`.
 
     Args:
-        source: a name, a mapping from docid to text, or a source that is open already.
+        source: a name, a mapping from docid to text, or a source that is already open.
 
     Raises:
-        InputError: there is no such file, or no such id.
-        MissingPrerequisiteError: `irds:` without ir_datasets, or out of reach; an index without Java.
+        InputError: the file or id does not exist.
+        MissingPrerequisiteError: `irds:` without ir_datasets or not downloadable; an index without Java.
     """
     if isinstance(source, Mapping):
         return MappedPassages(source)
@@ -136,24 +136,24 @@ def instructed_topics(
     missing: MissingPolicy = "error",
     limit: int | None = None,
 ) -> list[Topic]:
-    """Load topics with their instructions: the one rule about a topic that has none.
+    """Load topics with their instructions.
 
     Args:
-        topics: as for `load_topics`; their own instructions hold where none of the next two is given.
-        instructions: as for `load_instructions`, for some topics or more than these.
+        topics: as for `load_topics`; their own instructions are used if neither of the next two is given.
+        instructions: as for `load_instructions`; may cover fewer or more topics.
         instruction: one instruction for every topic.
-        missing: what to do where `instructions` has none for a topic: "error", or "skip" to leave that topic without
-            one.
-        limit: take only the first topics, so many of them.
+        missing: what to do if `instructions` has none for a topic: "error", or "skip" to use that topic without an
+            instruction.
+        limit: use only the first `limit` topics.
 
     Raises:
-        InputError: a topic without instruction, both kinds of instructions, or what `load_topics` raises.
+        InputError: a topic without an instruction, both kinds of instructions, or as `load_topics`.
         MissingPrerequisiteError: as `load_topics`.
     """
     if instruction is not None and instructions is not None:
-        raise InputError("give `instruction`, the same for every topic, or `instructions` by qid, not both")
+        raise InputError("give either `instruction`, the same for every topic, or `instructions` by qid, not both")
     if instruction is not None and not instruction.strip():
-        raise InputError("`instruction` is empty: leave it out, or give it a text")
+        raise InputError("`instruction` is empty: omit it, or give it a text")
     loaded = load_topics(topics)[:limit]
     if instruction is not None:
         return [topic._replace(instruction=instruction) for topic in loaded]
@@ -165,7 +165,9 @@ def instructed_topics(
         name = instructions if is_name(instructions) else "`instructions`"
         raise InputError(f"{name} has no instruction for {len(absent)} of {len(loaded)} topics: {listed(absent)}")
     if absent:
-        log.warning(f"{len(absent)} of {len(loaded)} topics have no instruction and go without: {listed(absent)}")
+        log.warning(
+            f"{len(absent)} of {len(loaded)} topics have no instruction and are used without one: {listed(absent)}"
+        )
     return [topic._replace(instruction=by_qid.get(topic.qid, "")) for topic in loaded]
 
 
@@ -176,7 +178,7 @@ def _load(
     from_irds: Callable[[str], _Found],
     from_pyserini: Callable[[str], _Found],
 ) -> _Found:
-    """Load from the place that a source names; a file comes before every name."""
+    """Load from the source that a name refers to; files take precedence over names."""
     name = str(source)
     if name.startswith(PREFIX):
         return from_irds(name)
@@ -194,11 +196,13 @@ def _prebuilt_passages(name: str) -> PassageSource:
             f"Pyserini's names for an index"
         ) from error
     except MissingPrerequisiteError as error:
-        raise MissingPrerequisiteError(f"there is no file {name}; Pyserini's index of that name: {error}") from error
+        raise MissingPrerequisiteError(
+            f"no such file: {name}; looking for a Pyserini index of that name failed: {error}"
+        ) from error
 
 
 def _may_be_pyserinis(name: str) -> bool:
-    """Say whether a source is no file, looks like none, and belongs to no other list of names."""
+    """Return whether a source is not a file, does not look like one, and belongs to no other list of names."""
     elsewhere = re.match(r"irds:|pocket$|pocket:|-$", name)
     like_a_file = re.search(r"[/\\]|\.(tsv|csv|txt|jsonl?|trec|topics|qrels?|gz)$", name)
     return not elsewhere and not like_a_file and not Path(name).exists()

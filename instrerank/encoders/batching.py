@@ -18,8 +18,8 @@ Result = TypeVar("Result")
 def length_sorted_batches(texts: Sequence[str], lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Group texts of similar length, longest first, so that a padded batch stays within `budget` tokens.
 
-    A text longer than the budget is a batch of its own. Ties in length go by the text, so that batches, and
-    with them the last bits of vectors, do not depend on the order in which the texts were given.
+    A text longer than the budget is a batch of its own. Ties in length are broken by the text, so that batches, and
+    with them the last bits of vectors, do not depend on the order of the texts.
     """
     batches: list[list[int]] = []
     width = 0
@@ -35,11 +35,11 @@ def padded(rows: Sequence[torch.Tensor], filler: int = 0) -> tuple[torch.Tensor,
     """Make one batch of texts of different lengths, padded on the right.
 
     Args:
-        rows: of each text its token ids [length] or token states [length, hidden].
-        filler: what padding consists of.
+        rows: token ids [length] or token states [length, hidden] of each text.
+        filler: padding value.
 
     Returns:
-        [texts, longest] or [texts, longest, hidden], and a bool mask [texts, longest], True for tokens.
+        [texts, longest] or [texts, longest, hidden], and a bool mask [texts, longest] that is True for tokens.
     """
     import torch
     from torch.nn.utils.rnn import pad_sequence
@@ -52,10 +52,10 @@ def padded(rows: Sequence[torch.Tensor], filler: int = 0) -> tuple[torch.Tensor,
 def run_batches(
     batches: Sequence[list[int]], job: Callable[[list[int]], Result], workers: int
 ) -> Iterator[tuple[list[int], Result]]:
-    """Yield each batch with what `job` makes of it, in order, `workers` of them at the same time.
+    """Yield each batch with its result from `job`, in order, running `workers` batches in parallel.
 
-    Each of several workers computes with one thread of torch: that wastes less than all threads on one batch,
-    and the same numbers come out whatever the number of workers.
+    With several workers, each computes with one torch thread: this wastes less time than all threads on one batch,
+    and the results do not depend on the number of workers.
     """
     if workers == 1:
         yield from zip(batches, map(job, batches), strict=True)
@@ -73,7 +73,7 @@ def run_batches(
 
 
 def run_halving(run: Callable[[Sequence[Item]], torch.Tensor], batch: Sequence[Item]) -> torch.Tensor:
-    """Run a batch; where the device's memory is too small for it, its halves, and join what they give.
+    """Run a batch; if it does not fit into the device's memory, run its halves and join the results.
 
     Raises:
         InstrerankError: a single text does not fit.
@@ -85,8 +85,8 @@ def run_halving(run: Callable[[Sequence[Item]], torch.Tensor], batch: Sequence[I
     except torch.OutOfMemoryError as error:
         if len(batch) == 1:
             raise InstrerankError(
-                "a single text does not fit into the device's memory beside the network: lower `max_length`, or use "
-                "`dtype` bfloat16 or `device` cpu"
+                "out of memory: a single text does not fit on the device next to the network; lower `max_length`, or "
+                "use `dtype` bfloat16 or `device` cpu"
             ) from error
     # outside the handler: the traceback there holds on to the batch's memory
     torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""A bi-encoder as a reranker: each passage is encoded once for all queries, a score is a dot product."""
+"""A bi-encoder as a reranker: each passage is encoded once for all queries, and scores are dot products."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Vectors(NamedTuple):
-    """Queries and passages, encoded.
+    """Encoded queries and passages.
 
     Attributes:
-        queries: one row a query.
-        passages: one row a passage.
+        queries: one row per query.
+        passages: one row per passage.
     """
 
     queries: Encoded
@@ -31,11 +31,11 @@ class Vectors(NamedTuple):
 
 
 class BiEncoder(ABC):
-    """Scores with the vectors that `encode_queries` and `encode_passages` give; `Encoder` is the one that is loaded.
+    """Scores by dot products of the vectors of `encode_queries` and `encode_passages`; `Encoder` is a subclass.
 
     Attributes:
         kind: "biencoder".
-        best_only: False: the scores of all candidates can be compared.
+        best_only: False: the scores of all candidates are comparable.
     """
 
     kind: ClassVar[Kind] = "biencoder"
@@ -53,10 +53,10 @@ class BiEncoder(ABC):
         """Encode passages."""
 
     def prepare(self, queries: Sequence[Query], passages: Sequence[str], *, progress: bool = False) -> Vectors:
-        """Encode queries and passages; `score` needs the model no more.
+        """Encode queries and passages; `score` no longer needs the model.
 
         Raises:
-            InputError: an empty text, or one that the model cannot take.
+            InputError: an empty text, or one that the model cannot encode.
         """
         encoded = self.encode_passages(passages, progress=progress)
         texts, instructions = [text for text, _ in queries], [instruction for _, instruction in queries]
@@ -74,9 +74,9 @@ class BiEncoder(ABC):
 
         Args:
             prepared: from `prepare`.
-            queries: rows of n queries there.
-            candidates: for each of them, rows of its candidates among the passages there.
-            progress: nothing to show: it takes no time.
+            queries: rows of n queries in `prepared`.
+            candidates: for each query, the rows of its candidates among the passages in `prepared`.
+            progress: ignored: scoring is instantaneous.
 
         Raises:
             InputError: a score that is not finite.
@@ -89,7 +89,7 @@ class BiEncoder(ABC):
         return Scored(scores, prepared.queries.truncated[rows], prepared.passages.truncated)
 
     def describe(self) -> dict[str, Any]:
-        """Return all that decides its scores, for a record."""
+        """Return everything that determines the scores, for the sidecar."""
         return {**identity(self), "profile": described_profile(self.profile)}
 
     def __repr__(self) -> str:
@@ -97,5 +97,5 @@ class BiEncoder(ABC):
 
 
 def described_profile(profile: EncoderProfile) -> dict[str, Any]:
-    """Return the fields of a profile that are set."""
+    """Return the profile's fields that are not None."""
     return {name: value for name, value in dataclasses.asdict(profile).items() if value is not None}

@@ -1,4 +1,4 @@
-"""A precision cascade: all passages in low precision, float32 for those that could still be among the k best."""
+"""A precision cascade: all passages in low precision, then in float32 those that could be among the top k."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from instrerank.encoders.store import EmbeddingStore
 
 _SAMPLE = 64
-"""Passages encoded in both precisions to see how far their scores lie apart."""
+"""Number of passages encoded in both precisions to estimate the error of rough scores."""
 _SAFETY = 1.5
-"""The margin is this multiple of the largest difference seen."""
+"""The margin is this multiple of the largest error observed."""
 
 
 class CascadeTexts(NamedTuple):
     """What a cascade prepares.
 
     Attributes:
-        queries: from the exact encoder.
-        passages: from the rough encoder.
-        texts: of the passages, of which some are encoded again.
+        queries: encoded by the exact encoder.
+        passages: encoded by the rough encoder.
+        texts: texts of the passages, some of which are encoded again.
     """
 
     queries: Encoded
@@ -43,13 +43,13 @@ class CascadeTexts(NamedTuple):
 
 @dataclass(frozen=True)
 class CascadeScored(Scored):
-    """Scores of a cascade: exact for `exact` ones, else rough; a rough one is never among the k best.
+    """Scores of a cascade; rough scores are never among the top k.
 
     Attributes:
-        exact: bool [candidates] per query.
-        margin: half the width of the band in which passages were encoded again.
-        encoded_again: distinct passages encoded in both precisions.
-        largest_error: largest difference of a rough score to the exact one that was seen.
+        exact: per query bool [candidates], whether the score is exact.
+        margin: half the width of the score band in which passages were encoded again.
+        encoded_again: number of distinct passages encoded in both precisions.
+        largest_error: largest observed difference between a rough and an exact score.
     """
 
     exact: Sequence[NDArray[np.bool_]] = ()
@@ -70,10 +70,10 @@ class CascadeScored(Scored):
 
 
 def contenders(scores: NDArray[np.float32], k: int, margin: float) -> NDArray[np.bool_]:
-    """Mark the candidates that can be among the k best.
+    """Mark the candidates that can be among the top k.
 
-    When no score [n] is further than `margin` from the exact one, the k-th best exact score is at least the k-th
-    best of `scores` less `margin`: what lies more than 2 · `margin` below that cannot reach it.
+    If every score [n] is within `margin` of the exact one, the k-th best exact score is at least the k-th best of
+    `scores` minus `margin`; candidates more than 2 · `margin` below the k-th best of `scores` cannot reach it.
     """
     if k >= len(scores):
         return np.ones(len(scores), bool)
@@ -83,16 +83,16 @@ def contenders(scores: NDArray[np.float32], k: int, margin: float) -> NDArray[np
 
 
 class Cascade:
-    """A bi-encoder in two precisions, whose k best are those of the exact one, in its order.
+    """A bi-encoder in two precisions whose top k are those of the exact encoder, in the same order.
 
     Attributes:
-        exact: the encoder in float32, which encodes queries.
-        rough: the same in a lower precision.
-        depth: k, down to which the ranking is to be exact.
-        name: as the user gave it; profile, fingerprint, revision and device are those of both.
+        exact: the encoder in float32, which also encodes queries.
+        rough: the same encoder in a lower precision.
+        depth: k, the number of top ranks that are exact.
+        name: name as the user gave it; profile, fingerprint, revision and device are those of both encoders.
         dtype: "cascade".
         kind: "biencoder".
-        best_only: True: scores of other candidates than the k best are rough.
+        best_only: True: scores below the top k are rough.
     """
 
     kind: ClassVar[Kind] = "biencoder"
@@ -100,42 +100,42 @@ class Cascade:
     dtype = CASCADE
 
     def __init__(self, exact: Encoder, rough: Encoder, depth: int = 10):
-        """Put the two together.
+        """Combine two encoders of the same model.
 
         Raises:
-            InputError: a depth below 1, or two encoders whose vectors cannot be compared.
+            InputError: a depth below 1, or two different models.
         """
         if depth < 1:
-            raise InputError(f"a cascade keeps at least the best: `cascade_depth` must be at least 1, got {depth}")
+            raise InputError(f"`cascade_depth` must be at least 1, got {depth}")
         if (exact.profile, exact.fingerprint) != (rough.profile, rough.fingerprint):
-            raise InputError(f"a cascade needs one model in two precisions, not {exact.name} and {rough.name}")
+            raise InputError(f"a cascade needs the same model in two precisions, got {exact.name} and {rough.name}")
         self.exact, self.rough, self.depth = exact, rough, depth
         self.name, self.profile, self.fingerprint = exact.name, exact.profile, exact.fingerprint
         self.device, self.revision = exact.device, exact.revision
 
     @property
     def store(self) -> EmbeddingStore | None:
-        """Where the rough vectors of passages are kept."""
+        """The store of the rough passage vectors."""
         return self.rough.store
 
     @property
     def window_length(self) -> int:
-        """Tokens of a passage that fit beside its template and the special tokens."""
+        """Maximum tokens of a passage that fit next to its template and the special tokens."""
         return self.exact.window_length
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
+        """Split a text into windows of at most `size` tokens (see `tokenizing.windows`)."""
         return self.exact.windows(text, size, stride)
 
     def count_stored(self, texts: Sequence[str]) -> int:
-        """Return how many of the distinct passages need no rough encoding."""
+        """Return how many distinct passages have a stored rough vector."""
         return self.rough.count_stored(texts)
 
     def prepare(self, queries: Sequence[Query], passages: Sequence[str], *, progress: bool = False) -> CascadeTexts:
-        """Encode queries exactly, and all passages roughly.
+        """Encode queries with the exact encoder, and all passages with the rough one.
 
         Raises:
-            InputError: an empty text, or one that the model cannot take.
+            InputError: an empty text, or one that the model cannot encode.
         """
         rough = self.rough.encode_passages(passages, progress=progress)
         texts, instructions = [text for text, _ in queries], [instruction for _, instruction in queries]
@@ -152,15 +152,15 @@ class Cascade:
         """Score the candidates of each query.
 
         The margin comes from a sample encoded in both precisions and is checked against every passage encoded again;
-        where one lies outside, the margin grows and the search goes on. So the k best differ from the exact encoder's
-        only if a rough score that was never checked is off by `_SAFETY` times as much as any that was.
+        if one lies outside, the margin grows and the search continues. The top k therefore differ from the exact
+        encoder's only if an unchecked rough score has an error `_SAFETY` times as large as any that was checked.
 
-        What is encoded again depends on these queries and candidates alone, not on earlier calls.
+        What is encoded again depends only on these queries and candidates, not on earlier calls.
 
         Args:
             prepared: from `prepare`.
-            queries: rows of n queries there.
-            candidates: for each of them, rows of its candidates among the passages there.
+            queries: rows of n queries in `prepared`.
+            candidates: for each query, the rows of its candidates among the passages in `prepared`.
             progress: show progress bars.
 
         Raises:
@@ -199,7 +199,7 @@ class Cascade:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Return all that decides its scores, for a record."""
+        """Return everything that determines the scores, for the sidecar."""
         precisions = {"first": self.rough.dtype, "best": self.exact.dtype, "depth": self.depth}
         return {**identity(self), "cascade": precisions, "profile": described_profile(self.profile)}
 

@@ -1,4 +1,4 @@
-"""Vectors of texts, row by row, with what the tokenizer counted."""
+"""Vectors of texts, one row each, with token counts and truncation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class Encoded(NamedTuple):
-    """Vectors of texts, in the order in which the texts were given.
+    """Vectors of texts, in the order of the texts.
 
     Attributes:
-        vectors: float32 [n, d], L2-normalised where the profile says so.
-        token_counts: int64 [n], tokens the model saw, special tokens included.
-        truncated: bool [n], whether the text was longer than the model reads.
+        vectors: float32 [n, d], L2-normalised if the profile says so.
+        token_counts: int64 [n], tokens that the model read, special tokens included.
+        truncated: bool [n], whether the text exceeded the maximum length.
     """
 
     vectors: NDArray[np.float32]
@@ -30,11 +30,11 @@ class Encoded(NamedTuple):
 
     @classmethod
     def empty(cls, texts: int, dimension: int) -> Encoded:
-        """Return rows that are yet to be written."""
+        """Return uninitialised rows."""
         return cls(np.empty((texts, dimension), np.float32), np.empty(texts, np.int64), np.empty(texts, bool))
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Encoded:
-        """Return some of the rows, in the order asked for."""
+        """Return the given rows, in the given order."""
         at = np.asarray(rows, np.int64)
         return Encoded(self.vectors[at], self.token_counts[at], self.truncated[at])
 

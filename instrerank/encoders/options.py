@@ -1,4 +1,4 @@
-"""How a model is loaded: the one list of options that the command line, studies, sidecars and Python share."""
+"""How a model is loaded: one list of options for the command line, studies, sidecars and Python."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from instrerank.errors import InputError
-from instrerank.files import cache_folder, check_writable
+from instrerank.files import cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -30,32 +30,34 @@ _LANGUAGE_MODELS_ONLY = ("prompt", "true_token", "false_token")
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How a model is loaded; what is left at its default is what the model's profile says.
+    """How a model is loaded. Options left at None keep what the model's profile says.
 
     Attributes:
-        kind: "biencoder"; or a baseline that reads query and passage together, "crossencoder" or "pointwise-llm".
-        adapter: folder or id of a LoRA adapter, merged into the weights.
-        pooling: how token states become a vector: "mean", "cls", "last", …; needed for a model that no profile knows.
-        query_template: text of a query, with {q} and {i}; literal.
-        passage_template: text of a passage, with {d}; literal.
-        query_encoding: "concatenation", or "attention" (InF-Embed's instruction-query attention).
-        max_length: tokens of a query and of a passage, special tokens included; of the whole input where query and
-            passage are read together.
-        max_query_length: tokens of a query, instead of `max_length`.
-        max_passage_length: tokens of a passage, instead of `max_length`.
-        prompt: what a pointwise LLM is asked: "followir", "mistral-instruct", "monot5", or a text with {q} and {d}.
-        true_token: its answer about a relevant passage, where it is not the prompt's own.
-        false_token: its answer about one that is not relevant.
+        kind: "biencoder", or a baseline that reads query and passage together: "crossencoder" or "pointwise-llm".
+        adapter: LoRA adapter, merged into the weights: a folder or a Hugging Face id.
+        pooling: pooling of token states: "mean", "cls", "last", …; required for a model without a profile.
+        query_template: literal text of a query, with {q} and {i}.
+        passage_template: literal text of a passage, with {d}.
+        query_encoding: how query and instruction are combined: "concatenation" (by the template), or "attention"
+            (InF-Embed's instruction-query attention).
+        max_length: maximum tokens of a query and of a passage, special tokens included; of the whole input where both
+            are read together.
+        max_query_length: maximum tokens of a query, special tokens included; overrides `max_length`.
+        max_passage_length: maximum tokens of a passage, special tokens included; overrides `max_length`.
+        prompt: prompt of a pointwise LLM: "followir", "mistral-instruct", "monot5", or a text with {q} and {d}; None:
+            known from the model's name.
+        true_token: token with which a pointwise LLM answers that a passage is relevant; None: the prompt's own.
+        false_token: token with which it answers that a passage is not relevant; None: the prompt's own.
         device: "auto", "cpu", "cuda", "cuda:1", ….
-        dtype: "float32", "bfloat16", "float16", "int8", "int8-openvino", "auto"; "cascade" ranks all passages in
-            bfloat16 and the best in float32.
-        cascade_depth: ranks that a cascade makes exact; None: 10.
-        batch_tokens: tokens of one batch, padding included; None: the backend's own.
-        store: folder that keeps passage vectors, so that no passage is encoded twice; "default": `store` in
-            $INSTRERANK_CACHE, else in ~/.cache/instrerank; None or "none": vectors are not kept.
-        revision: branch, tag or commit of a Hugging Face id.
-        trust_remote_code: run code that comes with the model.
-        allow_bin: read `.bin` weights (restricted unpickling, no code) where there is no safetensors file.
+        dtype: precision: "float32", "bfloat16", "float16", "int8", "int8-openvino", "auto"; "cascade" ranks all
+            passages in bfloat16 and the top ranks in float32.
+        cascade_depth: number of top ranks that "cascade" makes exact; None: 10.
+        batch_tokens: maximum tokens per batch, padding included; None: set for the device.
+        store: folder where passage vectors are kept and reused; "default": `store` in $INSTRERANK_CACHE, else in
+            ~/.cache/instrerank; None or "none": keep none.
+        revision: branch, tag or commit of a Hugging Face id; None: its main branch.
+        trust_remote_code: run Python code from the model's own repository.
+        allow_bin: read `.bin` weights (restricted unpickling, no code) if the model has no safetensors file.
     """
 
     kind: Kind = "biencoder"
@@ -80,10 +82,10 @@ class LoadOptions:
     allow_bin: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse values that no model takes, and options that this kind of model has no use for.
+        """Reject invalid values, and options that this kind of model does not use.
 
         Raises:
-            InputError: names the parameter, the value and what is allowed.
+            InputError: an invalid option; the message names the parameter, its value and what is allowed.
         """
         for name, allowed in (("kind", KINDS), ("dtype", DTYPES)):
             if getattr(self, name) not in allowed:
@@ -91,18 +93,18 @@ class LoadOptions:
         for name in ("max_length", "max_query_length", "max_passage_length", "batch_tokens", "cascade_depth"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise InputError(f"`{name}` must be a whole number, at least 1; got {value!r}")
+                raise InputError(f"`{name}` must be a whole number of at least 1, got {value!r}")
         for name in ("trust_remote_code", "allow_bin"):
             if not isinstance(getattr(self, name), bool):
-                raise InputError(f"`{name}` must be true or false; got {getattr(self, name)!r}")
+                raise InputError(f"`{name}` must be true or false, got {getattr(self, name)!r}")
         useless = [] if self.kind == "biencoder" else [*_BIENCODERS_ONLY]
         useless += [] if self.kind == "pointwise-llm" else _LANGUAGE_MODELS_ONLY
         useless += [] if self.is_cascade else ["cascade_depth"]
         given = [f"`{name}`" for name in self.changed() if name in useless]
         if given:
-            raise InputError(f"{', '.join(given)}: no use with `kind` {self.kind} and `dtype` {self.dtype}")
+            raise InputError(f"{', '.join(given)} cannot be used with `kind` {self.kind} and `dtype` {self.dtype}")
         if self.dtype == CASCADE and not self.is_cascade:
-            raise InputError(f"`dtype` cascade is for bi-encoders, not for `kind` {self.kind}")
+            raise InputError(f"`dtype` cascade needs `kind` biencoder, got {self.kind}")
 
     @property
     def is_cascade(self) -> bool:
@@ -115,10 +117,10 @@ class LoadOptions:
         return {name: value for name, (value, default) in every.items() if value != default}
 
     def with_changes(self, **changes: Any) -> LoadOptions:
-        """Return the same options with some of them changed.
+        """Return these options with some changed.
 
         Raises:
-            InputError: an unknown option (the nearest one is named), or a value that is not allowed.
+            InputError: an unknown option (the message names the nearest one), or an invalid value.
         """
         known = [field.name for field in dataclasses.fields(self)]
         unknown = [name for name in changes if name not in known]
@@ -128,19 +130,19 @@ class LoadOptions:
         return dataclasses.replace(self, **changes)
 
     def store_folder(self) -> Path | None:
-        """Return the folder of the embedding store; None: vectors are not kept (logged where the default fails)."""
+        """Return the folder of the embedding store; None if vectors are not kept (logged if the default fails)."""
         if self.store is None or str(self.store) == "none":
             return None
         if self.store != "default":
             return Path(self.store)
-        try:
-            check_writable(default_store() / "any")
-        except InputError as error:
-            log.warning(f"passage vectors are not kept: {error}")
-            return None
-        return default_store()
+        from instrerank.encoders.store import may_write
+
+        if default_store().is_dir() or may_write(default_store()):
+            return default_store()
+        log.warning(f"passage vectors are not kept: no permission to make {default_store()}")
+        return None
 
 
 def default_store() -> Path:
-    """Return the folder that keeps passage vectors unless `LoadOptions.store` says otherwise."""
+    """Return the default folder for passage vectors."""
     return cache_folder() / "store"

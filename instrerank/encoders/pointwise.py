@@ -1,6 +1,6 @@
 """Rerankers that read query, instruction and passage together: language models and cross-encoders.
 
-They are baselines: a pair costs what a passage costs a bi-encoder, and nothing can be kept for the next query.
+They are baselines: each pair costs as much as encoding a passage, and nothing can be reused for the next query.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from instrerank.encoders.locate import hub_commit, locate, position_limit, read_
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.options import Kind, LoadOptions
+from instrerank.encoders.progress import counted
 from instrerank.encoders.scored import Query, Scored, identity, model_repr
 from instrerank.encoders.similarity import finite
 from instrerank.encoders.tokenizing import read_tokenizer, windows
@@ -34,7 +35,7 @@ Pair = tuple[str, str, str]
 
 
 class PairTokens(NamedTuple):
-    """Token ids of one pair, the segment each belongs to, and whether its passage was cut."""
+    """Token ids of one pair, the segment of each token, and whether the passage was truncated."""
 
     ids: list[int]
     segments: list[int]
@@ -42,11 +43,11 @@ class PairTokens(NamedTuple):
 
 
 class PairScores(NamedTuple):
-    """Scores of pairs, in the order in which they were given.
+    """Scores of pairs, in the order of the pairs.
 
     Attributes:
         scores: float32 [n], higher is more relevant; comparable within one query only.
-        truncated: bool [n], whether the passage was cut.
+        truncated: bool [n], whether the passage was truncated.
     """
 
     scores: NDArray[np.float32]
@@ -54,7 +55,7 @@ class PairScores(NamedTuple):
 
 
 class PairTexts(NamedTuple):
-    """Queries and passages, as they were given."""
+    """Queries and passages, unchanged."""
 
     queries: Sequence[Query]
     passages: Sequence[str]
@@ -64,14 +65,14 @@ class PairScorer(ABC):
     """Scores passages one by one, each with its query and instruction.
 
     Attributes:
-        name: as the user gave it.
-        dtype: precision the network runs in; scores are float32.
-        device: where it runs.
-        fingerprint: hex digest of weights, config and tokenizer, and of the prompt.
-        revision: commit of the hub's repository, None for a model that is not from there.
+        name: name as the user gave it.
+        dtype: precision of the network; scores are float32.
+        device: device that the network runs on.
+        fingerprint: hex digest of weights, config, tokenizer and prompt.
+        revision: commit in the hub's repository; None for a model from elsewhere.
         kind: "crossencoder" or "pointwise-llm".
-        best_only: False: the scores of all candidates can be compared.
-        store: None: nothing is kept.
+        best_only: False: the scores of all candidates are comparable.
+        store: None: there are no passage vectors to keep.
     """
 
     kind: ClassVar[Kind]
@@ -89,16 +90,16 @@ class PairScorer(ABC):
         revision: str | None = None,
         batch_tokens: int | None = None,
     ):
-        """Put the parts together.
+        """Take a loaded network and its tokenizer.
 
         Args:
-            name: shown to users.
-            model: a network of transformers.
-            tokenizer: as published, without padding and truncation.
-            max_length: tokens of query, instruction, passage and all that stands around them.
+            name: name shown to users.
+            model: a transformers network.
+            tokenizer: the published tokenizer, without padding and truncation.
+            max_length: maximum tokens of the whole input: query, instruction, passage and prompt.
             fingerprint: see the class.
             revision: see the class.
-            batch_tokens: token budget of one batch, padding included.
+            batch_tokens: maximum tokens per batch, padding included.
         """
         parameter = next(model.parameters())
         self.name, self.fingerprint, self.max_length = name, fingerprint, max_length
@@ -108,7 +109,7 @@ class PairScorer(ABC):
         self._batch_tokens = batch_tokens or (2048 if parameter.device.type == "cpu" else 16384)
 
     def prepare(self, queries: Sequence[Query], passages: Sequence[str], *, progress: bool = False) -> PairTexts:
-        """Keep queries and passages as they are: nothing can be computed of either alone."""
+        """Return queries and passages unchanged: nothing can be computed for either alone."""
         return PairTexts(queries, passages)
 
     def score(
@@ -119,16 +120,16 @@ class PairScorer(ABC):
         *,
         progress: bool = False,
     ) -> Scored:
-        """Score the candidates of each query, each equal pair once.
+        """Score the candidates of each query, each distinct pair once.
 
         Args:
             prepared: from `prepare`.
-            queries: rows of n queries there.
-            candidates: for each of them, rows of its candidates among the passages there.
+            queries: rows of n queries in `prepared`.
+            candidates: for each query, the rows of its candidates among the passages in `prepared`.
             progress: show a progress bar.
 
         Raises:
-            InputError: as `score_pairs`, or a score that is not finite.
+            InputError: as for `score_pairs`, or a score that is not finite.
         """
         pairs = [
             (*prepared.queries[query], prepared.passages[row])
@@ -145,32 +146,31 @@ class PairScorer(ABC):
         )
 
     def score_pairs(self, pairs: Sequence[Pair], *, progress: bool = False) -> PairScores:
-        """Score (query, instruction, passage), equal ones once.
+        """Score pairs of query (with instruction) and passage, each distinct pair once.
 
         Raises:
-            InputError: an empty query or passage, or one whose query leaves no room for the passage.
+            InputError: an empty query or passage, or a query that leaves no room for the passage.
         """
         import torch
-        from tqdm import tqdm
 
         distinct = list(dict.fromkeys(pairs))
         tokens = [self._tokenise(*pair) for pair in distinct]
         texts, lengths = ["\0".join(pair) for pair in distinct], [len(one.ids) for one in tokens]
         scores = np.empty(len(distinct), np.float32)
-        with torch.inference_mode(), tqdm(total=len(distinct), unit="pair", disable=not progress) as bar:
+        with torch.inference_mode(), counted(len(distinct), "pairs", "pair", progress=progress) as done:
             for batch in length_sorted_batches(texts, lengths, self._batch_tokens):
                 scores[batch] = run_halving(self._scores, [tokens[at] for at in batch]).float().cpu().numpy()
-                bar.update(len(batch))
+                done(len(batch))
         place = {pair: at for at, pair in enumerate(distinct)}
         rows = np.array([place[pair] for pair in pairs], np.int64)
         return PairScores(scores[rows], np.array([one.truncated for one in tokens], bool)[rows])
 
     def count_stored(self, texts: Sequence[str]) -> None:
-        """Return None: passages alone are never encoded."""
+        """Return None: passages are not encoded separately."""
         return None
 
     def describe(self) -> dict[str, Any]:
-        """Return all that decides its scores, for a record."""
+        """Return everything that determines the scores, for the sidecar."""
         return {**identity(self), "max_length": self.max_length}
 
     def __repr__(self) -> str:
@@ -178,11 +178,11 @@ class PairScorer(ABC):
 
     @property
     def window_length(self) -> int:
-        """Tokens of a passage that leave as many for the query, its instruction and the prompt."""
+        """Maximum tokens of a window: half the input, leaving the rest to query, instruction and prompt."""
         return self.max_length // 2
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
+        """Split a text into windows of at most `size` tokens (see `tokenizing.windows`)."""
         return windows(self._tokenizer, text, size, stride)
 
     def _padded(self, batch: Sequence[PairTokens], *, left: bool) -> dict[str, torch.Tensor]:
@@ -217,13 +217,16 @@ class CrossEncoder(PairScorer):
 
     def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens:
         if not query.strip() or not passage.strip():
-            raise InputError("an empty query or passage cannot be scored: its score would mean nothing")
+            raise InputError("cannot score an empty query or passage: remove it, or give it a text")
         asked = f"{query} {instruction}".strip()
         self._tokenizer.enable_truncation(self.max_length, strategy="only_second")
         try:
             encoding = self._tokenizer.encode(asked, passage)
         except Exception as error:  # the query alone is too long: tokenizers raises a bare Exception
-            raise InputError(f"query and instruction fill all {self.max_length} tokens: {asked[:80]!r}…") from error
+            raise InputError(
+                f"query and instruction leave no room for the passage within {self.max_length} tokens "
+                f"(`max_length`): {asked[:80]!r}…"
+            ) from error
         return PairTokens(encoding.ids, encoding.type_ids, bool(encoding.overflowing))
 
     def _scores(self, batch: Sequence[PairTokens]) -> torch.Tensor:
@@ -236,18 +239,18 @@ class CrossEncoder(PairScorer):
 
 
 class PointwiseLLM(PairScorer):
-    """A language model asked whether a passage is relevant: logit of "true" less logit of "false".
+    """A language model asked whether a passage is relevant; the score is logit("true") − logit("false").
 
-    The order is that of P(true), without the ties where a softmax in low precision saturates.
+    This ranks by P(true), without the ties that a softmax in low precision has where it saturates.
     """
 
     kind = "pointwise-llm"
 
     def __init__(self, *args: Any, prompt: Prompt, **kwargs: Any):
-        """Take the parts of a `PairScorer`, and what the model is asked.
+        """Take the arguments of `PairScorer`, and the prompt.
 
         Raises:
-            InputError: the vocabulary lacks one of the two answers.
+            InputError: one of the prompt's two answers is not in the vocabulary.
         """
         super().__init__(*args, **kwargs)
         self.prompt = prompt
@@ -255,12 +258,12 @@ class PointwiseLLM(PairScorer):
         self._answers = [index for index in answers if index is not None]
         if len(self._answers) < 2:
             raise InputError(
-                f"the vocabulary of {self.name} lacks {prompt.true!r} or {prompt.false!r}: say by `true_token` and "
-                "`false_token` how it answers"
+                f"{prompt.true!r} or {prompt.false!r} is not in the vocabulary of {self.name}: give the tokens of its "
+                "answers as `true_token` and `false_token`"
             )
 
     def describe(self) -> dict[str, Any]:
-        """Return all that decides its scores, for a record."""
+        """Return everything that determines the scores, for the sidecar."""
         return {**super().describe(), "prompt": dataclasses.asdict(self.prompt)}
 
     def _tokenise(self, query: str, instruction: str, passage: str) -> PairTokens:
@@ -275,7 +278,10 @@ class PointwiseLLM(PairScorer):
             end = len(before) + len(kept)
             inside = [span for span in encoding.offsets if len(before) <= span[0] < span[1] <= end]
             if excess >= len(inside):
-                raise InputError(f"query and instruction fill all {self.max_length} tokens: {before[:80]!r}…")
+                raise InputError(
+                    f"query and instruction leave no room for the passage within {self.max_length} tokens "
+                    f"(`max_length`): {before[:80]!r}…"
+                )
             kept = kept[: inside[-excess][0] - len(before)]
 
     def _scores(self, batch: Sequence[PairTokens]) -> torch.Tensor:
@@ -300,18 +306,18 @@ def load_pair_scorer(name_or_path: str | Path, options: LoadOptions) -> PairScor
     """Load a reranker that reads query and passage together.
 
     Args:
-        name_or_path: folder or id on the Hugging Face hub.
-        options: of `kind` "crossencoder", any sequence classifier with one or two classes; or "pointwise-llm", a
-            causal or sequence-to-sequence language model.
+        name_or_path: folder or Hugging Face id.
+        options: load options with `kind` "crossencoder" (any sequence classifier with one or two classes) or
+            "pointwise-llm" (a causal or sequence-to-sequence language model).
 
     Raises:
-        InputError: another kind, a language model whose prompt is not known, weights that do not fit.
-        MissingPrerequisiteError: a model, device or package that is not here.
+        InputError: another kind, a language model without a known prompt, or weights that do not fit.
+        MissingPrerequisiteError: a model, device or package is not available here.
     """
     name = str(name_or_path)
     if options.kind not in ("crossencoder", "pointwise-llm"):
         raise InputError(
-            f"`kind` {options.kind!r} does not read query and passage together: choose crossencoder or pointwise-llm"
+            f"expected `kind` crossencoder or pointwise-llm, which read query and passage together, got {options.kind}"
         )
     question = None
     if options.kind == "pointwise-llm":

@@ -1,4 +1,4 @@
-"""From token states to vectors: one pooling function over flat states, for every backend."""
+"""Pooling of token states into vectors: one function over flat states, for every backend."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def pool(
     """Pool the token states of each text into one vector, in float32.
 
     Args:
-        states: [tokens, hidden], the texts one after the other, real tokens only.
-        lengths: int64 [n], tokens of each text; they sum to `tokens`.
-        skip: int64 [n], tokens at the start of each text that are not pooled (fewer than its length).
-        modes: each gives `hidden` numbers; several are concatenated.
+        states: [tokens, hidden], the texts one after the other, without padding.
+        lengths: int64 [n], number of tokens of each text; they sum to `tokens`.
+        skip: int64 [n], number of tokens at the start of each text that are not pooled (fewer than its length).
+        modes: pooling modes; their vectors are concatenated.
 
     Returns:
-        float32 [n, hidden · modes]. Formulas of sentence-transformers' `Pooling`: `weightedmean` weighs the
-        t-th token of the text by t (Muennighoff 2022, arXiv 2202.08904), `mean_sqrt_len` divides the sum by
-        the root of the number of tokens.
+        float32 [n, hidden · modes]. Formulas as in sentence-transformers' `Pooling`: `weightedmean` weights the
+        t-th token of the text by t (Muennighoff 2022, arXiv 2202.08904), `mean_sqrt_len` divides the sum by the
+        square root of the number of tokens.
     """
     import torch
 

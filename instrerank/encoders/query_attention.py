@@ -1,4 +1,4 @@
-"""Instruction-query attention, the InF-Embed paper's other way to join them (arXiv 2505.21439, Eq. 4)."""
+"""Instruction-query attention, the InF-Embed paper's alternative to concatenation (arXiv 2505.21439, Eq. 4)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 def instruction_query_attention(
     instruction: torch.Tensor, instruction_mask: torch.Tensor, query: torch.Tensor, query_mask: torch.Tensor
 ) -> torch.Tensor:
-    """Mix the token states of a query, weighed by what the instruction attends to.
+    """Return the mean of a query's token states, weighted by the instruction's attention to them.
 
     W = softmax over query tokens of (H_I H_Qᵀ / √d), result = mean over instruction tokens of (W H_Q). No
-    parameters, one head; special tokens take part; the padding of neither side has any weight.
+    parameters, one head; special tokens are included, padding of either side is not.
 
     Args:
         instruction: token states H_I, [n, L_I, d].
@@ -29,7 +29,7 @@ def instruction_query_attention(
     import torch
 
     scores = instruction @ query.transpose(1, 2) / math.sqrt(query.shape[-1])
-    # the dtype's minimum: the reference code adds -1e-8 when evaluating, which masks nothing
+    # the dtype's minimum: the reference code adds -1e-8 in evaluation, which masks nothing
     scores = scores.masked_fill(~query_mask.unsqueeze(1), torch.finfo(scores.dtype).min)
     kept = instruction_mask.to(scores.dtype)
     weights = torch.einsum("ni,niq->nq", kept, scores.softmax(-1)) / kept.sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What every model that reranks takes and gives: queries and passages by their rows, scores of candidates."""
+"""What all reranking models have in common: queries with instructions in, scores of candidates out."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Scored:
 
     Attributes:
         scores: per query float32 [candidates], higher is more relevant; comparable within one query.
-        queries_truncated: bool [queries], whether the model did not see all of it.
-        passages_truncated: bool [passages that were prepared], whether the model did not see all of it.
-        pairs_truncated: distinct pairs of query and passage of which the model did not see all; counted by models that
-            read both together, instead of queries and passages.
+        queries_truncated: bool [queries], whether the query was truncated.
+        passages_truncated: bool [prepared passages], whether the passage was truncated.
+        pairs_truncated: number of distinct query–passage pairs that were truncated; counted by models that read both
+            together, in place of queries and passages.
     """
 
     scores: Sequence[NDArray[np.float32]]
@@ -33,16 +33,16 @@ class Scored:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """What else a record of the scores should say."""
+        """Further details for the sidecar."""
         return {}
 
 
 def identity(model: Any) -> dict[str, Any]:
-    """Return what names a model beyond doubt, as records have it; no revision where there is none."""
+    """Return what identifies a model in sidecars; `revision` only if it has one."""
     parts = {name: getattr(model, name) for name in ("name", "revision", "fingerprint", "dtype", "device")}
     return {name: value for name, value in parts.items() if name != "revision" or value is not None}
 
 
 def model_repr(model: Any) -> str:
-    """Return a short form of a loaded model."""
+    """Return a short description of a loaded model."""
     return f"{type(model).__name__}({model.name!r}, dtype={model.dtype!r}, device={model.device!r})"

@@ -1,4 +1,4 @@
-"""Any model that can rerank, by its kind and precision: bi-encoder, cascade, cross-encoder, pointwise LLM."""
+"""Load any model that can rerank: bi-encoder, cascade, cross-encoder or pointwise LLM."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def load_scorer(
     """Load a model that can rerank.
 
     Args:
-        name_or_path: as for `load_encoder`; of baselines a folder or an id on the Hugging Face hub.
-        options: how it is loaded; `kind` and `dtype` say what it is.
+        name_or_path: as for `load_encoder`; for baselines a folder or a Hugging Face id.
+        options: how to load it; `kind` and `dtype` select the type of model.
         calibration: as for `load_encoder`.
-        **changes: fields of `LoadOptions` that differ from `options`.
+        **changes: fields of `LoadOptions` that override `options`.
 
     Raises:
-        InputError: as `load_encoder`.
-        MissingPrerequisiteError: as `load_encoder`.
+        InputError: as for `load_encoder`.
+        MissingPrerequisiteError: as for `load_encoder`.
     """
     options = (options or LoadOptions()).with_changes(**changes)
     if options.kind != "biencoder":

@@ -1,4 +1,4 @@
-"""How near a passage is to a query."""
+"""Similarity of passages and queries."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 def dot_products(passages: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the float32 dot products of passages [n, d] with a query [d], summed in float64.
 
-    The wide sum makes a score independent of the other passages: BLAS adds float32 in an order that depends
-    on the shape of the whole product.
+    Summing in float64 makes a score independent of the other passages: BLAS adds float32 in an order that depends on
+    the shape of the whole product.
 
     Raises:
-        InputError: a score is not finite: the vectors are broken.
+        InputError: a score is not finite.
     """
     return finite((passages.astype(np.float64) @ query.astype(np.float64)).astype(np.float32))
 
 
 def finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the scores as they are.
+    """Return the scores unchanged, if all are finite.
 
     Raises:
-        InputError: one is NaN or infinite.
+        InputError: a score is NaN or infinite.
     """
     if not np.isfinite(scores).all():
-        raise InputError("the model gives scores that are NaN or infinite: check its weights and its dtype")
+        raise InputError("the model's scores contain NaN or infinity: check its weights and `dtype`")
     return scores

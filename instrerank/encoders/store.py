@@ -1,9 +1,9 @@
 """Passage vectors on disk, so that a second study over the same passages encodes nothing.
 
-A store is a folder with a mark of its format and one folder per kind of vector (`StoreKey`). There lie shards:
-safetensors files that are written beside and renamed, never changed, and named so that no two processes collide.
-So a killed process leaves a store that is valid up to its last complete shard, several processes may read and
-write at once, and the only cost is that a text both of them encode is stored twice.
+A store is a folder with a mark of its format and one folder per kind of vector (`StoreKey`), in which shards lie
+(`instrerank.encoders.shards`). So a killed process leaves a store that is valid up to its last complete shard,
+several processes may read and write at once, and the only cost is that a text both of them encode is stored twice.
+Nothing is made before there are vectors to keep.
 """
 
 from __future__ import annotations
@@ -12,24 +12,32 @@ import hashlib
 import json
 import logging
 import os
-import uuid
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from instrerank.encoders.encoded import Encoded
+from instrerank.encoders.shard_index import ShardIndex, write_merged
+from instrerank.encoders.shards import SUFFIX, DamagedError, Shard, text_hashes, write_shard
 from instrerank.errors import InputError
-from instrerank.files import whole_file
+from instrerank.files import remove_abandoned, whole_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FORMAT = 1
 _MARK = "instrerank-store.json"
+_SECONDS_A_SHARD = 30
+"""Work that is kept together, and the most that a crash can lose, but for one batch."""
+_TEXTS_A_SHARD = 50_000
+"""The most texts of a shard, whose vectors are copied to be written."""
+_TEXTS_IN_MEMORY, _SHARDS_IN_MEMORY = 100_000, 1000
+"""More new texts than these (and a sixteenth of all), or more new shards, go into the index file."""
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +52,7 @@ class StoreKey:
         template: around the text.
         max_length: tokens that the model reads.
         dtype: precision the network ran in.
+        device: kind of device it ran on, such as cpu or cuda.
     """
 
     fingerprint: str
@@ -51,11 +60,15 @@ class StoreKey:
     template: str
     max_length: int
     dtype: str
+    device: str = "cpu"
 
     def settings(self) -> dict[str, Any]:
         """Return what `digest` digests and `key.json` holds."""
         # shards hold float32 vectors; format 1 says so in every key, and without it stored vectors would not be found
-        return asdict(self) | {"precision": "float32"}
+        settings = asdict(self) | {"precision": "float32"}
+        if self.device == "cpu":  # keys were without a device when most vectors were the CPU's
+            del settings["device"]
+        return settings
 
     def digest(self) -> str:
         """Return 32 hex digits that differ between keys."""
@@ -66,24 +79,26 @@ class EmbeddingStore:
     """The vectors of one `StoreKey` in a store."""
 
     def __init__(self, folder: str | Path, key: StoreKey, dimension: int):
-        """Open a store, or make one in a folder that is empty or not there yet.
+        """Open a store; one that is not there is made when something is added.
 
         Args:
-            folder: of the store.
+            folder: of the store: empty, not there yet, or a store.
             key: the kind of vectors.
             dimension: their width d.
 
         Raises:
-            InputError: the folder holds something else, is of another format, or cannot be written.
+            InputError: the folder holds something else, is of another format, or cannot be read or made.
         """
         self.folder, self.key, self.dimension = Path(folder), key, dimension
-        _check_format(self.folder)
         self._shards = self.folder / key.digest()
-        if not (self._shards / "key.json").is_file():
-            with whole_file(self._shards / "key.json") as file:
-                json.dump(key.settings(), file, indent=1)
-        self._names: set[str] = set()
-        self._parts: list[tuple[NDArray[np.bytes_], Encoded]] = []
+        self._index_path = self._shards / "index"
+        self._open: dict[str, Shard] = {}
+        self._left_out: set[str] = set()
+        self._keeps, self._made = True, False
+        _check_format(self.folder)
+        if not self.folder.exists() and not may_write(self.folder):
+            raise InputError(f"cannot make the embedding store {self.folder}: no permission to write there")
+        self._indexed = self._read_index()
         self._read_new_shards()
 
     def __repr__(self) -> str:
@@ -93,28 +108,47 @@ class EmbeddingStore:
 
     def __len__(self) -> int:
         """Return the number of texts this process sees in the store."""
-        return len(self._index[0])
+        return len(self._indexed.hashes) + len(self._new.hashes)
 
     def lookup(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Encoded]:
-        """Find texts, as they were when given to `add`.
+        """Find texts, as they were when given to `add`; those of damaged shards are not there.
 
         Returns:
             bool [n], which texts are there, and the rows of those, in the order given.
         """
-        wanted = _hashes(texts)
-        hashes, shards, rows = self._index
-        at = np.searchsorted(hashes, wanted)
-        at[at == len(hashes)] = 0
-        found = hashes[at] == wanted if len(hashes) else np.zeros(len(texts), bool)
-        at = at[found]
-        result = Encoded.empty(len(at), self.dimension)
-        for shard in np.unique(shards[at]):
-            here = shards[at] == shard
-            result.put(here, self._parts[shard][1].take(rows[at[here]]))
+        wanted = text_hashes(texts)
+        while True:
+            try:
+                return self._lookup(wanted)
+            except DamagedError as damage:
+                self._leave_out(damage)
+                self._read_new_shards()
+
+    def _lookup(self, wanted: NDArray[np.bytes_]) -> tuple[NDArray[np.bool_], Encoded]:
+        found, shards, rows = np.zeros(len(wanted), bool), np.empty(len(wanted), int), np.empty(len(wanted), int)
+        names: list[str] = []
+        for index in (self._indexed, self._new):
+            still = np.flatnonzero(~found)
+            here, at = index.find(wanted[still])
+            still = still[here]
+            found[still], shards[still], rows[still] = True, len(names) + index.shards[at], index.rows[at]
+            names += index.names
+        shards, rows = shards[found], rows[found]
+        result = Encoded.empty(len(rows), self.dimension)
+        for number in np.unique(shards):
+            here = shards == number
+            if not 0 <= number < len(names) or not self._shard(names[number]).has(wanted[found][here], rows[here]):
+                raise DamagedError(self._index_path, "it names other places than shards do")
+            result.put(here, self._shard(names[number]).take(rows[here]))
         return found, result
 
+    def _shard(self, name: str) -> Shard:
+        if name not in self._open:
+            self._open[name] = Shard(self._shards / name, self.dimension)
+        return self._open[name]
+
     def add(self, texts: Sequence[str], encoded: Encoded) -> None:
-        """Write texts and their vectors as one shard.
+        """Write texts and their vectors as one shard; a read-only store keeps nothing, which is logged once.
 
         Args:
             texts: n distinct texts.
@@ -124,49 +158,117 @@ class EmbeddingStore:
             InputError: the shard cannot be written, for example because the disk is full. What was there before
                 stays valid.
         """
-        from safetensors.numpy import save_file
-
-        tensors = {"hashes": _hashes(texts).view(np.uint8).reshape(-1, 32), **encoded._asdict()}
-        name = f"{uuid.uuid4().hex}.safetensors"
-        beside = self._shards / f".{name}.partial"
+        if not self._keeps:
+            return
+        if not may_write(self._shards):
+            self._keeps = False
+            log.warning(f"the embedding store {self.folder} is read-only: it is read, and new vectors are not kept")
+            return
         try:
-            save_file({tensor: np.ascontiguousarray(values) for tensor, values in tensors.items()}, str(beside))
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())
-            beside.rename(self._shards / name)
+            self._make()
+            write_shard(self._shards, text_hashes(texts), encoded)
         except Exception as error:  # safetensors reports a full disk by an exception of its own
-            beside.unlink(missing_ok=True)
             raise InputError(
-                f"cannot write to the embedding store {self.folder}: {error}. What it held before is untouched: "
-                "free some space and run again, or go on without the store"
+                f"cannot write to the embedding store {self.folder}: {error}. What it held before is untouched: where "
+                "the disk is full, free some space and run again, or go on without the store"
             ) from error
         self._read_new_shards()
 
-    def _read_new_shards(self) -> None:
-        for path in sorted(self._shards.glob("*.safetensors")):
-            if path.name in self._names:
-                continue
-            self._names.add(path.name)
-            try:
-                self._parts.append(_map_shard(path, self.dimension))
-            except Exception as error:  # a damaged file raises whatever its reader raises
-                log.warning("the shard %s of the embedding store is damaged and left out: %s", path, error)
-        self.__dict__.pop("_index", None)
+    @contextmanager
+    def keeping(self, texts: Sequence[str], encoded: Encoded) -> Iterator[Callable[[Sequence[int]], None]]:
+        """Give a function that takes the numbers of finished rows; they are added after 30 seconds, and at the end.
 
-    @cached_property
-    def _index(self) -> tuple[NDArray[np.bytes_], NDArray[np.int64], NDArray[np.int64]]:
-        """All hashes, sorted, each with its shard and row."""
-        hashes = np.concatenate([np.empty(0, "S32"), *(part for part, _ in self._parts)])
-        counts = [len(part) for part, _ in self._parts]
-        shards = np.repeat(np.arange(len(counts)), counts)
-        rows = np.concatenate([np.empty(0, np.int64), *(np.arange(count) for count in counts)])
-        order = np.argsort(hashes, kind="stable")
-        return hashes[order], shards[order], rows[order]
+        Args:
+            texts: n distinct texts.
+            encoded: n rows, which are being filled.
+
+        Raises:
+            InputError: as `add`.
+        """
+        pending: list[int] = []
+        since = time.monotonic()
+
+        def write() -> None:
+            nonlocal since
+            rows, since = list(pending), time.monotonic()
+            pending.clear()
+            if rows:
+                self.add([texts[row] for row in rows], encoded.take(rows))
+
+        def finished(rows: Sequence[int]) -> None:
+            pending.extend(rows)
+            if time.monotonic() - since >= _SECONDS_A_SHARD or len(pending) >= _TEXTS_A_SHARD:
+                write()
+
+        try:
+            yield finished
+        finally:  # an error or Ctrl-C loses nothing that is finished
+            write()
+
+    def _make(self) -> None:
+        """Write what a store has beside its shards, and remove what killed processes left of theirs."""
+        # the mark first: without it, a folder that holds something is not a store
+        for path, content in (
+            (self.folder / _MARK, {"format": _FORMAT}),
+            (self._shards / "key.json", self.key.settings()),
+        ):
+            if not path.is_file():
+                with whole_file(path) as file:
+                    json.dump(content, file, indent=1)
+        if not self._made:
+            remove_abandoned(self._shards)
+            self._made = True
+
+    def _read_new_shards(self) -> None:
+        """Open the shards that the index lacks, and let it have them when they are many."""
+        there = {path.name for path in self._shards.glob(f"*{SUFFIX}")} - self._left_out
+        if not there.issuperset(self._indexed.names) or self._index_path.name in self._left_out:
+            self._indexed = ShardIndex.build({})
+        new: dict[str, NDArray[np.bytes_]] = {}
+        for name in sorted(there.difference(self._indexed.names)):
+            try:
+                new[name] = self._shard(name).hashes
+            except DamagedError as damage:
+                self._leave_out(damage)
+        self._new = ShardIndex.build(new)
+        texts = len(self._new.hashes)
+        if texts > max(_TEXTS_IN_MEMORY, len(self._indexed.hashes) // 16) or len(new) > _SHARDS_IN_MEMORY:
+            self._write_index()
+
+    def _write_index(self) -> None:
+        if not may_write(self._shards):
+            return
+        try:
+            write_merged(self._index_path, self._indexed, self._new)
+            self._indexed, self._new = ShardIndex.open(self._index_path), ShardIndex.build({})
+        except (OSError, ValueError) as error:
+            log.debug(f"the embedding store {self.folder} has no index: {error}")
+        self._left_out.discard(self._index_path.name)
+
+    def _read_index(self) -> ShardIndex:
+        try:
+            return ShardIndex.open(self._index_path)
+        except FileNotFoundError:
+            return ShardIndex.build({})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._leave_out(DamagedError(self._index_path, error))
+            return ShardIndex.build({})
+
+    def _leave_out(self, damage: DamagedError) -> None:
+        log.warning(f"a file of the embedding store is damaged and left out (remove it): {damage}")
+        self._left_out.add(damage.path.name)
+        self._open.pop(damage.path.name, None)
 
 
 def store_size(folder: str | Path) -> int:
     """Return the bytes that a store takes on disk, 0 for a folder that is not there."""
     return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+
+def may_write(folder: Path) -> bool:
+    """Say whether files can be made in a folder, or the folder itself where it is not there yet."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _check_format(folder: Path) -> None:
@@ -180,8 +282,7 @@ def _check_format(folder: Path) -> None:
                 and not mark.is_file()
             ):
                 raise InputError(f"{folder} is not empty and not an embedding store: give an empty folder")
-            with whole_file(mark) as file:
-                json.dump({"format": _FORMAT}, file)
+            return
         found = json.loads(mark.read_text("utf-8"))["format"]
     except InputError:
         raise
@@ -192,20 +293,3 @@ def _check_format(folder: Path) -> None:
             f"the embedding store {folder} has format {found}, this version of instrerank reads format {_FORMAT}: "
             "give another folder, or remove it to encode again"
         )
-
-
-def _map_shard(path: Path, dimension: int) -> tuple[NDArray[np.bytes_], Encoded]:
-    """Return a shard's hashes and its rows; vectors stay on disk until they are asked for."""
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as file:  # torch maps the file, numpy would read it
-        hashes, *fields = (file.get_tensor(name).numpy() for name in ("hashes", *Encoded._fields))
-    encoded = Encoded(*fields)
-    if hashes.shape != (len(hashes), 32) or encoded.vectors.shape != (len(hashes), dimension):
-        raise ValueError(f"it has vectors of shape {encoded.vectors.shape}, not [{len(hashes)}, {dimension}]")
-    return np.ascontiguousarray(hashes).view("S32")[:, 0], encoded
-
-
-def _hashes(texts: Sequence[str]) -> NDArray[np.bytes_]:
-    # numpy takes trailing zero bytes for padding: that is of no consequence, as all have the same length
-    return np.array([hashlib.sha256(text.encode()).digest() for text in texts], "S32")

@@ -1,4 +1,4 @@
-"""Texts to token ids, with what was cut off counted, on the `tokenizers` library."""
+"""Texts to token ids with the `tokenizers` library, counting truncated texts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Tokens(NamedTuple):
     """Token ids of one text.
 
     Attributes:
-        ids: the ids the model sees, special tokens included, at most the length asked for.
-        skip: how many of them, from the start, belong to the prefix that is not pooled.
-        truncated: whether the text was longer.
+        ids: the ids that the model reads, special tokens included, at most the maximum length.
+        skip: number of tokens at the start that belong to a prefix that is not pooled.
+        truncated: whether the text was truncated.
     """
 
     ids: list[int]
@@ -32,18 +32,18 @@ class Tokens(NamedTuple):
 
 
 class TextTokenizer:
-    """A model's tokenizer with the special tokens that its profile demands."""
+    """A model's tokenizer with the special tokens that its profile requires."""
 
     def __init__(self, tokenizer: tokenizers.Tokenizer, profile: EncoderProfile, specials: dict[str, str]):
-        """Check the special tokens, and add those that are missing.
+        """Check the special tokens, and add missing ones.
 
         Args:
-            tokenizer: as published, without padding and truncation (see `read_tokenizer`).
+            tokenizer: the published tokenizer, without padding and truncation (see `read_tokenizer`).
             profile: says which tokens must come first and last.
             specials: the model's "bos" and "eos" tokens.
 
         Raises:
-            InputError: the vocabulary has no such token, or the tokenizer puts others there.
+            InputError: a token is not in the vocabulary, or the tokenizer adds other tokens.
         """
         self._tokenizer, self._lock = tokenizer, Lock()
         self._pool_prefix = profile.pool_prefix
@@ -52,7 +52,7 @@ class TextTokenizer:
         self._frame(begin, self._end)
         if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
             raise InputError(
-                "CLS pooling takes the first token, but this tokenizer puts no special token there "
+                "CLS pooling needs a special token at the start, but this tokenizer adds none "
                 f"({tokenizer.encode('text').tokens}): choose another `pooling`"
             )
 
@@ -65,31 +65,31 @@ class TextTokenizer:
         token = specials.get(name, name)
         index: int | None = self._tokenizer.token_to_id(token)
         if index is None:
-            raise InputError(f"the profile needs the special token {token!r}, which this tokenizer does not have")
+            raise InputError(f"the special token {token!r} of the profile is not in this tokenizer's vocabulary")
         return index
 
     def _frame(self, begin: int | None, end: int | None) -> None:
-        """Make the tokenizer itself add the tokens: then its truncation leaves room for them."""
+        """Make the tokenizer itself add the tokens, so that its truncation leaves room for them."""
         from tokenizers.processors import TemplateProcessing
 
         encoding = self._tokenizer.encode("text")
         if begin in (None, encoding.ids[0]) and end in (None, encoding.ids[-1]):
             return
         if begin is None and encoding.special_tokens_mask[0]:
-            begin = encoding.ids[0]  # a begin token the profile does not speak of stays
+            begin = encoding.ids[0]  # keep a begin token that the profile does not mention
         own = {index for index, special in zip(encoding.ids, encoding.special_tokens_mask, strict=True) if special}
         if not own <= {begin, end}:
-            raise InputError(f"this tokenizer frames a text as {encoding.tokens}, not as its profile demands")
+            raise InputError(f"this tokenizer encodes a text as {encoding.tokens}, which contradicts its profile")
         used = [(str(self._tokenizer.id_to_token(at)), at) for at in dict.fromkeys((begin, end)) if at is not None]
         names = {index: token for token, index in used}
         frame = ([names[begin]] if begin is not None else []) + ["$A"] + ([names[end]] if end is not None else [])
         self._tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=used)
 
     def encode(self, texts: Sequence[EncoderText], max_length: int) -> list[Tokens]:
-        """Tokenise texts, cut to `max_length` tokens with the special tokens kept.
+        """Tokenise texts, truncated to `max_length` tokens, special tokens included.
 
         Raises:
-            InputError: a prefix that is not pooled leaves nothing of its text within `max_length`.
+            InputError: a prefix that is not pooled leaves no room for its text within `max_length`.
         """
         skips: dict[str, int] = {}
         with self._lock:  # truncation is a setting of the tokenizer, and threads may share one
@@ -105,39 +105,39 @@ class TextTokenizer:
             ids, skip = encoding.ids, skips.get(text.prefix, 0)
             if skip >= len(ids):
                 raise InputError(
-                    f"the instruction fills all {max_length} tokens, so that nothing of the text is left: "
-                    f"shorten it or raise `max_length`. It begins: {text.prefix[:80]!r}"
+                    f"the instruction leaves no room for the text within {max_length} tokens: shorten it or raise "
+                    f"`max_length`. It begins: {text.prefix[:80]!r}"
                 )
-            # last-token pooling would take a wrong token, and say nothing
+            # last-token pooling would silently use the wrong token
             if self._end is not None and ids[-1] != self._end:
-                raise InstrerankError(f"a text ends with the token {encoding.tokens[-1]!r}, not with the end token")
+                raise InstrerankError(f"a text ends with the token {encoding.tokens[-1]!r} instead of the end token")
             found.append(Tokens(ids, skip, bool(encoding.overflowing)))
         return found
 
     def _prefix_length(self, prefix: str) -> int:
-        """Tokens of the prefix alone, less the end token that it has only then (INSTRUCTOR's rule)."""
+        """Return the length of the prefix without the end token that it has when encoded alone (INSTRUCTOR's rule)."""
         if not prefix:
             return 0
         ids = self._tokenizer.encode(prefix).ids
         return len(ids) - (ids[-1] in self._special)
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens (see the function `windows`)."""
+        """Split a text into windows of at most `size` tokens (see the function `windows`)."""
         return windows(self._tokenizer, text, size, stride)
 
 
 def windows(tokenizer: tokenizers.Tokenizer, text: str, size: int, stride: int) -> list[str]:
-    """Cut a text into pieces of at most `size` tokens, special tokens not counted.
+    """Split a text into windows of at most `size` tokens, special tokens not counted.
 
-    Each piece starts about `stride` tokens after the one before, and both ends lie between words (only a word
-    longer than a piece is cut). The pieces are substrings of `text`; no word of it is left out.
+    Each window starts about `stride` tokens after the previous one, and starts and ends between words (only a word
+    longer than a window is split). Windows are substrings of `text` and together contain all its words.
 
     Raises:
-        InputError: a stride that would leave text out, or below 1.
+        InputError: a stride below 1, or one above `size`, which would leave text out.
     """
     if not 1 <= stride <= size:
         raise InputError(
-            f"the stride of windows must be at least 1 and at most their size, {size} tokens, got {stride}"
+            f"the stride of windows must be at least 1 and at most their size of {size} tokens, got {stride}"
         )
     encoding = tokenizer.encode(text, add_special_tokens=False)
     words, spans = encoding.word_ids, encoding.offsets
@@ -157,20 +157,20 @@ def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: 
     """Load the tokenizer in a model's folder for one profile.
 
     Raises:
-        InputError: no tokenizer in the folder, or one that cannot be read or does not fit the profile.
+        InputError: the folder has no tokenizer, or one that cannot be read or does not fit the profile.
     """
     tokenizer, specials = read_tokenizer(folder, trust_remote_code=trust_remote_code)
     return TextTokenizer(tokenizer, profile, specials)
 
 
 def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[tokenizers.Tokenizer, dict[str, str]]:
-    """Read `tokenizer.json` as published; where a folder has none, let transformers convert what it has.
+    """Read `tokenizer.json`, or let transformers convert another format if there is none.
 
     Returns:
-        the tokenizer, and the model's "bos" and "eos" tokens as far as it has them.
+        the tokenizer, and those of the model's "bos" and "eos" tokens that it has.
 
     Raises:
-        InputError: no tokenizer in the folder, or one that cannot be read.
+        InputError: the folder has no tokenizer, or one that cannot be read.
     """
     import tokenizers
     from tokenizers import normalizers
@@ -199,7 +199,7 @@ def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[to
 
 
 def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
-    """Let `tokenizer_config.json` overrule a BERT normaliser, as transformers does."""
+    """Let `tokenizer_config.json` override a BERT normaliser, as transformers does."""
     from tokenizers.normalizers import BertNormalizer
 
     normalizer = tokenizer.normalizer

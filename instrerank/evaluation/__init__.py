@@ -1,1 +1,1 @@
-"""Measures of trec_eval, and comparison of runs."""
+"""Evaluation measures of trec_eval and ir_measures, and comparison of runs."""

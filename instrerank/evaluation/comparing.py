@@ -1,4 +1,4 @@
-"""Runs held against a baseline, topic by topic, and against a change of the instructions: rows of tables."""
+"""Comparing runs with a baseline, topic by topic, and across a change of instructions: rows of tables."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class ComparedRun(NamedTuple):
     """One measure of one run against the baseline: a row of `compare_runs` or `stability_rows`.
 
     Attributes:
-        measure: trec_eval's printed name, or ir_measures' as it was asked for.
+        measure: trec_eval's printed name, or ir_measures' name as requested.
         run: name of the run.
-        baseline: mean of the baseline; None where the row only says how alike the rankings are.
+        baseline: mean of the baseline; None in rows that measure only the similarity of rankings.
         mean: mean of the run.
         difference: mean of run − baseline over topics.
         relative: difference / baseline.
-        low: lower end of the difference's 95% bootstrap interval.
-        high: upper end.
-        p_t_test: two-sided paired t-test.
+        low: lower bound of the 95% bootstrap CI of the difference.
+        high: upper bound.
+        p_t_test: p value of the two-sided paired t-test.
         corrected_p_t_test: the same, corrected over all rows.
-        p_randomisation: two-sided paired randomisation test.
+        p_randomisation: p value of the two-sided paired randomisation test.
         corrected_p_randomisation: the same, corrected over all rows.
-        effect_size: mean difference / its standard deviation over topics.
-        wins: topics on which the run scores higher.
-        ties: topics on which both score the same.
-        losses: topics on which it scores lower.
+        effect_size: mean of the differences / their standard deviation over topics.
+        wins: number of topics on which the run scores higher.
+        ties: number of topics on which both score the same.
+        losses: number of topics on which the run scores lower.
     """
 
     measure: str
@@ -61,20 +61,20 @@ def compare_runs(
     """Compare runs with a baseline, topic by topic.
 
     Args:
-        evaluations: by the name of the run, of the same topics and measures as the baseline.
-        baseline: what they are compared with.
-        correction: of the p values, over all rows: "holm" or "bonferroni".
+            evaluations: evaluations by run name, with the same topics and measures as the baseline.
+            baseline: evaluation of the baseline.
+            correction: multiple-testing correction of the p values over all rows: "holm" or "bonferroni".
 
     Returns:
-        A row for each measure and run.
+            One row per measure and run.
 
     Raises:
-        InputError: a measure that is not a mean over topics, or other topics.
+            InputError: a measure that is not a mean over topics, or different topics.
     """
     counts = [name for name in baseline.means if name.startswith(("num_", "gm_"))]
     if counts:
         raise InputError(
-            f"{', '.join(counts)}: not a mean over topics, so nothing to test; leave it out of `measures`"
+            f"{', '.join(counts)}: not a mean over topics, so it cannot be tested; remove it from `measures`"
         )
     compared = [
         (measure, name, compare(_by_topic(evaluation, measure), _by_topic(baseline, measure)))
@@ -104,16 +104,16 @@ def compare_runs(
 def stability_rows(
     runs: Mapping[str, Run], baseline: Run, qrels: Qrels, *, max_docs: int | None = None
 ) -> list[ComparedRun]:
-    """Tell how alike the rankings of runs and a baseline are: overlap@10, rank-biased overlap, Kendall's tau.
+    """Measure the similarity of rankings to a baseline's: overlap@10, rank-biased overlap, Kendall's tau.
 
     Args:
-        runs: by name.
-        baseline: what they are compared with.
-        qrels: the judgements, for their topics.
-        max_docs: cut every ranking to so many documents first.
+        runs: runs by name.
+        baseline: the run to compare with.
+        qrels: judgements, which determine the topics.
+        max_docs: truncate every ranking to this depth first.
 
     Returns:
-        A row for each run and measure, with the mean over topics and its interval.
+        One row per run and measure, with the mean over topics and its CI.
     """
     rows = []
     for name, run in runs.items():
@@ -133,24 +133,24 @@ def instruction_moves(
     relevance_level: int = 1,
     max_docs: int | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Tell how far a ranking follows a change of the instructions.
+    """Measure how well a ranking follows a change of the instructions.
 
     Args:
         original: the run under the original instructions.
-        changed: the run under the changed ones.
+        changed: the run under the changed instructions.
         qrels: judgements under the original instructions, with the same plain qids as the runs (see
             `instrerank.evaluation.instructions.run_under`).
-        changed_qrels: judgements under the changed ones.
+        changed_qrels: judgements under the changed instructions.
         reversed_run: the run under the reversed instructions, for SICR and WISE.
-        relevance_level: least grade that counts as relevant.
-        max_docs: cut every ranking to so many documents first: a document beyond has the rank after the last.
+        relevance_level: minimum grade that counts as relevant.
+        max_docs: truncate every ranking to this depth first; documents below get the rank after the last.
 
     Returns:
-        By measure (`p-MRR`; `kept`, the same of what stays relevant; with a reversed run `SICR`, `WISE`) the values by
-        qid, −1 to 1.
+        Values between −1 and 1 by measure, then by qid: `p-MRR`; `kept`, the same over documents that stay relevant;
+        with a reversed run also `SICR` and `WISE`.
 
     Raises:
-        InputError: no document stops being relevant, or a run lacks a topic that has one.
+        InputError: no document stops being relevant, or a run has no results for a topic with such a document.
     """
     documents = changed_documents(qrels, changed_qrels, relevance_level)
     gold = gold_documents(qrels, changed_qrels, relevance_level)

@@ -1,8 +1,8 @@
 """Does a ranking follow an instruction and its reverse? SICR and WISE of InfoSearch (Zhou et al., arXiv 2410.23841).
 
-Three runs by the same system: under the original query, under the instruction, and under the reversed instruction,
-which asks for what the instruction excludes. The gold documents are those that are relevant and satisfy the
-instruction; o, n and r stand for the rank of one of them in the three runs, in trec_eval's order.
+There are three runs by the same system: for the original query, with the instruction, and with the reversed
+instruction, which asks for what the instruction excludes. Gold documents are relevant and satisfy the instruction;
+o, n and r are the ranks of a gold document in the three runs, in trec_eval's order.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from instrerank.evaluation.means import mean
 from instrerank.trec import Qrels, Run
 
 _DEPTH = 20
-"""InfoSearch's constant: from below this rank a rise is hardly rewarded."""
+"""InfoSearch's constant: documents that rise from below this rank gain almost nothing."""
 
 Triple = tuple[Place, Place, Place]
-"""A document's places in the original, the instructed and the reverse run."""
+"""A document's places in the original, instructed and reversed run."""
 
 
 def gold_documents(original: Qrels, changed: Qrels, relevance_level: int = 1) -> Documents:
-    """Return by qid the documents that are relevant in both qrels, for topics on which something stops being so.
+    """Return the documents relevant in both qrels, by qid, for topics with a document that stops being relevant.
 
     A document that the changed qrels do not judge counts as unchanged, as in `changed_documents`.
     """
@@ -41,8 +41,8 @@ def sicr_by_topic(original: Run, instructed: Run, reverse: Run, gold: Documents)
     """Return the strict instruction compliance ratio by topic, each between 0 and 1.
 
     A gold document complies if it rises under the instruction and falls under its reverse, by rank and by score:
-    n < o < r and s_n > s_o > s_r; one that is first already (o = 1) if it stays so, n = 1 < r and s_n ≥ s_o > s_r.
-    One that any of the runs lacks does not comply. A topic's value is the share of its gold documents.
+    n < o < r and s_n > s_o > s_r; if it is already first (o = 1), it must stay there: n = 1 < r and s_n ≥ s_o > s_r.
+    A document missing from any run does not comply. A topic's value is the fraction of gold documents that comply.
 
     Args:
         original: run without the instructions, or with the original ones.
@@ -51,7 +51,7 @@ def sicr_by_topic(original: Run, instructed: Run, reverse: Run, gold: Documents)
         gold: from `gold_documents`.
 
     Raises:
-        InputError: there is no gold document, or a run lacks a topic that has one.
+        InputError: there are no gold documents, or a run has no results for a topic with one.
     """
     values = {}
     for qid, found in _triples(original, instructed, reverse, gold):
@@ -73,25 +73,25 @@ def wise_by_topic(
     With c the number of gold and excluded documents of the topic, a gold document scores
 
         where n ≤ o < r:   1                          if n = 1 and o < c
-                           (1 − √(o − n) / 20) / √n   else, if o ≤ 20
-                           0.01                       else
-        elsewhere:         −1                         if r < o < n
-                           (o − n) / n                else, if o ≤ n
-                           (r − o) / o                else
+                           (1 − √(o − n) / 20) / √n   otherwise, if o ≤ 20
+                           0.01                       otherwise
+        otherwise:         −1                         if r < o < n
+                           (o − n) / n                otherwise, if o ≤ n
+                           (r − o) / o                otherwise
 
-    and the topic has the mean over the gold documents that all three runs have; topics without any are left out.
+    and the topic's value is the mean over the gold documents found in all three runs; topics without any are omitted.
 
     Args:
         original: run without the instructions, or with the original ones.
         instructed: run under the instructions.
         reverse: run under the reversed instructions.
         gold: from `gold_documents`.
-        excluded: from `changed_documents`: relevant without the instruction, and not with it.
-        release: of InfoSearch's code. The first has o − n for its square root and no −1; there a document that
-            stays at rank 20 scores more than one that rises from there to the first.
+        excluded: from `changed_documents`: relevant without the instruction, but not with it.
+        release: release of InfoSearch's code. The first has o − n instead of its square root, and no −1; there, a
+        document that stays at rank 20 scores higher than one that rises from rank 20 to rank 1.
 
     Raises:
-        InputError: there is no gold document, or a run lacks a topic that has one.
+        InputError: there are no gold documents, or a run has no results for a topic with one.
     """
     values = {}
     for qid, found in _triples(original, instructed, reverse, gold):
@@ -103,9 +103,9 @@ def wise_by_topic(
 
 
 def _triples(original: Run, instructed: Run, reverse: Run, gold: Documents) -> Iterator[tuple[str, list[Triple]]]:
-    """Yield each qid with the places of those gold documents that all three runs have."""
+    """Yield each qid with the places of the gold documents found in all three runs."""
     if not gold:
-        raise InputError("no topic has both a document that stops being relevant and one that stays so")
+        raise InputError("no topic has both a document that stops being relevant and one that stays relevant")
     refuse_absent_topics({"original": original, "instructed": instructed, "reversed": reverse}, gold)
     for qid, docids in gold.items():
         o, n, r = (places(run, qid) for run in (original, instructed, reverse))

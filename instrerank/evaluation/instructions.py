@@ -1,4 +1,4 @@
-"""Does a ranking follow a narrowed instruction? FollowIR's p-MRR."""
+"""How well a ranking follows a narrowed instruction: FollowIR's p-MRR."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from instrerank.evaluation.means import mean
 from instrerank.trec import Qrels, Run, trec_eval_order
 
 Documents = dict[str, list[str]]
-"""By qid the documents that a measure looks at."""
+"""Documents that a measure considers, by qid."""
 
 
 Kind = Literal["original", "changed"]
@@ -19,17 +19,17 @@ _Value = TypeVar("_Value")
 
 
 class Place(NamedTuple):
-    """Where a ranking has a document: its rank from 1, in trec_eval's order, and its score."""
+    """A document's place in a ranking: its rank, from 1 in trec_eval's order, and its score."""
 
     rank: int
     score: float
 
 
 def under_instructions(by_qid: Mapping[str, _Value], kind: Kind) -> dict[str, _Value]:
-    """Return what belongs to one kind of instructions, by plain qid.
+    """Return the entries for one kind of instructions, by plain qid.
 
-    FollowIR's data on the hub, and mteb's runs of it, hold both kinds in one file: `310-og` and `310-changed`. What
-    has no such qids is returned as it is.
+    FollowIR's data on the Hugging Face hub, and mteb's runs on it, contain both kinds in one file: `310-og` and
+    `310-changed`. Without such qids, everything is returned unchanged.
     """
     if not any(qid.endswith(tuple(_ENDINGS.values())) for qid in by_qid):
         return dict(by_qid)
@@ -38,14 +38,14 @@ def under_instructions(by_qid: Mapping[str, _Value], kind: Kind) -> dict[str, _V
 
 
 def run_under(run: Run, kind: Kind) -> Run:
-    """Return that part of a run that belongs to one kind of instructions (see `under_instructions`)."""
+    """Return the part of a run for one kind of instructions (see `under_instructions`)."""
     return Run(run.tag, under_instructions(run.rankings, kind))
 
 
 def changed_documents(original: Qrels, changed: Qrels, relevance_level: int = 1) -> Documents:
-    """Return by qid the documents that are relevant in the original qrels and not in the changed ones.
+    """Return the documents relevant in the original but not in the changed qrels, by qid.
 
-    A document that the changed qrels do not judge counts as unchanged: a missing line is no judgement.
+    A document that the changed qrels do not judge counts as unchanged: a missing line is not a judgement.
     """
     found = {}
     for qid, grades in original.items():
@@ -60,17 +60,17 @@ def p_mrr_by_topic(original: Run, changed: Run, documents: Documents) -> dict[st
     """Return p-MRR by topic (FollowIR, Weller et al. 2024, arXiv 2403.15246, Eq. 1), each between −1 and 1.
 
     For each document that stops being relevant, with its ranks R_og under the original instruction and R_new under
-    the changed one (from 1, in trec_eval's order; a document that is not ranked has the rank after the last):
-    R_new / R_og − 1 where it rose or stayed (bad, at most 0), 1 − R_og / R_new where it fell (good, above 0);
+    the changed one (from 1, in trec_eval's order; an unranked document has the rank after the last):
+    R_new / R_og − 1 if it rose or stayed (bad, at most 0), 1 − R_og / R_new if it fell (good, above 0);
     a topic's value is the mean over its documents.
 
     Args:
         original: run under the original instructions.
         changed: run under the changed instructions.
-        documents: from `changed_documents`; topics that are not there play no part.
+        documents: from `changed_documents`; other topics are ignored.
 
     Raises:
-        InputError: no topic has a changed document, or a run lacks one that has.
+        InputError: no topic has a changed document, or a run has no results for a topic with one.
     """
     if not documents:
         raise InputError("no document stops being relevant between the two qrels: p-MRR has nothing to measure")
@@ -84,19 +84,21 @@ def p_mrr_by_topic(original: Run, changed: Run, documents: Documents) -> dict[st
 
 
 def refuse_absent_topics(runs: Mapping[str, Run], qids: Iterable[str]) -> None:
-    """Raise unless every run, by the kind of its instructions, answers every topic.
+    """Raise unless every run has results for every topic; runs are keyed by the kind of their instructions.
 
     Raises:
-        InputError: names the run and counts the topics.
+        InputError: a run misses topics; names the run and their number.
     """
     for kind, run in runs.items():
         absent = [qid for qid in qids if not run.rankings.get(qid)]
         if absent:
-            raise InputError(f"the run under the {kind} instructions lacks {len(absent)} topics, first {absent[0]}")
+            raise InputError(
+                f"the run under the {kind} instructions has no results for {len(absent)} topics, first {absent[0]}"
+            )
 
 
 def places(run: Run, qid: str) -> dict[str, Place]:
-    """Return by docid where the run has it for a topic."""
+    """Return the place of each document in a topic's ranking, by docid."""
     ordered = trec_eval_order(run.rankings[qid])
     return {document.docid: Place(rank, document.score) for rank, document in enumerate(ordered, start=1)}
 

@@ -1,4 +1,4 @@
-"""Measures by the names of ir_measures (`nDCG@10`, `RR(rel=2)@10`, `Judged@10`), computed by that package."""
+"""Measures by their names in ir_measures (`nDCG@10`, `RR(rel=2)@10`, `Judged@10`), computed by that package."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _GDEVALS_LARGEST_GRADE = 4
 
 
 def names() -> list[str]:
-    """Return ir_measures' names without parameters and cutoffs."""
+    """Return the names of all ir_measures measures, without parameters and cutoffs."""
     import ir_measures
 
     return sorted(name for name in ir_measures.measures.registry if name.isascii())
 
 
 def is_known(name: str) -> bool:
-    """Tell whether ir_measures has a measure of that name, whatever its parameters; `judged.10` counts as one."""
+    """Return whether ir_measures has a measure of that name, ignoring parameters; `judged.10` counts as one."""
     import ir_measures
 
     return bool(_JUDGED.fullmatch(name)) or re.split(r"[(@]", name)[0].strip() in ir_measures.measures.registry
 
 
 def parse_measure(name: str, relevance_level: int) -> dict[str, Measure]:
-    """Return ir_measures' measures by the name to print.
+    """Parse a name and return ir_measures' measures by printed name.
 
-    `judged.10` and `judged.10,100`, in trec_eval's manner, stand for `Judged@10` and so on.
+    `judged.10` and `judged.10,100`, in trec_eval's style, stand for `Judged@10` and so on.
 
     Args:
-        name: the name as asked for.
-        relevance_level: least grade that counts as relevant, where the name has no `rel=` of its own.
+        name: the name as requested.
+        relevance_level: minimum grade that counts as relevant, unless the name has its own `rel=`.
 
     Raises:
-        InputError: ir_measures does not know the name, or cannot compute it with what is installed; or the measure
-            is a count, which has no mean, or needs judgements by subtopic.
+        InputError: ir_measures does not know the measure, or cannot compute it with the installed packages; or the
+            measure is a count, which has no mean, or needs judgements by subtopic.
     """
     import ir_measures
 
@@ -65,7 +65,7 @@ def _parsed(name: str, relevance_level: int) -> Measure:
         measure = ir_measures.parse_measure(name)
         measure.validate_params()  # type: ignore[no-untyped-call]
         if _is_of_subtopics(measure):
-            raise InputError(f"{name} needs judgements by subtopic, which are not supported; ndeval computes it")
+            raise InputError(f"{name} needs judgements by subtopic, which are not supported; use ndeval")
         if "rel" in measure.SUPPORTED_PARAMS and "rel" not in measure.params:
             measure = measure(rel=relevance_level)
         ir_measures.evaluator([measure], {})
@@ -75,15 +75,15 @@ def _parsed(name: str, relevance_level: int) -> Measure:
     except Exception as error:
         raise InputError(f"{name}: {_one_line(error)}; write it like nDCG@10, AP(rel=2), P(rel=2)@5") from error
     if not isinstance(measure.aggregator(), ir_measures.MeanAgg):
-        raise InputError(f"{name} is a count, not a mean over topics; ask for trec_eval's num_ret, num_rel or num_q")
+        raise InputError(f"{name} is a count, not a mean over topics; use trec_eval's num_ret, num_rel or num_q")
     gains = measure.params.get("gains", {})
     if not all(isinstance(gain, int) and 0 <= gain <= LARGEST_GAIN for gain in gains.values()):
-        raise InputError(f"{name}: gains must be whole numbers from 0 to {LARGEST_GAIN}")
+        raise InputError(f"{name}: gains must be integers from 0 to {LARGEST_GAIN}")
     return measure
 
 
 def largest_grade(measures: Mapping[str, Measure]) -> int:
-    """Return the largest grade that can be evaluated with these measures: as `trec_eval.largest_grade`."""
+    """Return the largest grade that these measures support, as `trec_eval.largest_grade` does."""
     uncut = any(measure.NAME == "nDCG" and "cutoff" not in measure.params for measure in measures.values())
     return LARGEST_GAIN if uncut else LARGEST_GRADE
 
@@ -91,17 +91,17 @@ def largest_grade(measures: Mapping[str, Measure]) -> int:
 def score(
     measures: Mapping[str, Measure], qrels: Qrels, rankings: Mapping[str, list[ScoredDoc]]
 ) -> dict[str, dict[str, float]]:
-    """Return by qid the value of each measure under its printed name.
+    """Return the value of each measure by qid, then by printed name.
 
     Args:
         measures: from `parse_measure`.
         qrels: the judgements.
-        rankings: documents in trec_eval's order by qid, of judged topics only. The package's parts break ties each
-            in its own way, so they are given the places for scores: every measure sees this very order. They are
-            given numbers for qids, because gdeval reads `a-1` and `b-1` as the same.
+        rankings: documents in trec_eval's order by qid, judged topics only. The package's providers break ties
+            differently, so they get ranks instead of scores and every measure sees the same order. They get numbers
+            as qids, because gdeval treats `a-1` and `b-1` as equal.
 
     Raises:
-        InputError: a measure that has no value for these judgements.
+        InputError: a measure is undefined for these judgements.
     """
     import ir_measures
 
@@ -148,8 +148,8 @@ def _check_grades_for_gdeval(name: str, qrels: Qrels, qids: Mapping[str, object]
         largest = max(qrels[qid].values(), default=0)
         if largest > _GDEVALS_LARGEST_GRADE:
             raise InputError(
-                f"{name}: gdeval takes grades up to {_GDEVALS_LARGEST_GRADE}, and topic {qid} has {largest}; nDCG@10 "
-                f"takes any"
+                f"{name}: gdeval supports grades up to {_GDEVALS_LARGEST_GRADE}, but topic {qid} has {largest}; "
+                f"nDCG@10 supports larger ones"
             )
 
 

@@ -1,4 +1,4 @@
-"""The mean over topics, as trec_eval takes it."""
+"""The mean over topics, computed as in trec_eval."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 
 def total(values: Mapping[str, float] | Iterable[float]) -> float:
-    """Return the sum of values in double precision, added one after the other as C adds them.
+    """Return the sum of values in double precision, added one by one as in C.
 
-    `sum` compensates rounding errors from Python 3.12 on, numpy adds pairwise and `statistics.fmean` exactly: each
+    `sum` compensates rounding errors since Python 3.12, numpy sums pairwise, and `statistics.fmean` is exact: each
     can differ from trec_eval in the last printed digit.
 
     Args:
-        values: by qid, added in the byte order of the qids as trec_eval does; or in the order given.
+        values: values by qid, added in byte order of the qids as in trec_eval; or a sequence, added in its order.
     """
     if isinstance(values, Mapping):
         values = [values[qid] for qid in sorted(values)]
@@ -23,10 +23,10 @@ def total(values: Mapping[str, float] | Iterable[float]) -> float:
 
 
 def mean(values: Mapping[str, float] | Iterable[float]) -> float:
-    """Return the arithmetic mean: `total` divided by the number of values, of which there is at least one.
+    """Return the arithmetic mean of one or more values: `total` divided by their number.
 
     Args:
-        values: by qid, or in the order in which they are added.
+        values: as for `total`.
     """
     values = values if isinstance(values, Mapping) else list(values)
     return total(values) / len(values)

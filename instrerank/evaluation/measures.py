@@ -1,4 +1,4 @@
-"""Measures of trec_eval (by pytrec_eval-terrier) and of ir_measures, averaged as `trec_eval -c` averages."""
+"""Measures of trec_eval (by pytrec_eval-terrier) and of ir_measures, averaged as by `trec_eval -c`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ DEFAULT_MEASURES = ("ndcg_cut.10", "map", "recip_rank", "recall.100")
 
 @dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What one run scores.
+    """The scores of one run.
 
     Attributes:
         run_tag: tag of the run.
-        means: measure (trec_eval's printed name, `ndcg_cut_10`) to its mean over every judged topic; counts
-            (`num_ret` and the like) are sums and `gm_` measures geometric means, as trec_eval has them.
-        per_query: the same by qid, judged topics only, those that the run misses at 0.
-        missing: judged qids that the run does not answer.
-        unjudged: qids of the run that have no judgement and play no part.
+        means: mean over every judged topic by measure (trec_eval's printed name, `ndcg_cut_10`); counts (`num_ret`
+            etc.) are sums and `gm_` measures are geometric means, as in trec_eval.
+        per_query: scores by qid, for judged topics only; topics missing from the run score 0.
+        missing: judged qids without results in the run.
+        unjudged: qids of the run without judgements, which are ignored.
     """
 
     run_tag: str
@@ -40,7 +40,7 @@ class Evaluation:
     unjudged: list[str]
 
     def __repr__(self) -> str:
-        """Return the means; the values by topic are too many to show."""
+        """Return the means instead of all values by topic."""
         means = ", ".join(f"{name} {value:.4f}" for name, value in self.means.items())
         counts = f"{len(self.per_query)} topics, {len(self.missing)} missing, {len(self.unjudged)} unjudged"
         return f"Evaluation({self.run_tag!r}: {means}; {counts})"
@@ -54,28 +54,28 @@ def evaluate(
     relevance_level: int = 1,
     max_docs: int | None = None,
 ) -> Evaluation:
-    """Score a run, with every judged topic in the mean (`-c`).
+    """Evaluate a run, averaging over every judged topic (`-c`).
 
     Args:
-        run: the run; ties fall as in trec_eval, whatever the order given.
+        run: the run; ties are broken as in trec_eval, regardless of the order given.
         qrels: the judgements.
         measures: trec_eval's names with its parameters (`map`, `ndcg_cut.10`, `recall.50,100`, `set_F.0.5`) and
             nicknames (`official`), or those of ir_measures (`nDCG@10`, `RR(rel=2)@10`, `Judged@10`, also `judged.10`).
-            A printed name is trec_eval's for the former (`judged_10` too), and the name as asked for with the latter.
-        relevance_level: least grade that counts as relevant, except for nDCG (trec_eval's `-l`); a `rel=` in a
-            name goes before it.
-        max_docs: cut every ranking to so many documents first (trec_eval's `-M`).
+            The former are printed under trec_eval's names (`judged_10` too), the latter as requested.
+        relevance_level: minimum grade that counts as relevant, except for nDCG (trec_eval's `-l`); a `rel=` in a
+        name takes precedence.
+        max_docs: truncate every ranking to this depth first (trec_eval's `-M`).
 
     Raises:
-        InputError: an unknown measure, or one that these judgements do not allow; no topic in common; a ranking with
-            a duplicate docid.
+        InputError: an unknown measure, or one that does not support these judgements; no topic in common; a ranking
+            with a duplicate docid.
     """
     measures = [measures] if isinstance(measures, str) else list(measures)
     if not measures:
         raise InputError(f"no measure given; the defaults are {', '.join(DEFAULT_MEASURES)}")
     for parameter, number in (("relevance_level", relevance_level), ("max_docs", max_docs)):
         if number is not None and not 1 <= number < 2**31:
-            raise InputError(f"{parameter} must be at least 1, got {number}")
+            raise InputError(f"`{parameter}` must be at least 1, got {number}")
     parsed = [trec_eval.parse(name) or _named(name, relevance_level) for name in measures]
     requests = [request for each in parsed if isinstance(each, list) for request in each]
     named = {name: measure for each in parsed if isinstance(each, dict) for name, measure in each.items()}
@@ -83,8 +83,8 @@ def evaluate(
     unjudged = sorted(run.rankings.keys() - qrels.keys())
     if not answered:
         raise InputError(
-            f"run {run.tag or '(no tag)'} and the qrels share no topic: the run answers {listed(unjudged) or 'none'}; "
-            f"the qrels judge {listed(list(qrels)) or 'none'}"
+            f"run {run.tag or '(no tag)'} and the qrels have no topic in common: the run has "
+            f"{listed(unjudged) or 'none'}; the qrels have {listed(list(qrels)) or 'none'}"
         )
     rankings = {qid: trec_eval_order(run.rankings[qid])[:max_docs] for qid in answered}
     _check_ids(rankings, qrels)
@@ -112,17 +112,19 @@ def evaluate(
 
 
 def relevance_level_note(qrels: Qrels, relevance_level: int, measures: Sequence[str] = ("map",)) -> str | None:
-    """Return what a user should know who counts grade 1 of graded judgements as relevant, or None.
+    """Return a warning if grade 1 of graded judgements counts as relevant, else None.
 
     Args:
         qrels: the judgements.
-        relevance_level: least grade that counts as relevant.
+        relevance_level: minimum grade that counts as relevant.
         measures: as for `evaluate`; nDCG, and measures with a `rel=` of their own, do not depend on the level.
     """
     depends = [name for name in measures if not re.match(r"n?dcg|judged|num_(ret|q)$|.*\brel=", name, re.IGNORECASE)]
     graded = relevance_level == 1 and any(grade > 1 for grades in qrels.values() for grade in grades.values())
     return (
-        "grade 1 counts as relevant except for nDCG: TREC DL wants relevance_level 2" if graded and depends else None
+        "grade 1 counts as relevant except for nDCG; TREC DL uses a relevance level of 2"
+        if graded and depends
+        else None
     )
 
 
@@ -137,7 +139,7 @@ def _named(name: str, relevance_level: int) -> dict[str, Measure]:
 
 
 def _suggestion(name: str) -> str | None:
-    """Return the known name nearest to one that is not, with its cutoff: ir_measures' before a `@` or `(`."""
+    """Return the known name closest to an unknown one, with its cutoff; ir_measures' if it has a `@` or `(`."""
     parts = re.fullmatch(r"([^@(.]*?)([@(.]|_?(?=\d))(.*)", name) or re.fullmatch(r"(.*)()()", name)
     if parts is None:
         return None
@@ -150,10 +152,10 @@ def _suggestion(name: str) -> str | None:
 
 
 def _check_ids(rankings: Mapping[str, Sequence[ScoredDoc]], qrels: Qrels) -> None:
-    """Refuse what the C code cannot hold apart.
+    """Reject ids that the C code cannot tell apart.
 
     Raises:
-        InputError: a duplicate docid, or an id with NUL or what UTF-8 cannot write.
+        InputError: a duplicate docid, or an id with NUL or an unpaired surrogate.
     """
     for qid, ranking in rankings.items():
         if len(dict(ranking)) < len(ranking):
@@ -164,7 +166,9 @@ def _check_ids(rankings: Mapping[str, Sequence[ScoredDoc]], qrels: Qrels) -> Non
     ):
         for qid, docids in ids:
             if any("\0" in each or not _is_utf8(each) for each in (qid, "".join(docids))):
-                raise InputError(f"the {what}, topic {qid!r}: an id contains NUL or a lone surrogate, not allowed")
+                raise InputError(
+                    f"the {what}, topic {qid!r}: an id contains NUL or an unpaired surrogate, which is not allowed"
+                )
 
 
 def _is_utf8(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""NevIR: are both of two contrasting queries answered by the right one of two passages?"""
+"""NevIR: whether two contrasting queries each rank the right one of two passages first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from instrerank.trec import Qrels, Run, trec_eval_order
 
 
 class ContrastivePair(NamedTuple):
-    """Two queries that differ in a negation; each asks for its own document and not for the other's."""
+    """Two queries that differ in a negation; each asks for its own document and not the other's."""
 
     first_qid: str
     first_docid: str
@@ -21,10 +21,10 @@ class ContrastivePair(NamedTuple):
 
 
 def contrastive_pairs(qrels: Qrels, base: Callable[[str], str] = before_underscore) -> list[ContrastivePair]:
-    """Return the pairs of qrels in the form of mteb's NevIR task: `N_q1` and `N_q2`, with one relevant document each.
+    """Return the pairs in qrels of mteb's NevIR task: `N_q1` and `N_q2`, with one relevant document each.
 
     Raises:
-        InputError: a base has not two queries, or one of them not exactly one relevant document.
+        InputError: a pair does not have two queries with exactly one relevant document each.
     """
     groups = defaultdict(list)
     for qid in sorted(qrels):
@@ -33,19 +33,19 @@ def contrastive_pairs(qrels: Qrels, base: Callable[[str], str] = before_undersco
     for name, qids in groups.items():
         relevant = [[docid for docid, grade in qrels[qid].items() if grade > 0] for qid in qids]
         if [len(docids) for docids in relevant] != [1, 1]:
-            raise InputError(f"pair {name}: two queries with one relevant document each are needed; it has {qids}")
+            raise InputError(f"pair {name}: expected two queries with one relevant document each, found {qids}")
         pairs.append(ContrastivePair(qids[0], relevant[0][0], qids[1], relevant[1][0]))
     return pairs
 
 
 def pairwise_accuracy(run: Run, pairs: Sequence[ContrastivePair]) -> float:
-    """Return the share of pairs whose two queries both rank their own document above the other's.
+    """Return the fraction of pairs whose two queries both rank their own document above the other's.
 
-    Weller et al., NevIR, EACL 2024, arXiv 2305.07614. Chance is 1 / 4. Order is trec_eval's; a document that is not
-    ranked stands below one that is, and a query that ranks neither is answered wrong.
+    Weller et al., NevIR, EACL 2024, arXiv 2305.07614. Chance is 1 / 4. The order is trec_eval's; an unranked
+    document counts as below any ranked one, and a query that ranks neither counts as wrong.
 
     Raises:
-        InputError: there is no pair.
+        InputError: there are no pairs.
     """
     if not pairs:
         raise InputError("pairwise accuracy needs at least one pair of queries")

@@ -1,4 +1,4 @@
-"""How much scores by topic give way under variations, prompts and attacks."""
+"""How much per-topic scores drop under query variations, prompts and attacks."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from instrerank.evaluation.significance import LEAST_DIFFERENCE
 from instrerank.trec.problems import listed
 
 ScoresByTopic = Mapping[str, float]
-"""By qid the value of one measure."""
+"""Values of one measure by qid."""
 
 
 def mean_over_seeds(draws: Sequence[ScoresByTopic]) -> dict[str, float]:
-    """Return by qid the mean over the random draws of one perturbation, so that seeds do not count as topics.
+    """Return the mean over the random draws of one perturbation by qid, so that seeds do not count as topics.
 
     Args:
-        draws: scores under each seed, of the same topics.
+        draws: scores under each seed, for the same topics.
 
     Raises:
-        InputError: there is no draw, or two differ in their topics.
+        InputError: there are no draws, or their topics differ.
     """
     _refuse_different_topics(draws)
     return {qid: statistics.fmean(draw[qid] for draw in draws) for qid in draws[0]}
 
 
 def worst_case(variants: Sequence[ScoresByTopic]) -> dict[str, float]:
-    """Return by qid the least score over the variants of a topic: min over v of m_v(q).
+    """Return the lowest score over the variants of each topic by qid: min over v of m_v(q).
 
     Args:
-        variants: scores under each variant, of the same topics; the clean queries are a variant if given.
+        variants: scores under each variant, for the same topics; clean queries count as a variant if included.
 
     Raises:
-        InputError: there is no variant, or two differ in their topics.
+        InputError: there are no variants, or their topics differ.
     """
     _refuse_different_topics(variants)
     return {qid: min(variant[qid] for variant in variants) for qid in variants[0]}
 
 
 def before_underscore(qid: str) -> str:
-    """Return the base query's id as mteb's InstructIR task has it: what stands before the first `_`."""
+    """Return the base query's id as in mteb's InstructIR task: the part before the first `_`."""
     return qid.split("_", maxsplit=1)[0]
 
 
 def robustness_at_k(
     scores: ScoresByTopic, base_query: Callable[[str], str] | Mapping[str, str] = before_underscore
 ) -> dict[str, float]:
-    """Return by base query the least score over its instructions; Robustness@k is the mean of these.
+    """Return the lowest score over the instructions of each base query; Robustness@k is the mean of these.
 
     InstructIR (Oh et al. 2024, arXiv 2402.14334), there with nDCG@10; mteb's `robustness_at_10`.
 
     Args:
-        scores: value of nDCG@k for each pair of base query and instruction, which has a qid of its own.
-        base_query: tells the base query's id of a qid.
+        scores: nDCG@k for each pair of base query and instruction, by the qid of the pair.
+        base_query: maps a qid to the id of its base query.
 
     Raises:
         InputError: `base_query` is a mapping that lacks a qid.
@@ -62,7 +62,7 @@ def robustness_at_k(
     if isinstance(base_query, Mapping):
         absent = [qid for qid in scores if qid not in base_query]
         if absent:
-            raise InputError(f"no base query is given for {listed(absent)}")
+            raise InputError(f"`base_query` has no entry for {listed(absent)}")
         base_query = base_query.__getitem__
     groups = defaultdict(list)
     for qid, score in scores.items():
@@ -74,29 +74,29 @@ def prompt_sensitivity(means: Sequence[float]) -> float:
     """Return the sample standard deviation (n − 1) of a measure's mean over generic prompts.
 
     Promptriever (Weller et al. 2024, arXiv 2409.11136), there of nDCG@10 over ten prompts; n − 1 because its
-    tables are made with pandas' `std`.
+    tables use pandas' `std`.
 
     Args:
         means: the measure's mean under each prompt.
 
     Raises:
-        InputError: there are fewer than two prompts.
+        InputError: fewer than two prompts.
     """
     if len(means) < 2:
-        raise InputError(f"prompt sensitivity is a deviation over at least two prompts; given {len(means)}")
+        raise InputError(f"prompt sensitivity needs at least two prompts, got {len(means)}")
     return statistics.stdev(means)
 
 
 def success_rate(clean: ScoresByTopic, variant: ScoresByTopic, changed: Collection[str]) -> float | None:
-    """Return the share of the changed queries whose score falls, or None where no scored query was changed.
+    """Return the fraction of changed queries whose score drops, or None if no scored query was changed.
 
     Args:
         clean: scores of the clean queries.
-        variant: scores of the same topics under the perturbation or attack.
-        changed: qids whose query was changed; those without a score (unjudged topics) play no part.
+        variant: scores for the same topics under the perturbation or attack.
+        changed: qids whose query was changed; those without a score (unjudged topics) are ignored.
 
     Raises:
-        InputError: the two differ in their topics.
+        InputError: the topics of the two differ.
     """
     _refuse_different_topics((clean, variant))
     falls = [variant[qid] < clean[qid] - LEAST_DIFFERENCE for qid in changed if qid in clean]
@@ -109,4 +109,4 @@ def _refuse_different_topics(scores: Sequence[ScoresByTopic]) -> None:
     for other in scores[1:]:
         differing = sorted(scores[0].keys() ^ other.keys())
         if differing:
-            raise InputError(f"scores must be of the same topics; only one of two has {listed(differing)}")
+            raise InputError(f"scores must cover the same topics; only one of two has {listed(differing)}")

@@ -1,4 +1,4 @@
-"""Paired comparison of two runs, topic by topic: scipy's tests, corrected over a whole table."""
+"""Paired comparison of two runs over topics, with scipy's tests, corrected over a whole table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ RESAMPLES = 10_000
 """Sign flips of the randomisation test and resamples of the bootstrap."""
 
 _BLOCK = 250
-"""Resamples drawn at a time: memory grows with topics × block. The digits do not depend on it, but for a last block
-of one, whose mean numpy adds in another order; 250 leaves none, of 10,000 or of the 2^n flips of an exact test."""
+"""Resamples drawn at a time: memory grows with topics × block. Results do not depend on it, except for a last block
+of one, whose mean numpy sums in another order; 250 leaves none for 10,000 or the 2^n flips of an exact test."""
 
 LEAST_DIFFERENCE = 1e-9
-"""Two scores nearer than this tie: the float error of a sum, far below any measure's step."""
+"""Two scores closer than this are tied: the float error of a sum, far below the step of any measure."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,20 @@ class Comparison:
     """One measure of one run against a baseline; the unit is the topic.
 
     Attributes:
-        topics: how many topics were compared.
+        topics: number of topics compared.
         baseline: mean of the baseline.
         mean: mean of the run.
         difference: mean of run − baseline.
-        interval: 95 % percentile bootstrap interval of the difference, over topics.
-        wins: topics on which the run scores higher.
-        ties: topics on which both score the same.
-        losses: topics on which the run scores lower.
-        p_t_test: two-sided paired t-test.
-        p_randomisation: two-sided paired randomisation test (sign flips; exact where there are few topics).
-        effect_size: mean difference / standard deviation of the differences (Cohen's d of pairs).
+        interval: 95% percentile bootstrap CI of the difference over topics.
+        wins: number of topics on which the run scores higher.
+        ties: number of topics on which both score the same.
+        losses: number of topics on which the run scores lower.
+        p_t_test: p value of the two-sided paired t-test.
+        p_randomisation: p value of the two-sided paired randomisation test (sign flips; exact for few topics).
+        effect_size: mean difference / standard deviation of the differences (Cohen's d for paired samples).
 
-    The interval, the p values and the effect size are None where nothing can be said: fewer than two topics,
-    or (p values and effect size) no difference on any topic.
+    The CI, the p values and the effect size are None if they are undefined: fewer than two topics, or (p values
+    and effect size) no difference on any topic.
     """
 
     topics: int
@@ -61,12 +61,12 @@ class Comparison:
 
     @property
     def relative_difference(self) -> float | None:
-        """Ratio of means; None where the baseline is 0."""
+        """Difference relative to the baseline; None if the baseline is 0."""
         return self.difference / self.baseline if self.baseline else None
 
 
 def mean_interval(values: ArrayLike, *, seed: int = 42) -> tuple[float, float] | None:
-    """Return the 95 % percentile bootstrap interval of the mean of values [n] by topic; None below two topics."""
+    """Return the 95% percentile bootstrap CI of the mean of per-topic values [n]; None for fewer than two topics."""
     from scipy import stats
 
     values = np.asarray(values, np.float64)
@@ -84,7 +84,7 @@ def mean_interval(values: ArrayLike, *, seed: int = 42) -> tuple[float, float] |
 
 
 def mean_and_interval(values: Mapping[str, float]) -> tuple[float | None, float | None, float | None]:
-    """Return the mean of values by qid and its interval (see `mean_interval`); None where nothing can be said."""
+    """Return the mean of values by qid and its CI (see `mean_interval`); None if undefined."""
     if not values:
         return None, None, None
     return mean(values), *(mean_interval(list(values.values())) or (None, None))
@@ -99,16 +99,17 @@ def compare(
 ) -> Comparison:
     """Compare per-topic scores of a run with those of a baseline on the same topics.
 
-    Seeds of one perturbation are averaged inside the topic first: they are no topics of their own.
+    Average the seeds of one perturbation within each topic first, since seeds are not independent topics.
 
     Args:
-        run: scores by qid, whose means are then those of trec_eval (`instrerank.evaluation.means`); or scores [n].
-        baseline: of the same form; scores [n] in the same order.
-        seed: of the bootstrap and the sign flips.
-        randomisation: False leaves that test out, by far the slowest part.
+        run: scores by qid, whose means are then computed as in trec_eval (`instrerank.evaluation.means`); or scores
+        [n].
+        baseline: scores in the same form; scores [n] in the same order.
+        seed: seed of the bootstrap and the sign flips.
+        randomisation: False skips the randomisation test, by far the slowest part.
 
     Raises:
-        InputError: the two differ in their topics or in length, or are empty.
+        InputError: the two differ in topics or length, or are empty.
     """
     qids, run, baseline = _paired(run, baseline)
     differences = run - baseline
@@ -144,17 +145,17 @@ def compare(
 def _paired(
     run: Mapping[str, float] | ArrayLike, baseline: Mapping[str, float] | ArrayLike
 ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the qids, none for scores without, and both scores [n] in the order of the baseline."""
+    """Return the qids (none for plain arrays) and both scores [n] in the order of the baseline."""
     qids: list[str] = []
     if isinstance(run, Mapping) and isinstance(baseline, Mapping):
         differing = sorted(run.keys() ^ baseline.keys())
         if differing:
-            raise InputError(f"paired scores must be of the same topics; only one of two has {listed(differing)}")
+            raise InputError(f"paired scores must cover the same topics; only one of two has {listed(differing)}")
         qids = list(baseline)
         run, baseline = [run[qid] for qid in qids], list(baseline.values())
     scores, others = np.asarray(run, np.float64), np.asarray(baseline, np.float64)
     if scores.shape != others.shape or scores.ndim != 1 or not len(scores):
-        raise InputError(f"paired scores must be of the same topics; given {scores.shape} and {others.shape}")
+        raise InputError(f"paired scores must cover the same topics, got shapes {scores.shape} and {others.shape}")
     return qids, scores, others
 
 

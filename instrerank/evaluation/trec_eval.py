@@ -1,8 +1,8 @@
 """Measures by trec_eval's names and with its parameters, computed by its own C code (pytrec_eval-terrier).
 
-Of what that code makes of odd input it survives little: it ends the process at a parameter that it cannot read and
-at a topic with only grades below −1, and answers 0 where a grade is too large for its memory. All of it is refused,
-or brought into a form of the same value, before it gets there.
+That code does not survive unusual input: it exits the process on a parameter that it cannot parse and on a topic
+with only grades below −1, and returns 0 if a grade is too large for its memory. Such input is rejected, or converted
+to an equivalent form, before it gets there.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from instrerank.evaluation.means import total
 from instrerank.trec import Qrels, ScoredDoc
 
 LARGEST_GRADE = 10_000_000
-"""trec_eval keeps a counter of eight bytes for every grade from 0 to the largest."""
+"""Limit because trec_eval keeps an eight-byte counter for every grade from 0 to the largest."""
 
 LARGEST_GAIN = 10_000
-"""The same for measures that look up a gain for every grade, in time that grows with the square of the largest."""
+"""Limit for measures that look up a gain for every grade, in time quadratic in the largest grade."""
 
 LARGEST_CUTOFF = 10**9
 
@@ -34,26 +34,28 @@ _NUMBER = r"-?(\d+\.?\d*|\.\d+)"
 _RANKS = ("P", "recall", "ndcg_cut", "map_cut", "success", "relative_P")
 _SHARES = ("Rprec_mult", "iprec_at_recall")
 _GAINS = ("ndcg", "Rndcg", "ndcg_rel", "G")
-# what stands behind the point, and how to say it
+# the form of the part after the dot, and its description
 _PARAMETERS = {
-    **dict.fromkeys(_RANKS, (r"\d+(,\d+)*", "cutoffs are whole numbers from 1 on, such as {}.10,20")),
-    **dict.fromkeys(_SHARES, (r"\d{1,3}(\.\d+)?(,\d{1,3}(\.\d+)?)*", "cutoffs are numbers such as {}.0.10,0.20")),
-    **dict.fromkeys(_GAINS, (rf"\d+={_NUMBER}(,\d+={_NUMBER})*", "gains are written grade=gain, such as {}.1=1,2=3")),
-    "set_F": (r"\d+(\.\d+)?", "beta is one number, such as {}.0.5"),
-    "utility": (rf"{_NUMBER}(,{_NUMBER}){{3}}", "the coefficients are four numbers, such as {}.1,-1,0,0"),
-    "11pt_avg": (r"\d+(\.\d+)?(,\d+(\.\d+)?)*", "the levels of recall are numbers such as {}.0.1,0.5"),
+    **dict.fromkeys(_RANKS, (r"\d+(,\d+)*", "cutoffs must be integers, at least 1, such as {}.10,20")),
+    **dict.fromkeys(_SHARES, (r"\d{1,3}(\.\d+)?(,\d{1,3}(\.\d+)?)*", "cutoffs must be numbers, such as {}.0.10,0.20")),
+    **dict.fromkeys(
+        _GAINS, (rf"\d+={_NUMBER}(,\d+={_NUMBER})*", "gains must be written as grade=gain, such as {}.1=1,2=3")
+    ),
+    "set_F": (r"\d+(\.\d+)?", "beta must be one number, such as {}.0.5"),
+    "utility": (rf"{_NUMBER}(,{_NUMBER}){{3}}", "the coefficients must be four numbers, such as {}.1,-1,0,0"),
+    "11pt_avg": (r"\d+(\.\d+)?(,\d+(\.\d+)?)*", "recall levels must be numbers, such as {}.0.1,0.5"),
 }
 _NO_DOCUMENT = "\x01"
-"""A docid that is in no run."""
+"""A docid that no run contains."""
 
 
 class Request(NamedTuple):
-    """A measure as asked for.
+    """A requested measure.
 
     Attributes:
         base: trec_eval's name without parameters.
-        parameters: what stands behind the point, cutoffs in their order; "" for trec_eval's defaults.
-        printed: the names that trec_eval prints; none for default cutoffs, which the values tell.
+        parameters: the part after the dot, cutoffs in ascending order; "" for trec_eval's defaults.
+        printed: the names that trec_eval prints; none for default cutoffs, whose names come with the values.
     """
 
     base: str
@@ -62,21 +64,21 @@ class Request(NamedTuple):
 
 
 def names() -> list[str]:
-    """Return the names of trec_eval's measures that are numbers, without parameters."""
+    """Return the names of trec_eval's numeric measures, without parameters."""
     import pytrec_eval
 
     return sorted(pytrec_eval.supported_measures - {*_NOT_NUMBERS})
 
 
 def parse(name: str) -> list[Request] | None:
-    """Return what a name asks for, or None where it is not one of trec_eval's.
+    """Parse the name of a measure; None if it is not one of trec_eval's.
 
     Args:
         name: `map`, `ndcg_cut.10`, `recall.50,100`, `set_F.0.5`, `ndcg.1=1,2=3`, a nickname (`official`), or a printed
             name (`ndcg_cut_10`).
 
     Raises:
-        InputError: parameters that trec_eval does not read, or ignores; a nickname of measures of other judgements.
+        InputError: parameters that trec_eval cannot parse, or ignores; a nickname of measures for other judgements.
     """
     import pytrec_eval
 
@@ -97,7 +99,7 @@ def parse(name: str) -> list[Request] | None:
 def _with_parameters(base: str, parameters: str) -> Request:
     name = f"{base}.{parameters}"
     if base not in _PARAMETERS:
-        hint = f"; {base}_cut.10 has a cutoff" if f"{base}_cut" in _RANKS else ""
+        hint = f"; use {base}_cut.10 for a cutoff" if f"{base}_cut" in _RANKS else ""
         raise InputError(f"{name}: {base} takes no parameters{hint}")
     form, explanation = _PARAMETERS[base]
     explanation = explanation.format(base)
@@ -114,7 +116,7 @@ def _with_parameters(base: str, parameters: str) -> Request:
         shares = sorted({float(share) for share in parameters.split(",")})
         printed = tuple(f"{base}_{share:3.2f}" for share in shares)
         if len(set(printed)) < len(printed):
-            raise InputError(f"{name}: two cutoffs have the same name with trec_eval's two digits")
+            raise InputError(f"{name}: two cutoffs have the same name when printed with trec_eval's two decimals")
         return Request(base, ",".join(f"{share!r}" for share in shares), printed)
     return Request(base, parameters, (f"{base}_{parameters}",))
 
@@ -122,16 +124,16 @@ def _with_parameters(base: str, parameters: str) -> Request:
 def score(
     requests: Sequence[Request], qrels: Qrels, rankings: Mapping[str, Sequence[ScoredDoc]], relevance_level: int
 ) -> tuple[dict[Request, list[str]], dict[str, dict[str, float]]]:
-    """Return the printed names of each request, and by qid the value of each.
+    """Return the printed names of each request, and their values by qid.
 
     Args:
         requests: from `parse`.
         qrels: from `without_traps`.
-        rankings: rankings, not empty, by qid of the qrels.
-        relevance_level: least grade that counts as relevant.
+        rankings: non-empty rankings of judged topics, by qid.
+        relevance_level: minimum grade that counts as relevant.
 
     Raises:
-        InputError: a value that is not a number, from odd gains.
+        InputError: a value is not a number, caused by unusual gains.
     """
     import pytrec_eval_ext  # type: ignore[import-not-found]
 
@@ -158,7 +160,7 @@ def score(
 
 
 def _batches(requests: Sequence[Request]) -> list[list[Request]]:
-    """Group requests so that the C code sees every measure once, with cutoffs of the same measure together."""
+    """Group requests so that the C code gets every measure once, with all its cutoffs."""
     batches: list[list[Request]] = []
     for request in dict.fromkeys(requests):
         for batch in batches:
@@ -172,7 +174,7 @@ def _batches(requests: Sequence[Request]) -> list[list[Request]]:
 
 
 def _combined(batch: Sequence[Request]) -> dict[str, str]:
-    """Return the parameters of each measure of a batch; it ends the process at a cutoff that it gets twice."""
+    """Return the parameters of each measure of a batch without duplicates, on which the C code exits the process."""
     combined: dict[str, dict[str, None]] = {}
     for request in batch:
         given = combined.setdefault(request.base, {})
@@ -187,18 +189,18 @@ def _with_default_cutoffs(base: str, names: Mapping[str, float]) -> list[str]:
 
 
 def largest_grade(requests: Sequence[Request]) -> int:
-    """Return the largest grade that can be evaluated with these measures."""
+    """Return the largest grade that these measures support."""
     return LARGEST_GAIN if any(request.base in _GAINS for request in requests) else LARGEST_GRADE
 
 
 def without_traps(qrels: Qrels, largest: int) -> Qrels:
-    """Return qrels with the same values that the C code survives.
+    """Return equivalent qrels that the C code can process.
 
-    Any grade below 0 says "in the pool, not judged", so −1 stands for all of them; a topic without a grade from 0 on
-    gets an irrelevant document that no run has.
+    Any grade below 0 means "in the pool, not judged", so all of them become −1; a topic without a grade of at least 0
+    gets an irrelevant document that no run contains.
 
     Raises:
-        InputError: a grade is above `largest`.
+        InputError: a grade exceeds `largest`.
     """
     safe = {}
     for qid, grades in qrels.items():
@@ -206,7 +208,7 @@ def without_traps(qrels: Qrels, largest: int) -> Qrels:
         if highest > largest:
             docid = next(docid for docid, grade in grades.items() if grade == highest)
             raise InputError(
-                f"topic {qid}: grade {highest} of document {docid} is too large; trec_eval's code takes grades up to "
+                f"topic {qid}: grade {highest} of document {docid} is too large; trec_eval supports grades up to "
                 f"{largest} for these measures"
             )
         if lowest < 0:
@@ -216,16 +218,16 @@ def without_traps(qrels: Qrels, largest: int) -> Qrels:
 
 
 def value_of_missing(name: str) -> float:
-    """Return what a topic that the run does not answer has."""
+    """Return the value of a measure for a topic without results."""
     return _LOG_OF_ZERO if name.startswith("gm_") else 0.0
 
 
 def aggregate(name: str, answered: Mapping[str, float], qrels: Qrels) -> float:
-    """Return what `trec_eval -c` prints for all topics.
+    """Return the value that `trec_eval -c` prints for `all`.
 
     Args:
         name: the printed name.
-        answered: value by qid, of the judged topics that the run answers.
+        answered: values by qid, for judged topics with results in the run.
         qrels: the judgements.
     """
     # with -c trec_eval counts these two over the whole qrels file, and num_rel at grade 1 whatever -l says

@@ -1,1 +1,1 @@
-"""Files and interfaces of other tools, one module each, imported only when that tool is used."""
+"""Interfaces and file formats of other tools, one module each, imported only when the tool is used."""

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class MtebEncoder(AbsEncoder):
-    """An encoder as mteb asks for it: retrieval, reranking and every other task over texts.
+    """An encoder with mteb's interface, for retrieval, reranking and every other text task.
 
-    Where a task gives its queries instructions (FollowIR and the like), each reaches the encoder by the profile's
-    template, not by mteb's own concatenation. Scores are dot products, as everywhere in instrerank.
+    If the queries of a task have instructions (FollowIR etc.), they are inserted with the profile's template, not with
+    mteb's own concatenation. Scores are dot products, as everywhere in instrerank.
     """
 
     def __init__(self, encoder: Encoder, *, task_prompts: bool = False, meta: ModelMeta | None = None) -> None:
@@ -38,10 +38,10 @@ class MtebEncoder(AbsEncoder):
 
         Args:
             encoder: from `instrerank.encoders.load_encoder`.
-            task_prompts: give mteb's prompt of the task as instruction to queries that have none of their own.
-            meta: what mteb files the results under, as a leaderboard wants it. By default the name is the
-                encoder's, and the revision a hash of all that decides its vectors, so that mteb's cache never takes
-                the results of other weights or templates for these.
+            task_prompts: use mteb's task prompt as the instruction of queries that have none of their own.
+            meta: model metadata under which mteb saves the results, for example for a leaderboard. By default, the
+            name is the encoder's and the revision is a hash of everything that determines its vectors, so that
+            mteb's cache never mixes up results of different weights or templates.
         """
         self.encoder = encoder
         self.task_prompts = task_prompts
@@ -60,12 +60,12 @@ class MtebEncoder(AbsEncoder):
         """Encode the texts of a task, documents as passages, everything else (symmetric tasks included) as queries.
 
         Args:
-            inputs: batches of n texts in all, as mteb prepares them.
-            task_metadata: gives the prompt of the task.
+            inputs: batches of n texts in total, as prepared by mteb.
+            task_metadata: provides the prompt of the task.
             hf_split: ignored.
             hf_subset: ignored.
-            prompt_type: query, document, or None where the task makes no difference.
-            **kwargs: `show_progress_bar` is used; batches are instrerank's own.
+            prompt_type: query, document, or None if the task does not distinguish them.
+            **kwargs: only `show_progress_bar` is used; batching is instrerank's own.
 
         Returns:
             float32 [n, d].

@@ -1,4 +1,4 @@
-"""PyTerrier: `bm25 >> InstrerankTransformer(reranker)` reranks result frames that hold their texts."""
+"""PyTerrier: `bm25 >> InstrerankTransformer(reranker)` reranks result frames that include the texts."""
 
 from __future__ import annotations
 
@@ -19,46 +19,47 @@ if TYPE_CHECKING:
 
 
 class InstrerankTransformer(pt.Transformer):
-    """A PyTerrier reranker: result frames in, the same rows with new scores and ranks out.
+    """A PyTerrier reranker: takes result frames and returns the same rows with new scores and ranks.
 
-    Rows come out in trec_eval's order with ranks from 0, so that PyTerrier, which ranks equal scores in the order of
-    their rows, sees the same order. Every other column is kept. Passages that several queries found are encoded once.
+    Rows are returned in trec_eval's order with ranks from 0, so that PyTerrier, which breaks ties by row order, sees
+    the same order. All other columns are kept. Passages retrieved by several queries are encoded once.
     """
 
     def __init__(
-        self, reranker: InstructionReranker, *, text_field: str = "text", instruction_field: str | None = None
+        self, reranker: InstructionReranker, *, text_field: str = "text", instruction_attr: str | None = None
     ) -> None:
         """Wrap a reranker.
 
         Args:
-            reranker: with its encoder, fusion and windows.
+            reranker: the reranker, with its encoder, fusion and windows.
             text_field: column of the passage texts.
-            instruction_field: column of the instructions, the same in all rows of a query; None: there are none.
-                Terrier's retrievers hand on only those columns of the topics whose names begin with q, so that
-                `qinstruction` is a good name.
+            instruction_attr: column of the instructions, the same in all rows of a query; None: no instructions.
+                Terrier's retrievers pass on only topic columns whose names begin with q, so `qinstruction` is a
+                good name.
         """
         self.reranker = reranker
         self.text_field = text_field
-        self.instruction_field = instruction_field
+        self.instruction_attr = instruction_attr
 
     def transform(self, inp: pd.DataFrame) -> pd.DataFrame:
         """Rerank the documents of every query.
 
         Args:
-            inp: a row for each query and document: `qid`, `query`, `docno`, the texts, the instructions if their
-                column was named, and `score` where the fusion needs it.
+            inp: one row per query and document: `qid`, `query`, `docno`, the texts, the instructions if their
+                column is set, and `score` if the fusion needs it.
 
         Raises:
             pyterrier.validate.InputValidationError: a column is missing.
-            InputError: a passage without text or with two, or a duplicate docno under a query.
+            InputError: a passage without text or with two texts, or a duplicate docno for a query.
         """
-        wanted = ["query", self.text_field, *([self.instruction_field] if self.instruction_field else [])]
+        wanted = ["query", self.text_field, *([self.instruction_attr] if self.instruction_attr else [])]
         pt.validate.result_frame(inp, extra_columns=wanted, context=self)
         self._check_texts(inp)
         queries, instructions, hits = [], [], []
         for _, rows in inp.assign(position=range(len(inp))).groupby("qid", sort=False):
             queries.append(rows["query"].iloc[0])
-            instructions.append(rows[self.instruction_field].iloc[0] if self.instruction_field else "")
+            instruction = rows[self.instruction_attr].iloc[0] if self.instruction_attr else ""
+            instructions.append(instruction if isinstance(instruction, str) else "")  # a missing one is None or NaN
             first_stage = rows["score"] if "score" in rows else [1 / rank for rank in range(1, len(rows) + 1)]
             hits.append(
                 [
@@ -73,14 +74,18 @@ class InstrerankTransformer(pt.Transformer):
         return pt.model.add_ranks(out.assign(score=[float(hit.score) for hit in ranked]))
 
     def schematic(self, *, input_columns: list[str] | None = None) -> dict[str, str | None]:
-        """Return the labels of PyTerrier's diagrams; without `help_url` it would ask the network for one."""
+        """Return the labels for PyTerrier's diagrams; without `help_url` it would look one up over the network."""
         return {"label": "Instrerank", "help_url": None}
 
     def _check_texts(self, inp: pd.DataFrame) -> None:
+        textless = inp["docno"][~inp[self.text_field].map(lambda text: isinstance(text, str) and bool(text.strip()))]
+        if len(textless):
+            names = listed([str(docno) for docno in textless])
+            raise InputError(f"{len(textless)} rows have no text in the column {self.text_field}: {names}")
         texts = inp.groupby("docno")[self.text_field].nunique(dropna=False)
         several = [str(docno) for docno in texts.index[texts > 1]]
         if several:
             raise InputError(
                 f"{len(several)} docnos have several texts in the column {self.text_field}: {listed(several)}; "
-                f"a passage is encoded once for all queries"
+                f"a passage is encoded once for all queries, so its text must be the same"
             )

@@ -1,7 +1,7 @@
-"""rank_llm's requests and results: a query and its candidates with their texts, one JSON object a line.
+"""rank_llm's requests and results: a query and its candidates with their texts, one JSON object per line.
 
 Fields as in `rank_llm.data` (castorini/rank_llm): `{"query": {"text", "qid"}, "candidates": [{"docid", "score",
-"doc"}]}`, where `doc` is what a Lucene index stores of a document (`contents`, or `title` and `text`, …).
+"doc"}]}`, where `doc` contains the fields of a document in a Lucene index (`contents`, or `title` and `text`, …).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from instrerank.trec.records import is_empty, unfit_id
 
 
 class Requests(NamedTuple):
-    """What a file of requests holds: all that reranking needs.
+    """The content of a requests file, which is all that reranking needs.
 
     Attributes:
         topics: the queries, in file order.
-        run: their candidates in trec_eval's order of the scores; its tag is `rank_llm`.
-        texts: passage text by docid.
+        run: their candidates in trec_eval's order; its tag is `rank_llm`.
+        texts: passage texts by docid.
     """
 
     topics: list[Topic]
@@ -37,11 +37,11 @@ class Requests(NamedTuple):
 
 
 def read_requests(path: str | Path) -> Requests:
-    """Read requests or results as `rank_llm.data.DataWriter` writes them: an object a line, or an array (`.json`).
+    """Read requests or results as written by `rank_llm.data.DataWriter`: one object per line, or an array (`.json`).
 
     Raises:
-        InputError: what is wrong with which lines: no such fields, a duplicate qid or docid, a score that is not
-            a number, a docid with two texts.
+        InputError: lists the invalid lines: missing fields, a duplicate qid or docid, a score that is not a number,
+            a docid with two texts.
     """
     problems = Problems(path)
     requests = Requests([], Run("rank_llm"), {})
@@ -63,7 +63,7 @@ def read_requests(path: str | Path) -> Requests:
         requests.run.rankings[topic.qid] = trec_eval_order(ranking)
         requests.texts.update(texts)
     if not first_line and not problems.errors:
-        problems.add(0, "empty file: no request in it")
+        problems.add(0, "empty file: contains no requests")
     problems.raise_errors()
     return requests
 
@@ -99,15 +99,16 @@ def _parse_candidate(candidate: Any, place: str) -> tuple[ScoredDoc, str]:
 
 
 def write_requests(path: str | Path, candidates: Sequence[Candidates], texts: Mapping[str, str]) -> None:
-    """Write candidates as requests, which `rank_llm.data.read_requests_from_file` reads.
+    """Write candidates as requests for `rank_llm.data.read_requests_from_file`.
 
-    An instruction has a field of its own, `query.instruction`, which rank_llm ignores: its prompts show the query
-    text alone.
+    Instructions are written to a separate field, `query.instruction`, which rank_llm ignores: its prompts contain only
+    the query text.
 
     Args:
-        path: the file; rank_llm wants a name that ends in `.jsonl`.
-        candidates: per topic, from `instrerank.reranking.select_candidates`; those below its depth are left out.
-        texts: passage text by docid, for every candidate.
+        path: the file; rank_llm requires a name that ends in `.jsonl`.
+        candidates: candidates per topic from `instrerank.reranking.select_candidates`; those below its depth are
+        omitted.
+        texts: passage texts by docid, for every candidate.
     """
     with whole_file(path) as file:
         for each in candidates:

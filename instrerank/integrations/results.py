@@ -1,4 +1,4 @@
-"""Rankings as the JSON of BEIR and mteb."""
+"""Rankings in the JSON formats of BEIR and mteb."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from instrerank.trec import Run
 
 
 def write_beir_results(path: str | Path, run: Run) -> None:
-    """Write `{qid: {docid: score}}`, which BEIR's `EvaluateRetrieval.evaluate` takes."""
+    """Write `{qid: {docid: score}}`, as accepted by BEIR's `EvaluateRetrieval.evaluate`."""
     with whole_file(path) as file:
         json.dump(_scores(run), file)
 
 
 def write_mteb_predictions(path: str | Path, run: Run, *, subset: str = "default", split: str = "test") -> None:
-    """Write what `mteb.evaluate` saves in its `prediction_folder`, and `convert_to_reranking` of a task takes.
+    """Write predictions as `mteb.evaluate` saves them in `prediction_folder` and `convert_to_reranking` reads them.
 
     Args:
-        path: the file; mteb looks for `<task>_predictions.json` where a folder is named.
-        run: its tag is written as the name of the model.
-        subset: mteb's name of the language or part.
+        path: the file; given a folder, mteb looks for `<task>_predictions.json`.
+        run: the run, whose tag is written as the model name.
+        subset: mteb's name of the language or subset.
         split: mteb's name of the split.
     """
     model = {"model_name": run.tag, "revision": None}

@@ -1,4 +1,4 @@
-"""A folder for TIRA and TIREx: `run.txt` and `ir-metadata.yml`, made of a run and its sidecar."""
+"""A submission folder for TIRA and TIREx: `run.txt` and `ir-metadata.yml`, from a run and its sidecar."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ REQUIRED = (
     "method.name",
     "method.description",
 )
-"""What TIRA's check of a run with metadata (`RunWithIrMetadata` in `tira.check_format`) asks for."""
+"""Fields required by TIRA's check of a run with metadata (`RunWithIrMetadata` in `tira.check_format`)."""
 
 
 def tira_metadata(run: Run, sidecar: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
     """Return the metadata of a submission.
 
     Args:
-        run: gives the tag, which is also the name of the method unless `fields` has one.
-        sidecar: what is known of the run, in the sections of ir_metadata.
-        fields: what only the user knows, by dotted path: `{"actor.team": "…"}`.
+        run: the run, whose tag is also the method name unless `fields` sets one.
+        sidecar: metadata of the run, in the sections of ir_metadata.
+        fields: metadata that only the user knows, by dotted path: `{"actor.team": "…"}`.
 
     Raises:
-        InputError: a required field is missing, or a path leads through something that is not a section.
+        InputError: a required field is missing, or part of a path is not a section.
     """
     metadata = {**sidecar, "tag": run.tag}
     for path, value in {"method.name": run.tag, **fields}.items():
@@ -44,7 +44,7 @@ def tira_metadata(run: Run, sidecar: Mapping[str, Any], fields: Mapping[str, str
         section[name] = value
     missing = [path for path in REQUIRED if not isinstance(_value(metadata, path), str)]
     if missing:
-        raise InputError(f"TIRA requires {', '.join(missing)}: give each a value in `metadata`")
+        raise InputError(f"TIRA requires {', '.join(missing)}: set each of them in `metadata`")
     return metadata
 
 

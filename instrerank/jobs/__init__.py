@@ -1,1 +1,1 @@
-"""What the verbs do, one module a job: settings in, a result out, files written whole with their sidecars."""
+"""The jobs behind the verbs, one module each: settings in, a result out, files written atomically with sidecars."""

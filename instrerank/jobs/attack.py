@@ -1,4 +1,4 @@
-"""Attacking queries as a job: for each topic, the query within a budget of edits that hurts the ranking most."""
+"""The job `attack`: find, for each topic, the query within an edit budget that hurts the ranking most."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ OVERLAP = "overlap"
 
 @dataclass(frozen=True, kw_only=True)
 class AttackSettings(VictimSettings):
-    """What `attack` does, beside `VictimSettings`.
+    """Settings of `attack`, in addition to `VictimSettings`.
 
     Attributes:
-        perturbation: makes the candidates: any that looks at one topic at a time; "typo-mixed:on=instruction" attacks
-            the instruction.
+        perturbation: perturbation that generates candidate queries, one topic at a time;
+            "typo-mixed:on=instruction" attacks the instruction.
         strategy: "greedy", "beam" or "worst" (see `instrerank.perturbations.attack.Attack`).
-        budget: edits, candidates and beam of each topic; `attack` takes these three by name, too.
-        objective: "overlap": the average overlap with the top 10 of the clean ranking; or a measure such as
-            "ndcg_cut.10", an oracle that needs `qrels`.
+        budget: edits, candidates and beam per topic; `attack` also takes these three by name.
+        objective: what the attack minimises: "overlap", the average overlap with the top 10 of the clean ranking; or
+            a measure such as "ndcg_cut.10", an oracle that needs `qrels`.
     """
 
     perturbation: str | Perturbation = "typo-mixed"
@@ -55,16 +55,16 @@ class AttackSettings(VictimSettings):
     objective: str = OVERLAP
 
     def __post_init__(self) -> None:
-        """Refuse an oracle without judgements or an unknown measure, and what `VictimSettings` refuse.
+        """Check that the settings are valid and compatible.
 
         Raises:
-            InputError: names the parameter, its value and what is allowed.
+            InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         super().__post_init__()
         if self.objective == OVERLAP:
             return
         if self.qrels is None:
-            raise InputError(f"`objective` {self.objective} is an oracle and needs `qrels`; {OVERLAP} does not")
+            raise InputError(f"`objective` {self.objective} needs `qrels`; `objective` {OVERLAP} does not")
         evaluate(Run("check", {"1": [ScoredDoc("1", 1.0)]}), {"1": {"1": 1}}, [self.objective])
 
     @property
@@ -77,11 +77,11 @@ class AttackedQuery(NamedTuple):
     """The worst query found for a topic.
 
     Attributes:
-        qid: the topic.
-        clean: its query, or its instruction where that is attacked.
-        attacked: the text found; equal to `clean` where no candidate lowered the objective.
-        before: value of the objective for the clean text.
-        after: value of the objective for the text found.
+        qid: qid of the topic.
+        clean: its query, or its instruction if that is attacked.
+        attacked: the text found; equal to `clean` if no candidate lowered the objective.
+        before: objective of the clean text.
+        after: objective of the attacked text.
     """
 
     qid: str
@@ -92,14 +92,14 @@ class AttackedQuery(NamedTuple):
 
 
 class AttackedQueries(NamedTuple):
-    """What `attack` returns; wherever topics are taken, it is accepted as its topics.
+    """What `attack` returns; it can be used wherever topics are expected.
 
     Attributes:
         queries: the worst query of each topic.
-        query_set: the same as a query set, with the edits.
-        objective: what was lowered.
-        candidates: how many changed queries were encoded.
-        output: folder of the files, None if nothing was written.
+        query_set: the same queries as a query set, with their edits.
+        objective: name of the objective.
+        candidates: number of candidate queries encoded.
+        output: folder of the files; None if nothing was written.
     """
 
     queries: list[AttackedQuery]
@@ -120,29 +120,29 @@ class AttackedQueries(NamedTuple):
 
 
 def attack(topics: Any, **settings: Any) -> AttackedQueries:
-    """Search, for each topic, for the query within a budget of edits that hurts an encoder's ranking most.
+    """Find, for each topic, the query within an edit budget that hurts an encoder's ranking most.
 
     Args:
         topics: one `Topic`, or topics as `instrerank.load_topics` takes them.
-        **settings: `run`, `encoder`, `corpus` or `index`, and the other fields of `AttackSettings` and
-            `VictimSettings`; the fields of `Budget` and `LoadOptions` by their names, too.
+        **settings: `run`, `encoder`, `corpus` or `index`, and other fields of `AttackSettings`, `VictimSettings`,
+            `Budget` and `LoadOptions`.
 
     Raises:
-        InputError: bad input, settings that do not go together, or files that are not to be replaced.
-        MissingPrerequisiteError: a model, package or Java that is not here.
+        InputError: bad input, incompatible settings, or existing files that must not be replaced.
+        MissingPrerequisiteError: a model, a package or Java is not available here.
     """
     return run_attack(settings_of(AttackSettings, topics=topics, **settings))
 
 
 class Plan(NamedTuple):
-    """An attack with everything read and loaded, and nothing encoded.
+    """An attack with all inputs read and the encoder loaded, before anything is encoded.
 
     Attributes:
-        settings: what was asked for.
-        victim: what was read.
-        perturbation: makes the candidates.
-        name: of the query set.
-        files: what is written.
+        settings: the settings.
+        victim: the encoder with its topics, candidates and passages.
+        perturbation: generates the candidate queries.
+        name: name of the query set.
+        files: files to write.
     """
 
     settings: AttackSettings
@@ -153,11 +153,11 @@ class Plan(NamedTuple):
 
 
 def prepare(settings: AttackSettings, *, dry_run: bool = False) -> Plan:
-    """Read and check everything, load the encoder, and encode nothing.
+    """Read and check all inputs and load the encoder, without encoding anything.
 
     Args:
-        settings: what is asked for.
-        dry_run: make no folder for the output either.
+        settings: the settings.
+        dry_run: do not create the output folder.
 
     Raises:
         InputError: as `attack`.
@@ -172,12 +172,12 @@ def prepare(settings: AttackSettings, *, dry_run: bool = False) -> Plan:
     files.check(create=not dry_run)
     victim = read_victim(settings)
     if perturbation.changes == "instruction" and not any(topic.instruction for topic in victim.topics):
-        raise InputError("no topic has an instruction to attack: give `instructions`")
+        raise InputError("the attack needs instructions, but no topic has one: give `instructions`")
     return Plan(settings, victim, perturbation, name, files)
 
 
 def run_attack(settings: AttackSettings) -> AttackedQueries:
-    """Do what `AttackSettings` say; see `attack`."""
+    """Run `attack` with the given settings."""
     from tqdm import tqdm
 
     plan = prepare(settings)
@@ -236,7 +236,7 @@ def run_attack(settings: AttackSettings) -> AttackedQueries:
 
 
 def attack_command(settings: AttackSettings) -> list[str]:
-    """Return the command that makes the query set again."""
+    """Return the command that reproduces the query set."""
     budget = ",".join(f"{name}={value}" for name, value in asdict(settings.budget).items())
     given = settings.perturbation
     flags = {
@@ -258,7 +258,7 @@ def _objective(settings: AttackSettings, victim: Victim, targets: Sequence[Targe
     if settings.objective != OVERLAP:
         unjudged = [topic.qid for topic in topics if topic.qid not in victim.qrels]
         if unjudged:
-            log.warning(f"{len(unjudged)} topics have no judgements, so their objective is 0: {listed(unjudged)}")
+            log.warning(f"{len(unjudged)} topics are not in the qrels; their objective is 0: {listed(unjudged)}")
         return _measured(victim.qrels, settings.objective, settings.relevance_level)
     clean = victim.encoder.encode_queries([topic.text for topic in topics], [topic.instruction for topic in topics])
     ranked = [rankings(target, vector[None])[0] for target, vector in zip(targets, clean.vectors, strict=True)]
@@ -266,7 +266,7 @@ def _objective(settings: AttackSettings, victim: Victim, targets: Sequence[Targe
 
 
 def _measured(qrels: Qrels, measure: str, relevance_level: int) -> Objective:
-    """Return the oracle: a measure of each ranking, 0 for a topic without judgements."""
+    """Return the oracle objective: a measure of each ranking, 0 for a topic without judgements."""
 
     def value(qid: str, found: Sequence[Sequence[str]]) -> list[float]:
         if qid not in qrels:

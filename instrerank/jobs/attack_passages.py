@@ -1,4 +1,4 @@
-"""Attacking passages as a job: text injected into a passage that is not relevant, to move it up a ranking."""
+"""The job `attack_passages`: inject text into passages that are not relevant, to move them up the ranking."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PassageAttackSettings(VictimSettings):
-    """What `attack_passages` does, beside `VictimSettings`, of which `qrels` are needed.
+    """Settings of `attack_passages`, in addition to `VictimSettings`; `qrels` are required.
 
     Attributes:
-        what: the text that is injected: "query", "keywords" (three times), "task", "criterion" or "role".
-        place: where: "start", "middle", "end", or "random".
+        what: text to inject: "query", "keywords" (three times), "task", "criterion" or "role".
+        place: where to inject it: "start", "middle", "end" or "random".
     """
 
     what: PassageInjection = "query"
     place: PassagePlace = "start"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown injection, missing judgements, and what `VictimSettings` refuse.
+        """Check that the settings are valid and compatible.
 
         Raises:
-            InputError: names the parameter, its value and what is allowed.
+            InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         super().__post_init__()
         check_injection(self.what, self.place)
         if self.qrels is None:
-            raise InputError("an attack on passages needs `qrels`: it injects into candidates judged not relevant")
+            raise InputError("attacking `passages` needs `qrels`: text is injected into candidates judged grade 0")
 
 
 class InjectedPassage(NamedTuple):
-    """One passage with text injected.
+    """A passage with injected text.
 
     Attributes:
-        qid: the topic.
-        docid: the passage.
-        injected_docid: docid of the injected text; each topic's is another one, for the same passage may serve two.
-        original: the text before.
-        injected: the text after.
-        rank: of the passage in the clean ranking of the topic's candidates, from 1.
+        qid: qid of the topic.
+        docid: docid of the passage.
+        injected_docid: docid of the injected version, different for each topic, since topics may share a passage.
+        original: text without the injection.
+        injected: text with the injection.
+        rank: rank of the passage in the clean ranking of the topic's candidates, from 1.
         rank_injected: its rank with the injected text.
     """
 
@@ -69,14 +69,14 @@ class InjectedPassage(NamedTuple):
 
 
 class AttackedPassages(NamedTuple):
-    """What `attack_passages` returns; wherever a run is taken, it is accepted as its run.
+    """What `attack_passages` returns; it can be used wherever a run is expected.
 
     Attributes:
-        passages: one injected passage for each topic that has a candidate judged not relevant.
-        success: how often the injections moved their passage up.
-        run: the first stage with the injected passages in place of the originals.
-        texts: text of every candidate of that run by docid, to rerank it with.
-        output: folder of the files, None if nothing was written.
+        passages: one injected passage for each topic that has a grade-0 candidate.
+        success: attack success rates.
+        run: the first stage with injected passages in place of the originals.
+        texts: text of every candidate in that run by docid, for reranking it.
+        output: folder of the files; None if nothing was written.
     """
 
     passages: list[InjectedPassage]
@@ -90,28 +90,28 @@ class AttackedPassages(NamedTuple):
 
 
 def attack_passages(topics: Any, **settings: Any) -> AttackedPassages:
-    """Inject text into one grade-0 candidate of each topic, and rank the candidates again.
+    """Inject text into one grade-0 candidate of each topic, and rerank the candidates.
 
     Args:
         topics: as `instrerank.load_topics` takes them.
-        **settings: `run`, `qrels`, `encoder`, `corpus` or `index`, and the other fields of `PassageAttackSettings` and
-            `VictimSettings`; the fields of `LoadOptions` by their names, too.
+        **settings: `run`, `qrels`, `encoder`, `corpus` or `index`, and other fields of `PassageAttackSettings`,
+            `VictimSettings` and `LoadOptions`.
 
     Raises:
-        InputError: bad input, no candidate with grade 0, or files that are not to be replaced.
-        MissingPrerequisiteError: a model, package or Java that is not here.
+        InputError: bad input, no candidate with grade 0, or existing files that must not be replaced.
+        MissingPrerequisiteError: a model, a package or Java is not available here.
     """
     return run_attack_passages(settings_of(PassageAttackSettings, topics=topics, **settings))
 
 
 class Plan(NamedTuple):
-    """An attack with everything read and loaded, and nothing encoded.
+    """An attack with all inputs read and the encoder loaded, before anything is encoded.
 
     Attributes:
-        settings: what was asked for.
-        victim: what was read.
-        name: of the files.
-        files: what is written.
+        settings: the settings.
+        victim: the encoder with its topics, candidates and passages.
+        name: name in the file names.
+        files: files to write.
     """
 
     settings: PassageAttackSettings
@@ -121,7 +121,7 @@ class Plan(NamedTuple):
 
 
 def prepare(settings: PassageAttackSettings, *, dry_run: bool = False) -> Plan:
-    """Read and check everything, load the encoder, and encode nothing; see `instrerank.jobs.attack.prepare`."""
+    """Read and check all inputs and load the encoder, without encoding anything; see `jobs.attack.prepare`."""
     name = f"{settings.source_name}.injection-{settings.what}-{settings.place}.s{settings.seed}"
     record = f"attack.{name}.jsonl"
     names = [f"passages.{name}.jsonl", f"corpus.{name}.jsonl", f"run.{name}.txt", record]
@@ -131,7 +131,7 @@ def prepare(settings: PassageAttackSettings, *, dry_run: bool = False) -> Plan:
 
 
 def run_attack_passages(settings: PassageAttackSettings) -> AttackedPassages:
-    """Do what `PassageAttackSettings` say; see `attack_passages`."""
+    """Run `attack_passages` with the given settings."""
     plan = prepare(settings)
     victim, what, place = plan.victim, settings.what, settings.place
     made_by = {
@@ -182,20 +182,20 @@ def run_attack_passages(settings: PassageAttackSettings) -> AttackedPassages:
             _write(folder, plan.name, result)
     log.info(
         f"{'' if output is None else f'{output}/passages.{plan.name}.jsonl: '}{success.passages} grade-0 passages "
-        f"injected, {len(targets) - success.passages} topics have none among their candidates; attack success rate: "
-        f"{success.risen:.3f} rose, {success.into_top:.3f} entered the top 10, {success.beats_relevant:.3f} passed a "
-        f"relevant passage"
+        f"injected, {len(targets) - success.passages} topics have no grade-0 candidate; attack success rate: "
+        f"{success.risen:.3f} rose, {success.into_top:.3f} entered the top 10, {success.beats_relevant:.3f} overtook "
+        f"a relevant passage"
     )
     return result
 
 
 def passage_attack_command(settings: PassageAttackSettings) -> list[str]:
-    """Return the command that makes the files again."""
+    """Return the command that reproduces the files."""
     return command("attack", settings.flags() | {"--passages": f"{settings.what}:{settings.place}"})
 
 
 def _rerankable(victim: Victim, passages: list[InjectedPassage]) -> tuple[Run, dict[str, str]]:
-    """Return the first stage with each injected passage in its original's place, and the texts of all candidates."""
+    """Return the first stage with each injected passage in place of its original, and the texts of all candidates."""
     docid_of = {(each.qid, each.docid): each.injected_docid for each in passages}
     rankings = {
         qid: [hit._replace(docid=docid_of.get((qid, hit.docid), hit.docid)) for hit in ranking]

@@ -1,4 +1,4 @@
-"""Constraints as a job: topics, qrels and passages in; instructions with verified changed and reversed labels out."""
+"""The job `constrain`: write instructions whose effect on relevance is verified, with changed and reversed qrels."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ConstrainSettings:
-    """What `constrain` does.
+    """Settings of `constrain`.
 
     Attributes:
         topics: as `instrerank.load_topics` takes them.
         qrels: as `instrerank.load_qrels` takes them.
         corpus: passages, as `instrerank.open_passages` takes them.
-        index: Lucene index that stores its passages, instead of `corpus`.
-        instructions: instructions by qid to narrow; None: each topic's own. A topic without one gets a plain one.
-        missing: "error", or "skip": a topic without an instruction in `instructions` gets a plain one.
-        limit: take only the first `limit` topics.
-        seed: draws the rules and their wording.
-        relevance_level: least grade that counts as relevant.
-        least_share: share of a topic's relevant passages that its rule must keep at least, and must drop at least.
-        output: folder of the files; None: nothing is written.
-        overwrite: replace files that other settings or inputs made.
+        index: Lucene index that stores its passages, as an alternative to `corpus`.
+        instructions: instructions by qid to narrow; None: each topic's own instruction, or a generic one if it has
+            none.
+        missing: "error"; or "skip" to give topics that have no instruction in `instructions` a generic one.
+        limit: use only the first `limit` topics; None: all.
+        seed: random seed for rules and their wording.
+        relevance_level: minimum grade that counts as relevant.
+        least_share: minimum share of a topic's relevant passages that its rule must keep, and minimum share that it
+            must exclude.
+        output: folder to write to; None: write nothing.
+        overwrite: replace existing files made with other settings or inputs.
     """
 
     topics: Any
@@ -56,25 +58,25 @@ class ConstrainSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings without passages, or with two sources of them.
+        """Check that the settings are valid.
 
         Raises:
-            InputError: neither or both of `corpus` and `index`.
+            InputError: neither or both of `corpus` and `index` are given.
         """
         if (self.corpus is None) == (self.index is None):
-            raise InputError("give the passages by either `corpus` or `index`")
+            raise InputError("give passages by either `corpus` or `index`, not both")
 
 
 class Constrained(NamedTuple):
     """What `constrain` returns.
 
     Attributes:
-        topics: those that have a rule, without instructions.
-        instructions: by "original", "changed" and "reversed", the instructions by qid.
-        qrels: by the same names, the grades under these instructions.
-        constraints: the rules, and what each keeps and drops.
-        left_out: by qid, why a topic has no rule.
-        output: folder of the files, None if nothing was written.
+        topics: topics that have a rule, without instructions.
+        instructions: instructions by qid, for each of "original", "changed" and "reversed".
+        qrels: qrels under these instructions, by the same names.
+        constraints: the rules, and the passages that each keeps and excludes.
+        left_out: by qid, the reason why a topic has no rule.
+        output: folder of the files; None if nothing was written.
     """
 
     topics: list[Topic]
@@ -89,25 +91,25 @@ class Constrained(NamedTuple):
 
 
 def constrain(topics: Any, qrels: Any, **settings: Any) -> Constrained:
-    """Make instructions whose effect on relevance a program can verify, and the labels under them.
+    """Write instructions whose effect on relevance a program can verify, and the qrels under them.
 
     For each topic a rule on the passage text is chosen that splits its relevant passages. The changed instruction
-    states it, the reversed one asks for exactly the passages that it excludes.
+    states the rule; the reversed one asks for exactly the passages that the rule excludes.
 
     Args:
         topics: as `instrerank.load_topics` takes them.
         qrels: as `instrerank.load_qrels` takes them.
-        **settings: `corpus` or `index`, and the other fields of `ConstrainSettings`.
+        **settings: `corpus` or `index`, and other fields of `ConstrainSettings`.
 
     Raises:
-        InputError: bad input, no topic with a rule, or an `output` that is not to be replaced.
-        MissingPrerequisiteError: a source of topics, qrels or passages is out of reach.
+        InputError: bad input, no topic with a rule, or an existing `output` that must not be replaced.
+        MissingPrerequisiteError: a source of topics, qrels or passages is not available here.
     """
     return run_constrain(settings_of(ConstrainSettings, topics=topics, qrels=qrels, **settings))
 
 
 def run_constrain(settings: ConstrainSettings) -> Constrained:
-    """Do what `ConstrainSettings` say; see `constrain`."""
+    """Run `constrain` with the given settings."""
     topics = instructed_topics(settings.topics, settings.instructions, missing=settings.missing, limit=settings.limit)
     check_topics(topics)
     qrels = load_qrels(settings.qrels)
@@ -125,7 +127,7 @@ def run_constrain(settings: ConstrainSettings) -> Constrained:
     for qid, reason in left_out.items():
         log.warning(f"topic {qid} left out: {reason}")
     if not constraints:
-        raise InputError("no topic has a rule: check that `qrels` and the passages belong to these topics")
+        raise InputError("no rule found for any topic: check that `qrels` and passages belong to these topics")
     qids = {each.qid for each in constraints}
     result = Constrained(
         topics=[topic._replace(instruction="") for topic in topics if topic.qid in qids],
@@ -148,7 +150,7 @@ def run_constrain(settings: ConstrainSettings) -> Constrained:
         f"{'' if result.output is None else f'{result.output}: '}{len(constraints)} of {len(topics)} topics, "
         f"{dropped} passages stop being relevant, {sum(map(len, result.qrels['changed'].values()))} labels verified; "
         f"rules: {', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}"
-        + (f"; {unread} positive labels without a text left out" if unread else "")
+        + (f"; {unread} relevant passages without text left out" if unread else "")
     )
     return result
 
@@ -166,9 +168,9 @@ def _write(folder: Path, result: Constrained) -> None:
 
 
 def _verify(folder: Path, texts: Mapping[str, str]) -> None:
-    """Read what was written and check every label again."""
+    """Read the written files and verify every label again."""
     records = [json.loads(line) for _, line in read_lines(folder / "constraints.jsonl")]
     qrels = {name: read_qrels(folder / f"qrels.{name}.txt") for name in INSTRUCTIONS}
     problems = rules.verify(records, qrels, texts)
     if problems:
-        raise InstrerankError(f"{len(problems)} labels do not hold, first: {problems[0]}")
+        raise InstrerankError(f"{len(problems)} labels could not be verified, the first: {problems[0]}")

@@ -1,4 +1,4 @@
-"""How a sidecar names inputs and commands beyond doubt: by path and hash, or by the hash of what a script held."""
+"""How sidecars identify inputs and commands: files by path and hash, objects in memory by hash."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from instrerank.files import is_standard_stream, sha256
 from instrerank.trec import Run, Topic
 
 IN_MEMORY = "in memory"
-"""The source of what a script handed over."""
+"""The source of objects in memory."""
 
 
 def described_source(source: Any, loaded: Any = None) -> dict[str, Any]:
-    """Return what names an input beyond doubt: a file's path and hash, the name that was given, or a hash.
+    """Return what identifies an input: a file's path and hash, a name, or the hash of an object.
 
     Args:
         source: a path, a name, or an object in memory.
-        loaded: what was made of such an object: a `Run`, topics, or anything that JSON can hold.
+        loaded: what was loaded from the object: a `Run`, topics, or anything that JSON can represent.
     """
     if not is_name(source):
         return {"source": IN_MEMORY, "sha256": _hash(loaded if loaded is not None else source)}
@@ -34,7 +34,7 @@ def described_source(source: Any, loaded: Any = None) -> dict[str, Any]:
 def described_instructions(
     instructions: Any, instruction: str | None, topics: Iterable[Topic] | None = None
 ) -> dict[str, Any]:
-    """Return what names the instructions: their source, the one text for all, or `none`."""
+    """Return what identifies the instructions: their source, the one text for all topics, or `none`."""
     if instruction is not None:
         return {"source": instruction}
     if instructions is None:
@@ -43,7 +43,7 @@ def described_instructions(
 
 
 def described_texts(source: Any, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return what names the passages of a run: their source, and a hash of those that were used."""
+    """Return what identifies the passages of a run: their source, and a hash of those that were used."""
     digest = hashlib.sha256()
     for docid in sorted(texts):
         digest.update(json.dumps([docid, texts[docid]]).encode())
@@ -51,14 +51,14 @@ def described_texts(source: Any, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def name_of(source: Any) -> str:
-    """Return a source as a command line names it; what has no name gets one that no file has."""
+    """Return the name of a source on the command line; objects without a name get one that no file has."""
     if is_name(source):
         return str(source)
     return str(getattr(source, "name", None) or IN_MEMORY)
 
 
 def command(verb: str, flags: Mapping[str, object]) -> list[str]:
-    """Return the words of a command: `True` is a flag alone; `None` and `False` are left out."""
+    """Return the words of a command; `True` is a flag without value, `None` and `False` are left out."""
     words = ["instrerank", verb]
     for flag, value in flags.items():
         if value is True:

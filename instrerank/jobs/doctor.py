@@ -1,4 +1,4 @@
-"""What this machine has, and what to do about what it lacks."""
+"""The job `doctor`: what is installed here, what is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Extra(NamedTuple):
     """An optional part of the installation.
 
     Attributes:
-        packages: that make it work.
+        packages: packages that it needs.
         serves: what it is for.
     """
 
@@ -39,7 +39,7 @@ EXTRAS = {
     "completion": Extra(("shtab",), "completion of verbs and flags in the shell"),
     "docs": Extra(("mkdocs",), "the site of these docs"),
 }
-"""By name, as in `pip install 'instrerank[NAME]'`; those left out (demo, dev) are bundles of these."""
+"""Extras by name, as in `pip install 'instrerank[NAME]'`; demo and dev are left out, since they bundle these."""
 
 NEEDED = ("pyserini", "minilm")
 """Extras without which the demo cannot run."""
@@ -49,10 +49,10 @@ class Part(NamedTuple):
     """One line of the diagnosis.
 
     Attributes:
-        part: what was looked for.
+        part: name of the component.
         here: what was found.
-        remedy: what to do where it is missing, "" where nothing is.
-        needed: whether the demo cannot run without it.
+        remedy: how to install what is missing, "" if nothing is.
+        needed: whether the demo needs it.
     """
 
     part: str
@@ -62,7 +62,7 @@ class Part(NamedTuple):
 
 
 def examine() -> list[Part]:
-    """Look at this machine: Python, packages, devices, Java, extras, caches."""
+    """Examine this machine: Python, packages, devices, Java, extras, caches."""
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return [
         Part("python", f"{platform.python_version()} ({system})"),
@@ -109,7 +109,7 @@ def _device() -> str:
 
 
 def _pyserini_cache() -> str:
-    """Pyserini's own rule: the variable, else ./.cache/pyserini where ./.cache is, else the home folder's."""
+    """Return the cache that Pyserini uses: the variable, else ./.cache/pyserini if ./.cache exists, else in home."""
     local = Path(".cache")
     return os.environ.get("PYSERINI_CACHE") or str(local / "pyserini" if local.is_dir() else "~/.cache/pyserini")
 

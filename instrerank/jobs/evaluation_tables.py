@@ -1,4 +1,4 @@
-"""Tables of evaluations as `evaluate` prints them: a header and rows."""
+"""Tables of evaluations, as `evaluate` prints them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Table = tuple[list[str], list[list[object]]]
 
 
 def score_table(evaluations: Mapping[str, Evaluation], *, per_topic: bool = False) -> Table:
-    """Return a row for each measure, with `per_topic` also one for each topic, and a column for each run."""
+    """Return a row per measure (with `per_topic` also one per topic) and a column per run."""
     first = next(iter(evaluations.values()))
     rows: list[list[object]] = []
     for name in first.means:
@@ -25,7 +25,7 @@ def score_table(evaluations: Mapping[str, Evaluation], *, per_topic: bool = Fals
 
 
 def comparison_table(compared: Sequence[ComparedRun]) -> Table:
-    """Return a row for each measure and run that was compared with the baseline."""
+    """Return a row per measure and run that was compared with the baseline."""
     header = [
         *("measure", "run", "baseline", "mean", "difference", "relative", "95% from", "to", "p (t)"),
         *("corrected p (t)", "p (randomisation)", "corrected p (randomisation)"),
@@ -35,7 +35,7 @@ def comparison_table(compared: Sequence[ComparedRun]) -> Table:
 
 
 def instruction_table(followed: Sequence[Followed]) -> Table:
-    """Return a row for each run: its measures under both qrels, then how far it follows, × 100."""
+    """Return a row per run: its measures under both qrels, then how well it follows the change, × 100."""
     first = followed[0]
     header = ["run", *(f"{measure} {kind}" for measure in first.original for kind in ("original", "changed"))]
     for name in first.moves:
@@ -54,5 +54,5 @@ def instruction_table(followed: Sequence[Followed]) -> Table:
 
 
 def _number(name: str, value: float) -> int | float:
-    """Counts are whole numbers, as trec_eval prints them."""
+    """Round counts to whole numbers, as trec_eval prints them."""
     return round(value) if name.startswith("num_") else value

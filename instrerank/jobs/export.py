@@ -1,4 +1,4 @@
-"""Export as a job: a run in the form that a leaderboard or another tool asks for, checked before it is written."""
+"""The job `export`: validate a run and write it in the format of a leaderboard or another tool."""
 
 from __future__ import annotations
 
@@ -30,35 +30,37 @@ from instrerank.trec.submission import PRESETS, Preset, check_submission
 log = logging.getLogger(__name__)
 
 FORMATS = {
-    "trec": "six columns (checked against the preset trec unless another is given)",
-    "msmarco": "three columns, qid pid rank (preset msmarco-passage)",
+    "trec": "six columns (default preset: trec)",
+    "msmarco": "three columns, qid pid rank (default preset: msmarco-passage)",
     "beir": "JSON, scores by qid and docid",
-    "mteb": "JSON, mteb's saved predictions",
+    "mteb": "JSON, in the format of mteb's saved predictions",
     "tira": "a folder with run.txt and ir-metadata.yml",
     "rank_llm": "JSONL, requests with the candidates' texts (needs topics and passages)",
 }
-"""What `to` may be, and what is written."""
+"""The values of `to`, each with a description of the output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings:
-    """What `export` does.
+    """Settings of `export`.
 
     Attributes:
         run: as `instrerank.load_run` takes it.
-        to: the form, one of `FORMATS`.
+        to: format, one of `FORMATS`.
         output: file to write; for "tira" a folder.
-        preset: rules that the run must keep, one of `instrerank.trec.submission.PRESETS`; None: those of `FORMATS`.
-        topics: as `instrerank.load_topics` takes them: every one must have a row, and no other qid.
+        preset: submission rules that the run must satisfy, one of `instrerank.trec.submission.PRESETS`; None: the
+            format's own.
+        topics: as `instrerank.load_topics` takes them; the run must have a row for each, and no other qids.
         corpus: passages as `instrerank.open_passages` takes them, for "rank_llm".
-        index: Lucene index that stores its passages, instead of `corpus`.
-        hits: documents kept of each topic; None: all, for "rank_llm" 100.
+        index: Lucene index that stores its passages, as an alternative to `corpus`.
+        hits: number of documents per topic to keep; None: all, for "rank_llm" 100.
         runtag: tag of the exported run; None: the run's own.
-        break_ties: lower tied scores by the least step, for programs that order ties otherwise than trec_eval.
-        mteb_subset: mteb's name of the language or part.
-        mteb_split: mteb's name of the split.
+        break_ties: lower tied scores by the smallest possible step, for programs that break ties differently from
+            trec_eval.
+        mteb_subset: subset in mteb's predictions.
+        mteb_split: split in mteb's predictions.
         metadata: fields of ir_metadata by dotted path, for "tira".
-        overwrite: replace an output of another run or other settings.
+        overwrite: replace existing output made from another run or with other settings.
     """
 
     run: Any
@@ -77,10 +79,10 @@ class ExportSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings that do not go together.
+        """Check that the settings are valid and compatible.
 
         Raises:
-            InputError: names the parameter, its value and what is allowed.
+            InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         if self.to not in FORMATS:
             raise InputError(f"unknown `to` {self.to!r}. Available: {', '.join(FORMATS)}")
@@ -89,21 +91,21 @@ class ExportSettings:
         if self.hits is not None and self.hits < 1:
             raise InputError(f"`hits` must be at least 1, got {self.hits}")
         if self.to in ("trec", "msmarco") and (self.rules.tag is None) != (self.to == "msmarco"):
-            raise InputError(f"`preset` {self.preset} asks for other columns than `to` {self.to} writes")
+            raise InputError(f"`preset` {self.preset} requires other columns than `to` {self.to} writes")
         if self.to == "tira" and is_stream(self.output):
-            raise InputError("TIRA needs a folder: name one as `output`")
+            raise InputError("`to` tira writes a folder: give one as `output`")
         if self.to == "rank_llm" and (self.topics is None or self.passages is None):
-            raise InputError("rank_llm's requests hold texts: give `topics`, and `corpus` or `index`")
+            raise InputError("`to` rank_llm needs texts: give `topics`, and `corpus` or `index`")
 
     @property
     def rules(self) -> Preset:
-        """The rules that the exported rows must keep; without a preset, only the topics count."""
+        """The rules that the exported rows must satisfy; without a preset, only those about topics."""
         default = {"trec": "trec", "msmarco": "msmarco-passage"}.get(self.to, "")
         return PRESETS.get(self.preset or default, Preset(documents=10**9))
 
     @property
     def passages(self) -> Any:
-        """The passages, whichever way they were given."""
+        """The passages: `corpus` or `index`."""
         return self.corpus if self.corpus is not None else self.index
 
 
@@ -111,9 +113,9 @@ class Exported(NamedTuple):
     """What `export` returns.
 
     Attributes:
-        output: the file, or the folder, that was written.
-        run: the rankings as they were written.
-        rows: how many there are.
+        output: the file or folder written.
+        run: the rankings as written.
+        rows: number of rows.
     """
 
     output: Path
@@ -122,24 +124,24 @@ class Exported(NamedTuple):
 
 
 def export(run: Any, to: str, output: str | Path, **settings: Any) -> Exported:
-    """Write a run in another form, if it keeps the rules of that form.
+    """Validate a run and write it in another format.
 
     Args:
         run: as `instrerank.load_run` takes it.
         to: "trec", "msmarco", "beir", "mteb", "tira" or "rank_llm".
         output: file to write; for "tira" a folder.
-        **settings: the other fields of `ExportSettings`.
+        **settings: other fields of `ExportSettings`.
 
     Raises:
-        InputError: every violation with its line, settings that do not go together, or an `output` that is an input or
-            holds something else; nothing is written then.
+        InputError: violations (the message lists each with its line), incompatible settings, or an `output` that is
+            an input or exists with other content; nothing is written then.
         MissingPrerequisiteError: an index without Java, or `irds:` without ir_datasets.
     """
     return run_export(settings_of(ExportSettings, run=run, to=to, output=output, **settings))
 
 
 def run_export(settings: ExportSettings) -> Exported:
-    """Do what `ExportSettings` say; see `export`."""
+    """Run `export` with the given settings."""
     output = Path(settings.output)
     inputs = {name: getattr(settings, name) for name in ("topics", "corpus", "index")}
     inputs["run"] = _file_of(settings.run)
@@ -177,7 +179,7 @@ def _write(path: Path, settings: ExportSettings, exported: Run, topics: Sequence
 
 
 def _checked(settings: ExportSettings, topics: Sequence[Topic]) -> Run:
-    """Read the run as it will be exported, and check its rows against the rules."""
+    """Return the run as it will be exported, after checking its rows against the rules."""
     problems = Problems(name_of(settings.run))
     rows = _rows(settings.run, problems)
     second_column = "Q0" if settings.rules.tag else ""
@@ -198,7 +200,7 @@ def _checked(settings: ExportSettings, topics: Sequence[Topic]) -> Run:
 
 
 def _rows(run: Any, problems: Problems) -> list[RunRow]:
-    """Return the rows of a run; those of a file with its line numbers, so that problems can name them."""
+    """Return the rows of a run; those of a file have line numbers, for the list of problems."""
     if is_name(run) and not str(run).startswith(PREFIX):
         return list(parse_run(run, problems))
     loaded = load_run(run)
@@ -208,12 +210,12 @@ def _rows(run: Any, problems: Problems) -> list[RunRow]:
         for rank, (docid, score) in enumerate(ranking, start=1)
     ]
     if not rows:
-        problems.add(0, "no ranking in it")
+        problems.add(0, "the run is empty")
     return rows
 
 
 def _file_of(run: Any) -> Any:
-    """Return the file of a run: its path, or where the job that made it has written it."""
+    """Return the file of a run: its path, or the file written by the job that made it."""
     return run if is_name(run) else getattr(run, "output", None)
 
 
@@ -221,5 +223,5 @@ def _sidecar(run: Any) -> dict[str, Any]:
     file = _file_of(run)
     if file is None or is_standard_stream(file) or not sidecar_path(file).exists():
         missing = f"{sidecar_path(file)} does not exist" if file is not None else "a run in memory has none"
-        raise InputError(f"TIRA needs the metadata of a run, and {missing}: search and rerank write it beside a run")
+        raise InputError(f"`to` tira needs the run's sidecar, but {missing}: search and rerank write one for each run")
     return read_sidecar(file)

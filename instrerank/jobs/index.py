@@ -1,4 +1,4 @@
-"""Indexing as a job: passages by any name in, a Lucene index out."""
+"""The job `build_index`: build a Lucene index of passages."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings:
-    """What `build_index` does.
+    """Settings of `build_index`.
 
     Attributes:
         corpus: passages as `instrerank.open_passages` takes them, or an iterable of `Passage`.
-        index: folder of the index to be made; an empty one may be there.
-        threads: Java threads; they change nothing but the time.
-        overwrite: replace an index that is there.
+        index: folder of the index; it must not exist, or be empty.
+        threads: number of Java threads; they do not affect the result.
+        overwrite: replace an existing index.
     """
 
     corpus: Any
@@ -32,24 +32,25 @@ class IndexSettings:
 
 
 def build_index(corpus: Any, index: str | Path, *, threads: int = 1, overwrite: bool = False) -> IndexStatistics:
-    """Build a Lucene index of passages; it appears whole or not at all.
+    """Build a Lucene index of passages; the folder appears once the index is complete.
 
     Args:
         corpus: passages as `instrerank.open_passages` takes them, or an iterable of `Passage`.
-        index: folder of the index to be made; an empty one may be there.
-        threads: Java threads; they change nothing but the time.
-        overwrite: replace an index that is there.
+        index: folder of the index; it must not exist, or be empty.
+        threads: number of Java threads; they do not affect the result.
+        overwrite: replace an existing index.
 
     Raises:
-        InputError: no such passages, or `index` is there, cannot be written, or is being built by another process.
+        InputError: the passages do not exist, or `index` exists, cannot be written, or is being built by another
+            process.
         InstrerankError: Anserini failed.
-        MissingPrerequisiteError: no Java, or no pyserini.
+        MissingPrerequisiteError: Java or pyserini is missing.
     """
     return run_index(IndexSettings(corpus=corpus, index=index, threads=threads, overwrite=overwrite))
 
 
 def run_index(settings: IndexSettings) -> IndexStatistics:
-    """Do what `IndexSettings` say; see `build_index`."""
+    """Run `build_index` with the given settings."""
     passages = open_passages(settings.corpus)
     statistics = anserini.build_index(passages, settings.index, threads=settings.threads, overwrite=settings.overwrite)
     empty = f"; {statistics.empty} without text left out" if statistics.empty else ""

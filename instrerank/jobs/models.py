@@ -1,4 +1,4 @@
-"""Models as jobs load them: with the bundled passages at hand for a quantisation that has to see some."""
+"""Load models for jobs, with bundled passages to calibrate quantisation."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from instrerank.reranking.scorer import Scorer
 
 
 def load_encoder(name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any) -> Encoder:
-    """Load a bi-encoder as its authors meant it; its passage vectors are kept in the default store.
+    """Load a bi-encoder with the templates and pooling that it was trained with; passage vectors are kept and reused.
 
     Args:
-        name_or_path: "minilm", "instrerank-minilm", a folder, or an id on the Hugging Face hub.
-        options: how it is loaded.
-        **changes: fields of `LoadOptions` that differ from `options` (`device`, `dtype`, `adapter`, `pooling`, …).
+        name_or_path: "minilm", "instrerank-minilm", a folder, or a Hugging Face id.
+        options: how to load it.
+        **changes: fields of `LoadOptions` that override `options` (`device`, `dtype`, `adapter`, `pooling`, …).
 
     Raises:
-        InputError: an unknown name, an unknown model without the options it needs, weights that do not fit.
-        MissingPrerequisiteError: a model, device or package that is not here.
+        InputError: an unknown name, an unknown model without the options it needs, or weights that do not fit.
+        MissingPrerequisiteError: a model, device or package is not available here.
     """
     return encoders.load_encoder(name_or_path, options, calibration=calibration_texts, **changes)
 
@@ -29,6 +29,6 @@ def load_encoder(name_or_path: str | Path, options: LoadOptions | None = None, *
 def load_scorer(name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any) -> Scorer:
     """Load any model that can rerank: a bi-encoder, a cascade, a cross-encoder or a pointwise LLM.
 
-    Arguments and errors as for `load_encoder`; `kind` and `dtype` say what it is.
+    Arguments and errors as for `load_encoder`; `kind` and `dtype` select the type of model.
     """
     return encoders.load_scorer(name_or_path, options, calibration=calibration_texts, **changes)

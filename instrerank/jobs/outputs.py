@@ -1,4 +1,4 @@
-"""Where a job may write: never over an input, never over what another call made, all of its files or none."""
+"""Safe output of jobs: never over an input or over another call's output, and all files or none."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from instrerank.files import check_writable, is_stream, partial_path, remove_aba
 
 
 def check_output(path: str | Path, inputs: Mapping[str, Any], *, create: bool = True) -> Path:
-    """Prove before any work that an output can be written and is none of the inputs.
+    """Check before any work that an output can be written and is not an input.
 
     Args:
-        path: of the file to write; its sidecar lies beside it.
-        inputs: by parameter what is read: paths count, other names and objects in memory do not.
-        create: make its folder, and remove what killed processes left there.
+        path: path of the file to write, whose sidecar is next to it.
+        inputs: inputs by parameter; those that are not paths are ignored.
+        create: create its folder, and remove files that killed processes left there.
 
     Raises:
         InputError: the output (or its sidecar) is an input, or cannot be written.
@@ -33,7 +33,7 @@ def check_output(path: str | Path, inputs: Mapping[str, Any], *, create: bool = 
     for parameter, source in inputs.items():
         if is_name(source) and _exists(source) and Path(source).resolve() in written:
             raise InputError(
-                f"`output` {path} is also the input `{parameter}`: name another file, or it would be lost"
+                f"`output` {path} is also the input `{parameter}`, which would be lost: choose another file"
             )
     if create:
         check_writable(path)
@@ -45,19 +45,19 @@ def check_output(path: str | Path, inputs: Mapping[str, Any], *, create: bool = 
 def staged(
     folder: str | Path, inputs: Mapping[str, Any], *, overwrite: bool = False, replaces: tuple[str, ...] = ()
 ) -> Iterator[Path]:
-    """Yield a folder to write files into; when the block ends well, all of them move to `folder`.
+    """Yield a folder to write files into; when the block succeeds, all of them are moved to `folder`.
 
-    A file that is there with other bytes was made by another call and is not replaced, and then no file moves. What a
-    killed process left behind is removed.
+    An existing file with other content was made by another call and is not replaced; in that case no file is moved.
+    Files that killed processes left behind are removed.
 
     Args:
-        folder: where the files go, made if it is not there.
+        folder: folder of the files, created if it does not exist.
         inputs: as for `check_output`.
-        overwrite: replace files whatever they hold.
-        replaces: patterns of names that may be replaced always (an index of what the folder holds).
+        overwrite: replace existing files.
+        replaces: patterns of names that are always replaced (an index of the folder).
 
     Raises:
-        InputError: the folder cannot be written, holds other files of these names, or a file is an input.
+        InputError: the folder cannot be written, has other files with these names, or a file is an input.
     """
     folder = Path(folder)
     check_writable(folder / "any")
@@ -72,8 +72,8 @@ def staged(
             free = overwrite or any(fnmatch(name.name, pattern) for pattern in replaces)
             if target.exists() and not free and not filecmp.cmp(staging / name, target, shallow=False):
                 raise InputError(
-                    f"{target} exists and holds something else (another seed, other inputs or settings): "
-                    f"name another `output`, or replace it with `overwrite`"
+                    f"{target} exists with other content (from another seed, other inputs or settings): "
+                    f"choose another `output`, or replace it with `overwrite`"
                 )
         for name in files:
             target = (folder / name).resolve()

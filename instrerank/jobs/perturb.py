@@ -1,4 +1,4 @@
-"""Perturbing as a job: topics in, query sets out, with an index of the query sets in a folder."""
+"""The job `perturb`: make perturbed query sets from topics, with an index of the query sets in a folder."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbSettings:
-    """What `perturb` does.
+    """Settings of `perturb`.
 
     Attributes:
         topics: as `instrerank.load_topics` takes them.
-        perturbations: names ("typo-mixed"), with options ("typo-mixed:edits=2"), names of families, "all" (those that
-            need nothing but topics), or `Perturbation` objects.
-        seeds: one query set for each; a perturbation without randomness has one query set, under the first seed.
+        perturbations: names, with options if needed ("typo-mixed:edits=2"), families, "all" (those that need nothing
+            but topics), or `Perturbation` objects.
+        seeds: random seeds, with one query set each; a perturbation without randomness has one query set, under the
+            first seed.
         instructions: instructions by qid; None: each topic's own instruction.
-        missing: "error", or "skip": a topic without an instruction in `instructions` goes without one.
-        limit: perturb only the first `limit` topics.
-        source: name of the topics in the names of the query sets; None: from the name of `topics`.
-        output: folder of the query sets; None: nothing is written.
-        formats: "tsv", "jsonl" (with the edits), or both.
-        overwrite: replace query sets of these names that other settings or inputs made.
+        missing: "error"; or "skip" to keep topics that have no instruction in `instructions` without one.
+        limit: perturb only the first `limit` topics; None: all.
+        source: name of the topics in the names of query sets; None: taken from `topics`.
+        output: folder to write query sets to; None: write nothing.
+        format: "tsv", "jsonl" (which records the edits), or both, "tsv,jsonl".
+        overwrite: replace existing query sets made with other settings or inputs.
     """
 
     topics: Any
@@ -48,43 +49,48 @@ class PerturbSettings:
     limit: int | None = None
     source: str | None = None
     output: str | Path | None = None
-    formats: Sequence[str] = FORMATS
+    format: str | Sequence[str] = FORMATS
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings that no query set can be made with.
+        """Check that the settings are valid.
 
         Raises:
-            InputError: names the parameter, its value and what is allowed.
+            InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         if not self.seeds or min(self.seeds) < 0:
-            raise InputError(f"`seeds` must be whole numbers, at least 0, got {list(self.seeds)}")
+            raise InputError(f"`seeds` must be whole numbers of at least 0, got {list(self.seeds)}")
         check_formats(self.formats)
         check_source(self.source)
 
+    @property
+    def formats(self) -> Sequence[str]:
+        """The formats by themselves: "tsv,jsonl" are two."""
+        return self.format.split(",") if isinstance(self.format, str) else self.format
+
 
 def perturb(topics: Any, perturbations: Any, **settings: Any) -> list[QuerySet]:
-    """Make one query set for each perturbation and seed, with the same qids in the same order, so that qrels apply.
+    """Make one query set per perturbation and seed, with the same qids in the same order, so that qrels still apply.
 
     A query set can be searched and reranked like topics; a query that a perturbation cannot change is kept as it is.
 
     Args:
         topics: as `instrerank.load_topics` takes them.
-        perturbations: names, names of families, "all", or `Perturbation` objects.
-        **settings: the other fields of `PerturbSettings`.
+        perturbations: names, families, "all", or `Perturbation` objects.
+        **settings: other fields of `PerturbSettings`.
 
     Raises:
-        InputError: bad topics, an unknown perturbation, topics without instruction, or a query set of that name that
-            is not to be replaced.
-        MissingPrerequisiteError: a perturbation needs a package or a model that is not here.
+        InputError: bad topics, an unknown perturbation, topics without instruction, or an existing query set that must
+            not be replaced.
+        MissingPrerequisiteError: a perturbation needs a package or a model that is not available here.
     """
     return list(run_perturb(settings_of(PerturbSettings, topics=topics, perturbations=perturbations, **settings)))
 
 
 def run_perturb(settings: PerturbSettings) -> Iterator[QuerySet]:
-    """Yield the query sets that `PerturbSettings` ask for, one in memory at a time; see `perturb`.
+    """Yield the query sets of `perturb`, one in memory at a time.
 
-    The files take their places when the last query set has been yielded, all of them or none.
+    The files appear once the last query set has been yielded, all of them or none.
     """
     perturbations = _resolved(settings.perturbations)
     topics = instructed_topics(settings.topics, settings.instructions, missing=settings.missing, limit=settings.limit)
@@ -103,23 +109,23 @@ def run_perturb(settings: PerturbSettings) -> Iterator[QuerySet]:
             written.append({"name": queries.name, "files": names} | queries.provenance)
             yield queries
         if not written:
-            raise InputError("no query set: give `instructions`, or topics that have an instruction")
+            raise InputError("no query set to write: give `instructions`, or topics with instructions")
         if staging is not None and folder is not None:
             _write_index(staging / index, _kept(Path(folder, index), written))
     without = sum(not topic.instruction for topic in topics)
-    note = f", {without} of them without instruction" if without < len(topics) else ""
+    note = f", {without} of them without an instruction" if without < len(topics) else ""
     log.info(f"{'' if folder is None else f'{folder}: '}{len(written)} query sets of {len(topics)} topics{note}")
 
 
 def source_of(topics: Any) -> str:
-    """Return the name of topics in the names of query sets: of their file or dataset, or `topics`."""
+    """Return the name of topics in the names of query sets: that of their file or dataset, or `topics`."""
     return source_name(topics) if is_name(topics) else "topics"
 
 
 def _resolved(perturbations: str | Perturbation | Sequence[str | Perturbation]) -> list[Perturbation]:
     given = [perturbations] if isinstance(perturbations, str | Perturbation) else list(perturbations)
     if not given:
-        raise InputError("`perturbations` is empty: name at least one")
+        raise InputError("`perturbations` is empty: give at least one")
     resolved = [found for each in given for found in (resolve_all([each]) if isinstance(each, str) else [each])]
     return list({perturbation.name: perturbation for perturbation in resolved}.values())
 
@@ -127,7 +133,7 @@ def _resolved(perturbations: str | Perturbation | Sequence[str | Perturbation]) 
 def _query_sets(
     topics: Any, perturbations: list[Perturbation], seeds: Sequence[int], source: str
 ) -> Iterator[QuerySet]:
-    """Yield the query sets; perturbations of instructions are left out where no topic has an instruction."""
+    """Yield the query sets; perturbations of instructions are left out if no topic has an instruction."""
     bare = not any(topic.instruction for topic in topics)
     left_out = []
     for perturbation in perturbations:
@@ -139,11 +145,11 @@ def _query_sets(
                 break
             yield queries
     if left_out:
-        log.warning(f"no topic has an instruction, so these perturbations are left out: {', '.join(left_out)}")
+        log.warning(f"perturbations left out because no topic has an instruction: {', '.join(left_out)}")
 
 
 def _kept(index: Path, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the lines of an index: those of earlier query sets stay, those of the same name are replaced."""
+    """Return the lines of an index: those of earlier query sets are kept, unless they have the same name."""
     records: dict[str, dict[str, Any]] = {}
     for number, line in read_lines(index) if index.exists() else ():
         try:
@@ -151,7 +157,8 @@ def _kept(index: Path, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
             records[record["name"]] = record
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"{index}:{number}: not a line of an index of query sets: mend or remove it, or name another `output`"
+                f"{index}:{number}: not a valid line of an index of query sets: fix or remove it, or choose another "
+                f"`output`"
             ) from error
     return list((records | {record["name"]: record for record in written}).values())
 

@@ -1,4 +1,4 @@
-"""What a job would do, in lines: how much is to be encoded, and what the store spares (`--dry-run`)."""
+"""The plan of a job for a dry run: how much is to be encoded, and how many stored vectors are reused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from instrerank.reranking.scoring import cut_passages
 
 
 def preview(plan: Plan) -> list[str]:
-    """Return what a reranking would encode or score, and what it would write."""
+    """Return lines that say what a reranking would encode or score, and what it would write."""
     candidates, scorer = plan.candidates, plan.scorer
     topics = [each.topic for each in candidates]
     instructed = sum(bool(topic.instruction) for topic in topics)
@@ -24,17 +24,17 @@ def preview(plan: Plan) -> list[str]:
     else:
         lines += to_encode(scorer, texts, str(len({topic[1:] for topic in topics})))
     if scorer.best_only:
-        lines.append("and some of the passages a second time, in higher precision")
+        lines.append("and some passages again in higher precision")
     return [*lines, f"to write: {plan.settings.output}"]
 
 
 def to_encode(encoder: Scorer, texts: Sequence[str], queries: str) -> list[str]:
-    """Return how many of these passages are still to be encoded, and the queries, which `queries` counts."""
+    """Return lines that say how many of these passages are still to be encoded, and how many queries (`queries`)."""
     distinct = list(dict.fromkeys(texts))
     stored = encoder.count_stored(distinct) or 0
-    where = "stored (no store)" if encoder.store is None else f"in the store {encoder.store.folder}"
+    where = "stored (no store)" if encoder.store is None else f"stored in {encoder.store.folder}"
     return [
         f"{encoder.name} in {encoder.dtype} on {encoder.device}",
-        f"{len(distinct)} distinct texts of passages, {stored} of them {where}",
-        f"to encode: {len(distinct) - stored} texts of passages, {queries} queries",
+        f"{len(distinct)} distinct passages, {stored} of them {where}",
+        f"to encode: {len(distinct) - stored} passages, {queries} queries",
     ]

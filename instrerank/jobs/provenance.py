@@ -1,4 +1,4 @@
-"""What a sidecar tells of a reranking: its stage, and what was counted."""
+"""The record of a reranking in its sidecar: its stage, and counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def reranking_stage(
     missing: MissingPolicy,
     output_format: str = "trec",
 ) -> dict[str, Any]:
-    """Return all that decides the scores of a reranking, as a stage of ir_metadata's `retrieval`."""
+    """Return everything that determines the scores of a reranking, as a stage of ir_metadata's `retrieval`."""
     return {
         "name": "reranker",
         "reranks": "first stage",
@@ -37,7 +37,7 @@ def reranking_stage(
 def reranking_counts(
     candidates: list[Candidates], counts: CandidateCounts, scores: Scores, reranked: Run
 ) -> dict[str, Any]:
-    """Return what was reranked, left out, truncated and tied."""
+    """Return counts of what was reranked, left out, truncated and tied."""
     return {
         "queries": counts.queries,
         "queries with instruction": sum(bool(each.topic.instruction) for each in candidates),
@@ -53,7 +53,7 @@ def reranking_counts(
         "candidates with tied scores": sum(
             count_tied(reranked.rankings[each.topic.qid][: len(each.reranked)]) for each in candidates
         ),
-        # left out where it is 0, as it nearly always is
+        # left out if 0, which is nearly always the case
         **({"qids of the run without topic": counts.qids_without_topic} if counts.qids_without_topic else {}),
         **scores.details,
     }

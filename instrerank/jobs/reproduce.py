@@ -1,4 +1,4 @@
-"""Conditions with known scores: the commands that make their runs, and the comparison with what is expected."""
+"""Conditions with known scores: the commands that make their runs, and the comparison with expected scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from instrerank.evaluation.measures import evaluate
 from instrerank.trec.runs import run_name
 
 HITS = 100
-"""Candidates of each topic that are reranked."""
+"""Number of candidates per topic to rerank."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +20,18 @@ class Condition:
     """A run with known scores.
 
     Attributes:
-        name: `<collection>.<what is done>`.
-        display: the collection in words.
+        name: `<collection>.<system>`.
+        display: description of the collection.
         topics: name of the topics.
         qrels: name of the qrels.
-        hits: depth of the first stage.
-        relevance_level: least grade that counts as relevant.
-        scores: expected score by measure; None: nobody has one yet.
+        hits: number of documents per topic in the first stage.
+        relevance_level: minimum grade that counts as relevant.
+        scores: expected score by measure; None: not known yet.
         source: where the scores are from.
-        needs: what this machine must have besides the package; "" for nothing.
-        corpus: passages to index first, where no prebuilt index is named.
+        needs: requirements other than the package; "" for none.
+        corpus: passages to index first, if there is no prebuilt index.
         index: Pyserini's name of a prebuilt index.
-        encoder: reranks the first stage; None: the first stage alone.
+        encoder: encoder that reranks the first stage; None: evaluate the first stage.
         instructions: name of the instructions.
     """
 
@@ -51,18 +51,18 @@ class Condition:
 
     @property
     def collection(self) -> str:
-        """The collection that the condition is over."""
+        """The condition's collection."""
         return self.name.partition(".")[0]
 
 
 class Compared(NamedTuple):
-    """A score beside the expected one.
+    """A score and the expected one.
 
     Attributes:
         measure: name of the measure.
-        score: what came out.
-        expected: what should come out; None: nobody has a score yet.
-        verdict: OK, OKish, FAIL or NEW, see `verdict`.
+        score: the score.
+        expected: the expected score; None: not known yet.
+        verdict: OK, OKish, FAIL or NEW (see `verdict`).
     """
 
     measure: str
@@ -85,7 +85,7 @@ def read_conditions() -> dict[str, Condition]:
 
 
 def run_path(condition: Condition, output: Path, *, first_stage: bool = False) -> Path:
-    """Return where the run of a condition, or its first stage, is written."""
+    """Return the path of a condition's run, or of its first stage."""
     encoder = None if first_stage else condition.encoder
     instructions = "none" if first_stage else (condition.instructions or "none").rpartition(":")[2]
     name = run_name(condition.collection, "bm25", Path(encoder or "none").name, instructions, "clean")
@@ -93,7 +93,7 @@ def run_path(condition: Condition, output: Path, *, first_stage: bool = False) -
 
 
 def commands_of(condition: Condition, output: Path) -> list[list[str]]:
-    """Return the commands that make the run of a condition anew."""
+    """Return the commands that make a condition's run from scratch."""
     index = condition.index or str(output / "indexes" / condition.collection)
     topics = ["--topics", condition.topics, "--index", index]
     first_stage = str(run_path(condition, output, first_stage=True))
@@ -110,7 +110,7 @@ def commands_of(condition: Condition, output: Path) -> list[list[str]]:
 
 
 def compare(condition: Condition, run: Path) -> list[Compared]:
-    """Return each score of a run beside the expected one."""
+    """Compare the scores of a run with the expected ones."""
     expected = condition.scores
     qrels = load_qrels(condition.qrels)
     means = evaluate(load_run(run), qrels, list(expected), relevance_level=condition.relevance_level).means
@@ -121,10 +121,10 @@ def compare(condition: Condition, run: Path) -> list[Compared]:
 
 
 def verdict(score: float, expected: float | None) -> str:
-    """Return OK, OKish or FAIL by Pyserini's rule (pyserini/2cr/msmarco.py, 1.6.0), NEW where nothing is expected.
+    """Return OK, OKish or FAIL by Pyserini's rule (pyserini/2cr/msmarco.py, 1.6.0), or NEW without an expected score.
 
-    A score is rounded to trec_eval's four digits: OK if it is the expected one, OKish if it is within 0.0005 or
-    higher.
+    The score is rounded to trec_eval's four digits: OK if it equals the expected one, OKish if it is at most 0.0005
+    lower, or higher.
     """
     if expected is None:
         return "NEW"

@@ -1,4 +1,4 @@
-"""Reranking as a job: a first-stage run, topics and passages in, a reranked run and its sidecar out."""
+"""The job `rerank`: rerank a first-stage run and write the result with its sidecar."""
 
 from __future__ import annotations
 
@@ -38,33 +38,34 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RerankSettings:
-    """What `rerank` does.
+    """Settings of `rerank`.
 
     Attributes:
-        run: the first stage: a run as `instrerank.load_run` takes it, or a file of rank_llm's requests (`.jsonl`),
-            which hold their topics and passages.
-        encoder: name, Hugging Face id or folder of a model, or a loaded one.
+        run: the first stage: a run as `instrerank.load_run` takes it, or a file of rank_llm requests (`.jsonl`,
+            `.json`), which include topics and passages.
+        encoder: name, Hugging Face id or folder of a model, or a loaded model.
         topics: as `instrerank.load_topics` takes them.
         corpus: passages, as `instrerank.open_passages` takes them.
-        index: Lucene index that stores its passages, instead of `corpus`.
-        instruction: one instruction for every topic.
-        instructions: instructions by qid; without either, each topic's own instruction is used.
-        load: how the encoder is loaded.
-        hits: how many candidates of each topic are reranked; the rest stays below, in first-stage order.
-        fusion: "none"; "interpolate", alpha · first stage's score + (1 − alpha) · reranker's; "rrf", reciprocal rank
-            fusion.
-        alpha: of interpolate.
-        rrf_k: k of rrf.
-        max_passage: how the scores of a long passage's windows become one: "max", "first", "mean"; None: truncate.
-        max_passage_stride: tokens between windows; None: half of what the encoder reads.
-        missing: "error", or "skip": candidates without text are ranked last, topics without candidates are left out,
-            topics without instruction go without one, and each is counted.
-        limit: rerank the first topics only, so many of them.
+        index: Lucene index that stores its passages, as an alternative to `corpus`.
+        instruction: one instruction for all topics.
+        instructions: instructions by qid; None, and no `instruction`: each topic's own instruction.
+        load: how to load the encoder.
+        hits: number of candidates per topic to rerank; lower ranks keep first-stage order.
+        fusion: "none"; "interpolate", alpha · first-stage score + (1 − alpha) · reranker score; or "rrf", reciprocal
+            rank fusion.
+        alpha: weight of the first-stage score in "interpolate".
+        rrf_k: constant k of "rrf".
+        max_passage: split long passages into windows that fit the encoder, and use their "max", "first" or "mean"
+            score; None: truncate long passages.
+        max_passage_stride: tokens between the starts of windows; None: half a window.
+        missing: "error"; or "skip" to rank candidates without text last, leave out topics without candidates, and
+            rerank topics without an instruction by the query alone, counting each.
+        limit: rerank only the first `limit` topics; None: all.
         runtag: tag of the run; None: the encoder's name.
-        output: run file to write, with its sidecar; None: nothing is written.
+        output: run file to write, with its sidecar; None: write nothing.
         output_format: "trec" or "msmarco".
-        resume: do nothing if `output` is there, finished, with this configuration.
-        overwrite: replace an `output` of another configuration.
+        resume: do nothing if `output` is complete and was made with the same configuration.
+        overwrite: replace an existing `output` made with another configuration.
         progress: show progress bars.
     """
 
@@ -92,10 +93,10 @@ class RerankSettings:
     progress: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings that do not go together.
+        """Check that the settings are valid and compatible.
 
         Raises:
-            InputError: names the parameter, its value and what is allowed.
+            InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         check_tag(self.tag)
         if self.hits < 1:
@@ -109,12 +110,12 @@ class RerankSettings:
 
 
 class Reranked(NamedTuple):
-    """What `rerank` returns; it stands for its run wherever a run is wanted.
+    """What `rerank` returns; it can be used wherever a run is expected.
 
     Attributes:
         run: the rankings, in trec_eval's order.
-        counts: candidates, texts missing and truncated, ties, … as the sidecar has them.
-        output: where the run was written, None if nowhere.
+        counts: numbers of candidates, missing and truncated texts, ties, …, as in the sidecar.
+        output: path of the run file; None if nothing was written.
     """
 
     run: Run
@@ -133,7 +134,7 @@ class Reranked(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The counts in one line: topics and passages, then whatever is not as it should be."""
+        """The counts in one line: topics and passages, then anything missing, truncated or left out."""
         counts = self.counts
         notes = [f"{counts['queries']} topics", f"{counts['distinct passages']} distinct passages"]
         for number, what in (
@@ -151,30 +152,29 @@ class Reranked(NamedTuple):
 def rerank(run: Any, topics: Any = None, **settings: Any) -> Reranked:
     """Rerank a run with an instruction-following bi-encoder.
 
-    Passage vectors are kept in the default store, so that a second call over the same passages encodes none.
+    Passage vectors are kept and reused: a second call over the same passages encodes none.
 
     Args:
         run: the first stage, as `instrerank.load_run` takes it.
         topics: as `instrerank.load_topics` takes them.
-        **settings: `encoder`, `corpus` or `index`, and the other fields of `RerankSettings`; the fields of
-            `LoadOptions` say how the encoder is loaded.
+        **settings: `encoder`, `corpus` or `index`, and other fields of `RerankSettings` and `LoadOptions`.
 
     Raises:
-        InputError: bad input, settings that do not go together, or an `output` that is not to be replaced.
-        MissingPrerequisiteError: a model, package or Java that is not here.
+        InputError: bad input, incompatible settings, or an existing `output` that must not be replaced.
+        MissingPrerequisiteError: a model, a package or Java is not available here.
     """
     return run_rerank(settings_of(RerankSettings, run=run, topics=topics, **settings))
 
 
 class Inputs(NamedTuple):
-    """What a reranking reads.
+    """The inputs of a reranking.
 
     Attributes:
-        first_stage: the run.
-        topics: with their instructions.
-        texts: passage text by docid, of the candidates.
-        stage: of the first stage, for the sidecar.
-        data: topics, passages and instructions, for the sidecar.
+        first_stage: the first-stage run.
+        topics: the topics with their instructions.
+        texts: passage text of the candidates by docid.
+        stage: record of the first stage for the sidecar.
+        data: record of topics, passages and instructions for the sidecar.
     """
 
     first_stage: Run
@@ -185,18 +185,18 @@ class Inputs(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A reranking with everything read and loaded, and nothing encoded.
+    """A reranking with all inputs read and the encoder loaded, before anything is encoded.
 
     Attributes:
-        settings: what was asked for.
-        inputs: what was read.
-        candidates: of each topic.
-        counts: what was left out.
+        settings: the settings.
+        inputs: the inputs.
+        candidates: candidates of each topic.
+        counts: counts of candidates.
         scorer: the loaded model.
-        windows: how long passages are cut.
-        retrieval: the stages, for the sidecar.
-        complete: whether `output` is there already and to be left alone.
-        seconds: wall-clock time of each step so far; None: the sidecar has no times, so as to come out the same again.
+        windows: how to split long passages; None: truncate them.
+        retrieval: records of the stages for the sidecar.
+        complete: whether `output` is already complete.
+        seconds: wall-clock time of each step so far; None: record no times, so that the sidecar is reproducible.
     """
 
     settings: RerankSettings
@@ -211,16 +211,16 @@ class Plan(NamedTuple):
 
 
 def run_rerank(settings: RerankSettings) -> Reranked:
-    """Do what `RerankSettings` say; see `rerank`."""
+    """Run `rerank` with the given settings."""
     return execute(prepare(settings))
 
 
 def prepare(settings: RerankSettings, *, dry_run: bool = False) -> Plan:
-    """Read and check everything, load the encoder, and encode nothing.
+    """Read and check all inputs and load the encoder, without encoding anything.
 
     Args:
-        settings: what is asked for.
-        dry_run: make no folder for the output either.
+        settings: the settings.
+        dry_run: do not create the output folder.
 
     Raises:
         InputError: as `rerank`.
@@ -247,10 +247,10 @@ def prepare(settings: RerankSettings, *, dry_run: bool = False) -> Plan:
 
 
 def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Scorer) -> Plan:
-    """Bring inputs and a loaded model together.
+    """Return the plan for given inputs and a loaded model.
 
     Raises:
-        InputError: candidates without text or topics without candidates, unless `missing` says to go on.
+        InputError: candidates without text or topics without candidates, unless `missing` is "skip".
     """
     candidates, counts = select_candidates(
         inputs.first_stage, inputs.topics, inputs.texts, hits=settings.hits, missing=settings.missing
@@ -268,12 +268,12 @@ def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Scorer) -> Plan:
 
 
 def execute(plan: Plan, *, prepared: PreparedTexts | None = None, folder: str | Path = "") -> Reranked:
-    """Rerank, and write the run and its sidecar where an `output` was asked for.
+    """Rerank, and write the run and its sidecar if there is an `output`.
 
     Args:
-        plan: from `prepare` or `plan_of`.
-        prepared: its topics and texts from `prepare_texts`, where many query sets share them.
-        folder: that the plan's `output` is relative to.
+        plan: plan from `prepare` or `plan_of`.
+        prepared: result of `prepare_texts` for its topics and texts, if many query sets share it.
+        folder: folder that the plan's `output` is relative to.
     """
     settings, inputs = plan.settings, plan.inputs
     output = None if settings.output is None else Path(folder, settings.output)
@@ -308,11 +308,11 @@ def execute(plan: Plan, *, prepared: PreparedTexts | None = None, folder: str | 
 
 
 def read_inputs(settings: RerankSettings) -> Inputs:
-    """Read the first stage, its topics and the texts of its candidates; rank_llm's requests are all three.
+    """Read the first stage, its topics and the texts of its candidates; rank_llm requests contain all three.
 
     Raises:
-        InputError: an input that cannot be read, or is missing.
-        MissingPrerequisiteError: as `rerank`.
+        InputError: an input cannot be read, or is missing.
+        MissingPrerequisiteError: as for `rerank`.
     """
     topics: Any = settings.topics
     passages = settings.corpus if settings.corpus is not None else settings.index
@@ -323,9 +323,7 @@ def read_inputs(settings: RerankSettings) -> Inputs:
         requested, first_stage, texts = read_requests(settings.run)
         topics = requested if topics is None else topics
     elif topics is None or passages is None:
-        raise InputError(
-            f"{name_of(settings.run)} is a run: give its `topics`, and its passages by `corpus` or `index`"
-        )
+        raise InputError(f"reranking {name_of(settings.run)} needs `topics`, and passages by `corpus` or `index`")
     else:
         first_stage = load_run(settings.run, keep_first_duplicate=True)
     loaded = instructed_topics(
@@ -352,7 +350,7 @@ def read_inputs(settings: RerankSettings) -> Inputs:
 
 
 def windows_of(settings: RerankSettings, scorer: Scorer) -> Windows | None:
-    """Return how long passages are cut for this scorer; None: they are truncated."""
+    """Return how to split long passages for this scorer; None: truncate them."""
     if settings.max_passage is None:
         return None
     length = scorer.window_length
@@ -360,7 +358,7 @@ def windows_of(settings: RerankSettings, scorer: Scorer) -> Windows | None:
 
 
 def rerank_command(settings: RerankSettings) -> list[str]:
-    """Return the command that makes the run again; what a script held in memory has no name to type."""
+    """Return the command that reproduces the run, as far as its inputs are not objects in memory."""
     load = settings.load
     flags = {
         "--run": name_of(settings.run),
@@ -388,7 +386,7 @@ def rerank_command(settings: RerankSettings) -> list[str]:
 
 
 def load_flags(load: LoadOptions) -> dict[str, object]:
-    """Return the flags of what differs from the defaults of `LoadOptions`; the kind and the store play no part."""
+    """Return the flags of options that differ from the defaults of `LoadOptions`, except `kind` and `store`."""
     return {
         f"--{name.replace('_', '-')}": value for name, value in load.changed().items() if name not in ("kind", "store")
     }

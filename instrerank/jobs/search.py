@@ -1,4 +1,4 @@
-"""BM25 as a job: topics in, a first-stage run and its sidecar out."""
+"""The job `search`: retrieve a first-stage run with BM25 and write it with its sidecar."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """What `search` does.
+    """Settings of `search`.
 
     Attributes:
         topics: as `instrerank.load_topics` takes them.
-        index: folder of a Lucene index, or Pyserini's name for a prebuilt one.
-        hits: documents for each topic.
-        k1: BM25's k1.
-        b: BM25's b.
-        threads: Java threads.
-        limit: search the first topics only, so many of them.
-        runtag: the run's sixth column.
-        output: run file to write, with its sidecar; None: nothing is written.
+        index: folder of a Lucene index, or Pyserini's name of a prebuilt one.
+        hits: number of documents per topic.
+        k1: BM25 k1.
+        b: BM25 b.
+        threads: number of Java threads.
+        limit: search only the first `limit` topics; None: all.
+        runtag: tag of the run.
+        output: run file to write, with its sidecar; None: write nothing.
         output_format: "trec" or "msmarco".
-        resume: do nothing if `output` is there, finished, with this configuration.
-        overwrite: replace an `output` of another configuration.
+        resume: do nothing if `output` is complete and was made with the same configuration.
+        overwrite: replace an existing `output` made with another configuration.
     """
 
     topics: Any
@@ -55,12 +55,12 @@ class SearchSettings:
 
 
 class Searched(NamedTuple):
-    """What `search` returns; it stands for its run wherever a run is wanted.
+    """What `search` returns; it can be used wherever a run is expected.
 
     Attributes:
         run: the rankings, in trec_eval's order.
-        counts: topics, documents and ties, as the sidecar has them.
-        output: where the run was written, None if nowhere.
+        counts: numbers of topics, documents and ties, as in the sidecar.
+        output: path of the run file; None if nothing was written.
     """
 
     run: Run
@@ -83,18 +83,19 @@ def search(topics: Any, index: str | Path, **settings: Any) -> Searched:
 
     Args:
         topics: as `instrerank.load_topics` takes them.
-        index: folder of a Lucene index, or Pyserini's name for a prebuilt one.
-        **settings: the other fields of `SearchSettings`.
+        index: folder of a Lucene index, or Pyserini's name of a prebuilt one.
+        **settings: other fields of `SearchSettings`.
 
     Raises:
-        InputError: no such index, bad topics, parameters out of range, or an `output` not to be replaced.
-        MissingPrerequisiteError: no Java, no pyserini, or a prebuilt index out of reach.
+        InputError: no such index, bad topics, parameters out of range, or an existing `output` that must not be
+            replaced.
+        MissingPrerequisiteError: Java or pyserini is missing, or a prebuilt index cannot be downloaded.
     """
     return run_search(settings_of(SearchSettings, topics=topics, index=index, **settings))
 
 
 def run_search(settings: SearchSettings) -> Searched:
-    """Do what `SearchSettings` say; see `search`."""
+    """Run `search` with the given settings."""
     from instrerank.anserini import BM25Searcher
 
     started = time.perf_counter()
@@ -110,7 +111,7 @@ def run_search(settings: SearchSettings) -> Searched:
         data["topics"]["limit"] = settings.limit
     wanted = configuration(settings.runtag, [stage], data)
     if output and settle_run(output, wanted, resume=settings.resume, overwrite=settings.overwrite):
-        log.info(f"{output} is complete, with this very configuration: nothing to do")
+        log.info(f"{output} is complete and was made with the same configuration: nothing to do")
         run = read_run(output)
         return Searched(run, search_counts(run, [topic.qid for topic in topics]), output)
     opened = time.perf_counter()
@@ -118,7 +119,9 @@ def run_search(settings: SearchSettings) -> Searched:
     counts = search_counts(run, [topic.qid for topic in topics])
     if counts["topics without candidates"]:
         absent = counts["topics without candidates"]
-        log.warning(f"{len(absent)} topics found nothing: {listed(absent)}")
+        log.warning(f"{len(absent)} topics without results: {listed(absent)}")
+        if len(absent) == len(topics):
+            log.warning(f"no topic has results in {settings.index}: it may not be an English index for BM25")
     if output is not None:
         seconds = {"open index": opened - started, "search": time.perf_counter() - opened}
         write_run_with_sidecar(
@@ -136,7 +139,13 @@ def run_search(settings: SearchSettings) -> Searched:
 
 
 def bm25_stage(searcher: Any, hits: int, index: str) -> dict[str, Any]:
-    """Return all that decides a BM25 run, as a stage of ir_metadata's `retrieval`; `index` is its name there."""
+    """Return everything that determines a BM25 run, as a stage of ir_metadata's `retrieval`.
+
+    Args:
+        searcher: the searcher.
+        hits: number of documents per topic.
+        index: name of the index in the record.
+    """
     from instrerank.anserini import versions
 
     return {
@@ -151,7 +160,7 @@ def bm25_stage(searcher: Any, hits: int, index: str) -> dict[str, Any]:
 
 
 def search_counts(run: Run, qids: list[str]) -> dict[str, Any]:
-    """Return what a sidecar counts of a first-stage run of these topics."""
+    """Return the counts of a first-stage run for its sidecar."""
     return {
         "queries": len(qids),
         "topics without candidates": [qid for qid in qids if not run.rankings.get(qid)],
@@ -161,7 +170,7 @@ def search_counts(run: Run, qids: list[str]) -> dict[str, Any]:
 
 
 def search_command(settings: SearchSettings) -> list[str]:
-    """Return the command that makes the run again."""
+    """Return the command that reproduces the run."""
     flags = {
         "--index": settings.index,
         "--topics": name_of(settings.topics),

@@ -1,4 +1,4 @@
-"""Settings of jobs from keyword arguments: unknown ones are named, with the nearest that there is."""
+"""Settings of jobs from keyword arguments; errors for unknown ones suggest the nearest name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _Settings = TypeVar("_Settings")
 
 
 def settings_of(kind: type[_Settings], /, **given: Any) -> _Settings:
-    """Make a settings dataclass of keyword arguments.
+    """Make a settings dataclass from keyword arguments.
 
-    A field whose value is itself a dataclass of settings (`load` of the jobs that load an encoder) is filled from the
-    arguments that name its fields, so that `rerank(…, dtype="int8")` needs no `LoadOptions`.
+    A field that is itself a dataclass of settings (such as `load`) can be given by its own fields, so that
+    `rerank(…, dtype="int8")` needs no `LoadOptions`.
 
     Raises:
-        InputError: an argument that no field has, or a missing one.
+        InputError: an unknown argument, or a missing one.
     """
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     makers: dict[str, Any] = {name: field.default_factory for name, field in fields.items()}

@@ -1,4 +1,4 @@
-"""The sidecar of a run: `<run>.yaml` in the shape of ir_metadata, beside the run because trec_eval has no comments."""
+"""The sidecar of a run: `<run>.yaml`, in the format of ir_metadata, since run files cannot have comments."""
 
 from __future__ import annotations
 
@@ -53,23 +53,23 @@ def write_run_with_sidecar(
     command: Sequence[str],
     seconds: Mapping[str, float] | None = None,
 ) -> None:
-    """Write a run and how it came about, in the sections of ir_metadata v0.1 (github.com/irgroup/ir_metadata).
+    """Write a run and its sidecar, in the sections of ir_metadata v0.1 (github.com/irgroup/ir_metadata).
 
-    The sidecar takes its place first: a run that is there without the sidecar that names its hash is never taken for
-    finished, at whatever moment the process is killed. A run that goes to a stream has no sidecar.
+    The sidecar is written first: a run counts as complete only if a sidecar with its hash exists, so that a killed
+    process never leaves a run that looks complete. A run written to a stream has no sidecar.
 
     Args:
-        path: of the run file.
+        path: path of the run file.
         run: the rankings.
         output_format: "trec" or "msmarco".
-        retrieval: the stages, first stage first, each with a `name` and what sets it.
-        data: the test collection: topics, passages, instructions, each as `described_source` gives it.
-        counts: queries, candidates, missing, truncated, tied, …
-        command: what makes this run.
-        seconds: wall-clock time of each step; left out where the sidecar is to come out the same again.
+        retrieval: the stages in order, each with a `name` and its settings.
+        data: the test collection: topics, passages and instructions, each from `described_source`.
+        counts: numbers of queries, candidates, missing, truncated and tied ones, …
+        command: command that reproduces the run.
+        seconds: wall-clock time of each step; None: record no times, so that the sidecar is reproducible.
 
     Raises:
-        InputError: the folder cannot be written, or the run breaks its format.
+        InputError: the folder cannot be written, or the run violates its format.
     """
     metadata: dict[str, Any] = {
         "tag": run.tag,
@@ -97,45 +97,45 @@ def write_run_with_sidecar(
 
     write_run(path, run, output_format, on_complete=write_sidecar)
     if is_stream(path):
-        log.info(f"no sidecar: the run went to {'standard output' if is_standard_stream(path) else path}")
+        log.info(f"no sidecar written: the run went to {'standard output' if is_standard_stream(path) else path}")
 
 
 def read_sidecar(run: str | Path) -> dict[str, Any]:
     """Read the sidecar of a run.
 
     Raises:
-        InputError: it is not there, or is no mapping in YAML.
+        InputError: it does not exist, or is not a YAML mapping.
     """
     path = sidecar_path(run)
     metadata = read_yaml_file(path)
     if not isinstance(metadata, dict):
-        raise InputError(f"{path} is no sidecar: wanted the sections of ir_metadata")
+        raise InputError(f"{path} is not a sidecar: expected a mapping with the sections of ir_metadata")
     return metadata
 
 
 def configuration(tag: str, retrieval: list[dict[str, Any]], data: Mapping[str, Any]) -> str:
-    """Return a hash of all that decides a run: two runs with the same one are the same."""
+    """Return a hash of everything that determines a run: runs with the same hash are identical."""
     return hashlib.sha256(json.dumps([tag, retrieval, data], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def settle_run(path: str | Path, wanted: str, *, resume: bool, overwrite: bool) -> bool:
-    """Decide about a run file before work starts: the one rule of every job that writes a run.
+    """Decide before work starts whether a run file may be written: the rule of every job that writes a run.
 
-    What another configuration made, and what no sidecar describes, is replaced only with `overwrite`. The same
-    configuration gives the same bytes, so that its run may be written again; with `resume` a finished one is left
-    alone, and one that is not as its sidecar says (cut short, edited) is written anew.
+    A run made with another configuration, or without a sidecar, is replaced only with `overwrite`. A run made with
+    the same configuration may be written again, since the bytes are the same; with `resume`, a complete run is kept,
+    and one that does not match its sidecar (truncated or edited) is written again.
 
     Args:
-        path: of the run.
+        path: path of the run.
         wanted: its configuration, from `configuration`.
-        resume: go on where an earlier call stopped.
-        overwrite: replace whatever is there.
+        resume: continue where an earlier call stopped.
+        overwrite: replace an existing run.
 
     Returns:
-        Whether the run is there, finished, and to be left alone.
+        Whether the run is complete and must be kept.
 
     Raises:
-        InputError: the file is there and not to be replaced.
+        InputError: the file exists and must not be replaced.
     """
     if overwrite or is_stream(path) or not Path(path).exists():
         return False
@@ -144,27 +144,27 @@ def settle_run(path: str | Path, wanted: str, *, resume: bool, overwrite: bool) 
         found, complete = recorded["configuration"], recorded["sha256"] == sha256(path)
     except (InputError, KeyError, TypeError):
         raise InputError(
-            f"{path} exists and has no readable sidecar ({sidecar_path(path).name}) that says how it was made: "
-            f"name another `output`, or replace it with `overwrite`"
+            f"{path} exists and has no readable sidecar ({sidecar_path(path).name}) that records how it was made: "
+            f"choose another `output`, or replace it with `overwrite`"
         ) from None
     if found != wanted:
         raise InputError(
-            f"{path} was made under another configuration (compare its sidecar {sidecar_path(path).name}): "
-            f"name another `output`, or replace it with `overwrite`"
+            f"{path} was made with another configuration (see its sidecar {sidecar_path(path).name}): "
+            f"choose another `output`, or replace it with `overwrite`"
         )
     if complete:
         return resume
     if not resume:
         raise InputError(
-            f"{path} is not the run that its sidecar describes (it was cut short or edited since): "
-            f"write it anew with `resume`, or name another `output`"
+            f"{path} does not match its sidecar (it was truncated or edited): "
+            f"write it again with `resume`, or choose another `output`"
         )
-    log.warning(f"{path} is not the run that its sidecar describes: it is written anew")
+    log.warning(f"{path} does not match its sidecar and is written again")
     return False
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that can decide a run, those that are installed."""
+    """Return the versions of installed libraries that can affect a run."""
     versions = {}
     for name in _LIBRARIES:
         try:

@@ -1,4 +1,4 @@
-"""Training as a job: rows and a base model in, an encoder or a LoRA adapter with its card out."""
+"""The job `train`: train an encoder or a LoRA adapter, and write it with its model card."""
 
 from __future__ import annotations
 
@@ -41,37 +41,35 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """What `train` does.
+    """Settings of `train`.
 
     Attributes:
-        data: rows: a file (JSONL, TSV), a folder of `constrain` (with `corpus` or `index`), `hf:ID`, a list of these,
-            or a list of `Row` or of records as a JSONL file holds them.
+        data: training data: a file of rows (JSONL, TSV), a folder written by `constrain` (with `corpus` or `index`),
+            `hf:ID`, a list of these, or a list of `Row`s or of records as in a JSONL file.
         encoder: base model: name, Hugging Face id or folder.
-        output: folder of the trained model, its log and checkpoints.
-        preset: what these settings were filled from, one of `PRESETS`.
-        schedule: how long and how fast.
-        habits: what does not decide the weights: device, checkpoints, log, patience.
-        objective: what is minimised.
-        instructions_per_query: y of marginal negative sampling, the own one included; None: half the triples of a
-            batch.
+        output: folder for the trained model, its log and checkpoints.
+        preset: preset that fills settings that are not given, one of `PRESETS`.
+        schedule: batch size, steps and learning rate.
+        habits: settings that do not affect the weights: device, checkpoints, log, patience.
+        objective: the loss.
+        instructions_per_query: y of marginal negative sampling, including the query's own instruction; None: half the
+            triples of a batch.
         typos: probability of a typo in a query.
-        lora: train an adapter instead of all weights.
-        low_rank: rank, alpha, dropout and side of that adapter.
-        load: how the base model is loaded: pooling, templates, lengths, query encoding, revision; `batch_tokens` are
-            computed at once.
-        cache_gradients: compute large batches in little memory (GradCache).
-        too_long: what to do about rows whose query and instruction exceed `max_query_length`: "error", "skip" or
-            "truncate".
-        corpus: passages as `instrerank.open_passages` takes them, for rows of `constrain` and for the evaluation.
-        index: Lucene index that stores its passages, instead of `corpus`.
-        evaluate_run: first stage, as `instrerank.load_run` takes it, reranked at every checkpoint.
+        lora: train a LoRA adapter instead of all weights.
+        low_rank: rank, alpha, dropout and side of the adapter.
+        load: how to load the base model: pooling, templates, lengths, query encoding, revision, `batch_tokens`.
+        cache_gradients: train with large batches in little memory (GradCache).
+        too_long: what to do with rows whose query exceeds `max_query_length`: "error", "skip" or "truncate".
+        corpus: passages as `instrerank.open_passages` takes them, for data of `constrain` and for the evaluation.
+        index: Lucene index that stores its passages, as an alternative to `corpus`.
+        evaluate_run: first-stage run to rerank at each checkpoint, as `instrerank.load_run` takes it.
         evaluate_topics: its topics, as `instrerank.load_topics` takes them.
-        evaluate_qrels: qrels, as `instrerank.load_qrels` takes them, for nDCG@10.
-        evaluate_constraints: folder of `constrain`, for p-MRR.
-        metric: decides which checkpoint is best: "ndcg_cut_10" or "p_mrr".
-        note: text for the model card, such as the terms of the data.
-        resume: go on from the last checkpoint of the same settings.
-        overwrite: replace an earlier training, its checkpoints and its log.
+        evaluate_qrels: its qrels, as `instrerank.load_qrels` takes them, for nDCG@10.
+        evaluate_constraints: folder written by `constrain`, for p-MRR.
+        metric: measure that selects the best checkpoint: "ndcg_cut_10" or "p_mrr".
+        note: text to add to the model card, such as the licence of the data.
+        resume: continue from the last checkpoint made with the same settings.
+        overwrite: replace an earlier training run, its checkpoints and its log.
     """
 
     data: Any
@@ -100,31 +98,31 @@ class TrainSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings that do not go together.
+        """Check that the settings are valid and compatible.
 
         Raises:
-            InputError: names the parameter, its value and what is allowed.
+            InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         if not isinstance(self.objective, Objective):
-            raise InputError(f"`objective` takes an Objective, got {self.objective!r}; `form` takes uni or multi")
+            raise InputError(f"`objective` must be an Objective, got {self.objective!r}; give uni or multi as `form`")
         if self.load.kind != "biencoder" or self.load.dtype != "float32":
             raise InputError(
                 f"training starts from a bi-encoder in float32, got {self.load.kind} in {self.load.dtype}"
             )
         if self.low_rank.side == "query" and not self.lora:
-            raise InputError("`side` query trains an adapter: set `lora` as well")
+            raise InputError("`side` query needs `lora`")
         if self.too_long not in ("error", "skip", "truncate"):
             raise InputError(f"unknown `too_long` {self.too_long!r}. Available: error, skip, truncate")
         if self.resume and self.overwrite:
-            raise InputError("give `resume` to go on, or `overwrite` to start again, not both")
+            raise InputError("give `resume` to continue, or `overwrite` to start again, not both")
         evaluated = [self.evaluate_run, self.evaluate_topics, self.evaluate_qrels]
         if self.is_evaluated and (any(each is None for each in evaluated) or self.passages is None):
             raise InputError(
-                "an evaluation needs `evaluate_run`, `evaluate_topics`, `evaluate_qrels`, and `corpus` or `index`"
+                "evaluation needs `evaluate_run`, `evaluate_topics`, `evaluate_qrels`, and `corpus` or `index`"
             )
         if self.habits.patience and not self.is_evaluated:
             raise InputError(
-                "`patience` counts evaluations: give `evaluate_run`, `evaluate_topics` and `evaluate_qrels` as well"
+                "`patience` needs evaluations: give `evaluate_run`, `evaluate_topics` and `evaluate_qrels` as well"
             )
 
     @property
@@ -135,7 +133,7 @@ class TrainSettings:
 
     @property
     def passages(self) -> Any:
-        """The passages, whichever way they were given."""
+        """The passages: `corpus` or `index`."""
         return self.corpus if self.corpus is not None else self.index
 
     @property
@@ -146,7 +144,7 @@ class TrainSettings:
         return [self.data]
 
     def sampler(self) -> Sampler:
-        """Return what makes the batches."""
+        """Return the sampler that makes batches."""
         return Sampler(self.objective, self.instructions_per_query, self.typos, self.schedule.seed)
 
 
@@ -154,12 +152,12 @@ class Trained(NamedTuple):
     """What `train` returns.
 
     Attributes:
-        output: folder of the model, which `load_encoder` takes.
-        steps: how many were made.
-        best_step: that of the weights which were kept; None without evaluation.
-        figures: what was measured, as the model card has it.
-        rows: rows trained on.
-        triples: triples in them.
+        output: folder of the model, for `load_encoder`.
+        steps: number of training steps.
+        best_step: step of the best checkpoint, whose weights were kept; None without evaluation.
+        figures: evaluation results, as in the model card.
+        rows: number of rows trained on.
+        triples: number of triples in these rows.
     """
 
     output: Path
@@ -171,13 +169,13 @@ class Trained(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A training with everything read and checked.
+    """The inputs of a training run, read and checked.
 
     Attributes:
-        files: of the base model, with the profile to train with.
-        tokenizer: of the base model.
+        files: files of the base model, with the profile to train with.
+        tokenizer: tokenizer of the base model.
         sources: each source of data with its rows.
-        rows: all rows that are trained on.
+        rows: all rows to train on.
     """
 
     files: ModelFiles
@@ -192,10 +190,10 @@ class Prepared(NamedTuple):
 
 
 def train_settings(*, preset: str | None = None, **given: Any) -> TrainSettings:
-    """Make `TrainSettings` of keyword arguments; the preset fills what is not given.
+    """Make `TrainSettings` from keyword arguments; the preset fills in those that are not given.
 
     Raises:
-        InputError: an unknown preset or parameter (the nearest one is named), or settings that do not go together.
+        InputError: an unknown preset or parameter (the nearest one is named), or incompatible settings.
     """
     if preset is not None and preset not in PRESETS:
         raise InputError(f"unknown `preset` {preset!r}. Available: {', '.join(PRESETS)}")
@@ -206,36 +204,37 @@ def train(data: Any, encoder: str | Path, output: str | Path, **settings: Any) -
     """Train a bi-encoder, or a LoRA adapter, to follow instructions (InF-Embed's objective, arXiv 2505.21439).
 
     Args:
-        data: rows: a file, a folder of `constrain`, `hf:ID`, a list of these, or rows in memory.
+        data: training data: a file of rows, a folder written by `constrain`, `hf:ID`, a list of these, or rows in
+            memory.
         encoder: base model: name, Hugging Face id or folder.
-        output: folder of the trained model, which `load_encoder` takes, with its log and checkpoints.
-        **settings: the other fields of `TrainSettings`, and those of `Schedule`, `Habits`, `Objective`, `Lora` and
-            `LoadOptions` (`lora=True, rank=8, epochs=1, …`).
+        output: folder for the trained model (which `load_encoder` takes), its log and checkpoints.
+        **settings: other fields of `TrainSettings`, `Schedule`, `Habits`, `Objective`, `Lora` and `LoadOptions`
+            (`lora=True, rank=8, epochs=1, …`).
 
     Raises:
-        InputError: bad rows, settings that do not go together, an `output` with an earlier training, or one that
+        InputError: bad rows, incompatible settings, an `output` with an earlier training, or one that
             another process is training into.
         InstrerankError: the loss is not finite.
-        MissingPrerequisiteError: the extra `train`, or a model, is not here.
+        MissingPrerequisiteError: the extra `train` is not installed, or a model is not available here.
     """
     return run_train(train_settings(data=data, encoder=encoder, output=output, **settings))
 
 
 def run_train(settings: TrainSettings) -> Trained:
-    """Do what `TrainSettings` say; see `train`."""
+    """Run `train` with the given settings."""
     if settings.output is None:
         raise InputError("missing parameter `output`: the folder of the trained model")
     if importlib.util.find_spec("accelerate") is None:
         raise MissingPrerequisiteError(f"training needs the package accelerate: {pip_install('train')}")
     output = _check_folder(settings, Path(settings.output))
-    # torchrun starts a process for each device: the first one holds the folder for all
+    # torchrun starts one process per device: the first one locks the folder for all
     first = os.environ.get("RANK", "0") == "0"
     with one_process(output, folder=output) if first else nullcontext(), _library_warnings_in_the_log():
         return _train(settings, prepare(settings), output)
 
 
 def inspect(settings: TrainSettings, batches: int) -> Iterator[str]:
-    """Yield lines that show the first batches as the model sees them: texts, tokens and candidates.
+    """Yield a description of the first batches as the model sees them: texts, tokens and candidates.
 
     Raises:
         InputError: as `train`.
@@ -252,7 +251,7 @@ def prepare(settings: TrainSettings) -> Prepared:
     Raises:
         InputError: as `train`.
     """
-    settings.sampler()  # refuses draws that contradict the objective
+    settings.sampler()  # rejects sampling settings that contradict the objective
     with usable_settings(settings.encoder):
         files = find_model(settings.encoder, settings.load)
     sources = [(source, _read(source, settings.passages)) for source in settings.sources]
@@ -264,16 +263,16 @@ def prepare(settings: TrainSettings) -> Prepared:
 
 
 def _check_folder(settings: TrainSettings, output: Path) -> Path:
-    """Refuse a folder that is an input, or that holds a training which is not to be replaced or resumed."""
+    """Reject a folder that is an input, or that has an earlier training run not to be resumed or replaced."""
     check_writable(output / PROFILE_FILE)
     for name, source in _inputs(settings):
         if is_name(source) and Path(source).resolve() == output.resolve():
-            raise InputError(f"`output` {output} is also the input `{name}`: name another folder")
+            raise InputError(f"`output` {output} is also the input `{name}`: choose another folder")
     earlier = next((each for each in (CHECKPOINTS, PROFILE_FILE) if (output / each).exists()), None)
     if earlier and not settings.resume and not settings.overwrite:
         raise InputError(
-            f"{output} holds an earlier training ({earlier}): go on with `resume`, replace it with `overwrite`, or "
-            f"name another `output`"
+            f"{output} contains an earlier training run ({earlier}): continue it with `resume`, replace it with "
+            f"`overwrite`, or choose another `output`"
         )
     return output
 
@@ -289,7 +288,7 @@ def _read(source: Any, passages: Any) -> list[Row]:
     if not Path(source).is_dir():
         return read_rows(source)
     if passages is None:
-        raise InputError(f"{source} names passages by docid: give their texts with `corpus` or `index`")
+        raise InputError(f"{source} refers to passages by docid: give their texts by `corpus` or `index`")
     return constraint_rows(source, open_passages(passages).lookup)
 
 
@@ -300,7 +299,7 @@ def _of_good_length(rows: list[Row], files: ModelFiles, tokenizer: TextTokenizer
     if not long:
         return rows
     names = listed([row.name for row in long])
-    what = f"{len(long)} rows have a query and instruction of over {files.profile.max_query_length} tokens: {names}"
+    what = f"{len(long)} rows have a query and instruction over {files.profile.max_query_length} tokens: {names}"
     if policy == "error":
         raise InputError(f"{what}; raise `max_query_length`, or set `too_long` to skip or truncate")
     log.warning(f"{what}; {'left out' if policy == 'skip' else 'truncated'}")
@@ -309,7 +308,7 @@ def _of_good_length(rows: list[Row], files: ModelFiles, tokenizer: TextTokenizer
     left_out = set(long)
     kept = [row for row in rows if row not in left_out]
     if not kept:
-        raise InputError("no row is left")
+        raise InputError("no rows are left to train on")
     return kept
 
 
@@ -398,14 +397,14 @@ def _save(
         figures=figures,
         note=settings.note,
     )
-    # whatever an earlier training left in the folder was refused or given up before this one began
+    # an earlier training run in this folder was checked before this one began
     with staged(output, dict(_inputs(settings)), overwrite=True) as staging:
         save_trained(model, ready.files, staging, card)
 
 
 @contextmanager
 def _library_warnings_in_the_log() -> Iterator[None]:
-    """Log the warnings that libraries print, for --verbose: no user of `train` can do anything about them."""
+    """Log library warnings at debug level: users of `train` cannot act on them."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, category, *_, **__: log.debug(f"{category.__name__}: {message}")
         yield

@@ -1,4 +1,4 @@
-"""What is measured during training: a reranked first stage, and whether narrowed instructions are followed."""
+"""Evaluation during training: nDCG@10 of a reranked first stage, and p-MRR under changed instructions."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from instrerank.trec import Qrels, Run
 
 NDCG, P_MRR = "ndcg_cut_10", "p_mrr"
 DEPTH = 100
-"""Candidates of a topic that are reranked."""
+"""Number of candidates per topic to rerank."""
 
 
 @dataclass(frozen=True)
 class RerankingEvaluation:
-    """Reranks the same candidates each time.
+    """Reranks and evaluates the same candidates at each checkpoint.
 
     Attributes:
         texts: passage text by docid.
-        candidates: of topics as they are, for nDCG@10.
-        qrels: of these topics.
-        original: candidates of topics under their original instructions, for p-MRR.
-        changed: the same under the changed instructions.
-        documents: that stop being relevant, by qid; empty: no p-MRR.
-        metric: "ndcg_cut_10" or "p_mrr".
+        candidates: candidates of the topics, for nDCG@10.
+        qrels: qrels of these topics.
+        original: candidates of topics with their original instructions, for p-MRR.
+        changed: candidates of the same topics with their changed instructions.
+        documents: documents that stop being relevant, by qid; None: no p-MRR.
+        metric: measure that selects the best checkpoint: "ndcg_cut_10" or "p_mrr".
     """
 
     texts: Mapping[str, str]
@@ -46,7 +46,7 @@ class RerankingEvaluation:
     def __post_init__(self) -> None:
         measured = [NDCG] + [P_MRR] * bool(self.documents)
         if self.metric not in measured:
-            raise InputError(f"`metric` {self.metric} is not measured here. Available: {', '.join(measured)}")
+            raise InputError(f"`metric` {self.metric} is not evaluated. Available: {', '.join(measured)}")
 
     def __call__(self, encoder: Encoder) -> dict[str, float]:
         """Return nDCG@10 and, where there are changed documents, p-MRR (−1 to 1)."""
@@ -70,19 +70,19 @@ def load_evaluation(
     constraints: str | Path | None = None,
     metric: str = NDCG,
 ) -> RerankingEvaluation:
-    """Read what is to be measured.
+    """Read the inputs of the evaluation.
 
     Args:
         run: the first stage, as `instrerank.load_run` takes it.
         topics: its topics, as `instrerank.load_topics` takes them.
-        qrels: for nDCG@10, as `instrerank.load_qrels` takes them.
+        qrels: its qrels, as `instrerank.load_qrels` takes them, for nDCG@10.
         passages: the passages of the run.
-        constraints: a folder of `constrain`, for p-MRR.
+        constraints: folder written by `constrain`, for p-MRR.
         metric: "ndcg_cut_10" or "p_mrr".
 
     Raises:
-        InputError: a file that is missing or damaged, candidates without text, topics without candidates or
-            instruction, or a metric that is not measured.
+        InputError: a missing or damaged file, candidates without text, topics without candidates or instruction, or a
+            metric that is not evaluated.
     """
     first_stage = load_run(run, keep_first_duplicate=True)
     texts = passages.lookup(candidate_docids(first_stage, DEPTH))
@@ -96,7 +96,7 @@ def load_evaluation(
             source = constraints / f"instructions.{name}.tsv"
             instructions = load_instructions(source)
             if {topic.qid for topic in constrained} - instructions.keys():
-                raise InputError(f"{source} lacks the instructions of some topics of {constraints / 'topics.tsv'}")
+                raise InputError(f"{source} has no instruction for some topics of {constraints / 'topics.tsv'}")
             instructed = [topic._replace(instruction=instructions[topic.qid]) for topic in constrained]
             fields[name], _ = select_candidates(part, instructed, texts, hits=DEPTH)
         before, after = (load_qrels(constraints / f"qrels.{name}.txt") for name in ("original", "changed"))

@@ -1,4 +1,4 @@
-"""What every attack on an encoder reads, checks before it starts, and records."""
+"""The settings, inputs and output files that all attacks on encoders have in common."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class VictimSettings:
-    """Whom an attack is aimed at, and where its files go.
+    """Settings that all attacks have in common.
 
     Attributes:
         topics: as `instrerank.load_topics` takes them.
-        run: the first stage, whose candidates are ranked; as `instrerank.load_run` takes it.
-        encoder: the victim: name, Hugging Face id or folder of a bi-encoder, or a loaded one.
+        run: the first stage, whose candidates are ranked, as `instrerank.load_run` takes it.
+        encoder: encoder to attack: name, Hugging Face id or folder of a bi-encoder, or a loaded one.
         corpus: passages, as `instrerank.open_passages` takes them.
-        index: Lucene index that stores its passages, instead of `corpus`.
-        instructions: instructions by qid; None: each topic's own.
-        missing: "error", or "skip": a topic without an instruction in `instructions` goes without one.
-        limit: attack only the first `limit` topics.
-        load: how the encoder is loaded.
-        hits: candidates ranked for each topic.
+        index: Lucene index that stores its passages, as an alternative to `corpus`.
+        instructions: instructions by qid; None: each topic's own instruction.
+        missing: "error"; or "skip" to keep topics that have no instruction in `instructions` without one.
+        limit: attack only the first `limit` topics; None: all.
+        load: how to load the encoder.
+        hits: number of candidates per topic to rank.
         qrels: as `instrerank.load_qrels` takes them; only some attacks need them.
-        relevance_level: least grade that counts as relevant.
-        seed: of the random draws.
-        source: name of the topics in the names of the files; None: from the name of `topics`.
-        output: folder of the files; None: nothing is written.
-        overwrite: replace files that other settings or inputs made.
+        relevance_level: minimum grade that counts as relevant.
+        seed: random seed.
+        source: name of the topics in file names; None: taken from `topics`.
+        output: folder to write to; None: write nothing.
+        overwrite: replace existing files made with other settings or inputs.
         progress: show progress bars.
     """
 
@@ -72,29 +72,29 @@ class VictimSettings:
     progress: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings that no attack can start with.
+        """Check that the settings are valid and compatible.
 
         Raises:
-            InputError: names the parameter, its value and what is allowed.
+            InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         if (self.corpus is None) == (self.index is None):
-            raise InputError("give the passages by either `corpus` or `index`")
+            raise InputError("give passages by either `corpus` or `index`, not both")
         if self.hits < 1:
             raise InputError(f"`hits` must be at least 1, got {self.hits}")
         check_source(self.source)
 
     @property
     def source_name(self) -> str:
-        """The name of the topics in the names of the files."""
+        """The name of the topics in file names."""
         return self.source or source_of(self.topics)
 
     def inputs(self) -> dict[str, Any]:
-        """Return by parameter what is read, for the checks of the output."""
+        """Return the inputs by parameter, for the checks of the output."""
         names = ("topics", "run", "corpus", "index", "instructions", "qrels", "encoder")
         return {name: getattr(self, name) for name in names}
 
     def flags(self) -> dict[str, object]:
-        """Return the flags of the verb that say the same, for the recorded command."""
+        """Return the equivalent flags of the verb, for the recorded command."""
         named = {name: getattr(self, name) for name in ("run", "topics", "corpus", "encoder", "instructions", "qrels")}
         return {
             **{f"--{name}": None if value is None else name_of(value) for name, value in named.items()},
@@ -111,15 +111,15 @@ class VictimSettings:
 
 
 class Victim(NamedTuple):
-    """What an attack has read, with the encoder loaded and nothing encoded.
+    """The inputs of an attack, with the encoder loaded, before anything is encoded.
 
     Attributes:
-        topics: with their instructions.
-        candidates: the first stage, cut to `hits`, of these topics.
-        texts: passage text by docid, of all candidates.
-        qrels: grades; empty where none were given.
+        topics: the topics with their instructions.
+        candidates: the first `hits` candidates of these topics.
+        texts: passage text of all candidates by docid.
+        qrels: the qrels; empty if none were given.
         encoder: the loaded encoder.
-        data: topics, passages, instructions and so on, as records name them.
+        data: record of topics, passages, instructions and so on.
     """
 
     topics: list[Topic]
@@ -130,7 +130,7 @@ class Victim(NamedTuple):
     data: dict[str, Any]
 
     def targets(self, *, progress: bool = False) -> list[Target]:
-        """Encode each candidate passage once."""
+        """Encode each candidate passage once, and return the targets of the attack."""
         vectors = self.encoder.encode_passages(list(self.texts.values()), progress=progress).vectors
         row = {docid: number for number, docid in enumerate(self.texts)}
         docids = {qid: [hit.docid for hit in ranking] for qid, ranking in self.candidates.rankings.items()}
@@ -145,7 +145,7 @@ def read_victim(settings: VictimSettings) -> Victim:
 
     Raises:
         InputError: bad input, topics without candidates, or candidates without text.
-        MissingPrerequisiteError: a model, package or Java that is not here.
+        MissingPrerequisiteError: a model, a package or Java is not available here.
     """
     from instrerank.jobs import models
 
@@ -182,27 +182,27 @@ class AttackFiles:
     """The files of an attack: checked before the search, written when it is done."""
 
     def __init__(self, settings: VictimSettings, names: Sequence[str], record: str) -> None:
-        """Take the names of the files and, among them, that of the record of how they were made."""
+        """Take the names of the files, one of which is the `record` of how they were made."""
         self.folder = None if settings.output is None else Path(settings.output)
         self.settings, self.names, self.record = settings, names, record
 
     def check(self, *, create: bool = True) -> None:
-        """Prove that the files can be written and are none of the inputs.
+        """Check that the files can be written and are not inputs.
 
         Raises:
-            InputError: they cannot be written, or one is an input.
+            InputError: a file cannot be written, or is an input.
         """
         for name in self.names if self.folder is not None else ():
             check_output(Path(self.folder or "", name), self.settings.inputs(), create=create)
 
     def settle(self, made_by: Mapping[str, Any]) -> str:
-        """Return the configuration of the attack; an attack of another one is not replaced without `overwrite`.
+        """Return the configuration of the attack; files of another configuration are replaced only with `overwrite`.
 
         Args:
-            made_by: all that decides the files.
+            made_by: everything that determines the files.
 
         Raises:
-            InputError: the files are there and were made with other settings, other inputs or another version.
+            InputError: the files exist and were made with other settings, other inputs or another version.
         """
         wanted = configuration(self.record, [], made_by)
         if self.folder is None or self.settings.overwrite:
@@ -210,8 +210,8 @@ class AttackFiles:
         present = [self.folder / name for name in self.names if (self.folder / name).exists()]
         if present and self._recorded() != wanted:
             raise InputError(
-                f"{present[0]} exists and was made with other settings or inputs (compare {self.record}): "
-                f"name another `output`, or replace it with `overwrite`"
+                f"{present[0]} exists and was made with other settings or inputs (see {self.record}): "
+                f"choose another `output`, or replace it with `overwrite`"
             )
         return wanted
 
@@ -224,10 +224,10 @@ class AttackFiles:
 
     @contextmanager
     def written(self, record: Mapping[str, Any]) -> Iterator[Path | None]:
-        """Yield a folder to write the files into; they take their places with their record, all of them or none.
+        """Yield a folder to write the files into; they appear with their record, all of them or none.
 
-        The same configuration gives the same files, so what `settle` let pass may be replaced. Yields None where there
-        is no `output`.
+        The same configuration gives the same files, so those that `settle` accepted may be replaced. Yields None if
+        there is no `output`.
         """
         if self.folder is None:
             yield None

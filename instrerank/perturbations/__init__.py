@@ -1,4 +1,4 @@
-"""Perturbations of queries, instructions and passages, and attacks with the model in the loop."""
+"""Perturbations of queries, instructions and passages, and black-box attacks on an encoder."""
 
 from instrerank.perturbations import (
     injection,
@@ -32,7 +32,7 @@ FAMILIES = (
     injection,
     instructions,
 )
-"""The modules whose import registers our own perturbations."""
+"""Modules that register our own perturbations when imported."""
 
 __all__ = [
     "FAMILIES",

@@ -1,6 +1,6 @@
-"""Black-box attacks: search, within a budget of edits, for the query that hurts an encoder's ranking most.
+"""Black-box attacks: a search, within a budget of edits, for the query that degrades an encoder's ranking most.
 
-Passage vectors do not depend on the query, so a candidate costs one query encoding and one matrix product.
+Passage vectors do not depend on the query, so each candidate query costs one encoding and one matrix product.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from instrerank.trec.types import Topic
 Strategy = Literal["greedy", "beam", "worst"]
 
 Objective = Callable[[str, Sequence[Sequence[str]]], Sequence[float]]
-"""(qid, rankings of docids, best first) gives a value for each ranking; the attack minimises it."""
+"""Maps (qid, rankings of docids, best first) to a value for each ranking, which the attack minimises."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What an attack may spend on a topic.
+    """The budget of an attack for each topic.
 
     Attributes:
-        edits: how often the perturbation may be applied, each time to the result of the last.
-        candidates: how many changed queries may be encoded, including those for word importance.
-        beam: how many queries the strategy `beam` keeps after each edit.
+        edits: maximum number of times the perturbation is applied, each time to the previous result.
+        candidates: maximum number of changed queries to encode, including those for word importance.
+        beam: number of queries that the strategy `beam` keeps after each edit.
     """
 
     edits: int = 1
@@ -39,35 +39,35 @@ class Budget:
     beam: int = 5
 
     def __post_init__(self) -> None:
-        """Refuse a budget that allows nothing.
+        """Reject a budget that allows nothing.
 
         Raises:
-            InputError: a value below 1.
+            InputError: a value is less than 1.
         """
         if min(astuple(self)) < 1:
             raise InputError(f"`budget`: edits, candidates and beam must each be at least 1, got {self}")
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Return the budget of `edits=1,candidates=200,beam=5`; what is left out keeps its default.
+        """Parse a budget such as `edits=1,candidates=200,beam=5`; omitted values keep their defaults.
 
         Raises:
-            InputError: another key, or a value that is not a whole number, at least 1.
+            InputError: an unknown key, or a value that is not an integer of at least 1.
         """
         given = dict(part.strip().partition("=")[::2] for part in text.split(","))
         if not given.keys() <= {each.name for each in fields(cls)} or not all(v.isdecimal() for v in given.values()):
-            raise InputError(f"`budget` must be edits=N,candidates=N,beam=N (one or more of them), got {text!r}")
+            raise InputError(f"`budget` must be one or more of edits=N,candidates=N,beam=N, got {text!r}")
         return cls(**{key: int(value) for key, value in given.items()})
 
 
 @dataclass(frozen=True)
 class Target:
-    """A topic and the candidates that it ranks.
+    """A topic and its candidates.
 
     Attributes:
         topic: the clean topic.
         docids: its n candidates.
-        vectors: their vectors, float32 [n, d].
+        vectors: the vectors of the candidates, float32 [n, d].
     """
 
     topic: Topic
@@ -76,13 +76,13 @@ class Target:
 
 
 class Attacked(NamedTuple):
-    """The worst query found for a topic.
+    """The worst query that an attack found for a topic.
 
     Attributes:
-        perturbed: the query with its edits; unchanged where no candidate lowered the objective.
+        perturbed: the query with its edits; unchanged if no candidate lowered the objective.
         clean: value of the objective for the clean query.
-        worst: value of the objective for the query found.
-        candidates: how many changed queries were encoded.
+        worst: value of the objective for the worst query.
+        candidates: number of changed queries encoded.
     """
 
     perturbed: Perturbed
@@ -92,7 +92,7 @@ class Attacked(NamedTuple):
 
 
 def rankings(target: Target, queries: NDArray[np.float32]) -> list[list[str]]:
-    """Rank a target's candidates for m queries [m, d], as trec_eval orders: score, then docid, both descending."""
+    """Rank a target's candidates for m queries [m, d] in trec_eval's order: by score, then docid, both descending."""
     columns = np.array(sorted(range(len(target.docids)), key=lambda at: target.docids[at], reverse=True))
     # as in reranking: a float64 sum, so that a score does not depend on the other queries of the batch
     scores = (queries.astype(np.float64) @ target.vectors[columns].T.astype(np.float64)).astype(np.float32)
@@ -102,9 +102,9 @@ def rankings(target: Target, queries: NDArray[np.float32]) -> list[list[str]]:
 
 
 def least_overlap(clean: Mapping[str, Sequence[str]], depth: int = 10) -> Objective:
-    """Return the objective that needs no qrels: average overlap with the clean ranking.
+    """Return an objective that needs no qrels: average overlap with the clean ranking.
 
-    Average overlap at depth k is the mean over d = 1..k of the share that two top-d lists have in common (Webber,
+    Average overlap at depth k is the mean over d = 1..k of the fraction that two top-d lists share (Webber,
     Moffat & Zobel 2010, section 3); it is 1 for equal top-k lists.
 
     Args:
@@ -140,22 +140,22 @@ class Attack:
         """Set up an attack.
 
         Args:
-            encoder: the victim.
-            perturbation: makes the candidates, of queries or of instructions.
-            objective: what the attack lowers.
-            strategy: `greedy` spends the candidates on the words that matter most, `beam` keeps the best few queries
-                after each edit, `worst` takes the worst of random draws.
-            budget: edits and candidates for each topic.
-            seed: of the random draws.
+            encoder: the encoder to attack.
+            perturbation: generates the candidates by changing queries or instructions.
+            objective: the value to minimise.
+            strategy: `greedy` changes the most important words first, `beam` keeps the best few queries after each
+            edit, `worst` takes the worst of random draws.
+            budget: edits and candidates per topic.
+            seed: seed of the random draws.
 
         Raises:
-            InputError: an unknown strategy, or a perturbation that looks at other topics.
+            InputError: an unknown strategy, or a perturbation that uses other topics.
         """
         if strategy not in get_args(Strategy):
             raise InputError(f"unknown `strategy` {strategy!r}. Available: {', '.join(get_args(Strategy))}")
         if perturbation.apply is None:
             raise InputError(
-                f"{perturbation.name} looks at other topics, so it cannot attack one topic: choose another "
+                f"{perturbation.name} uses other topics, so it cannot attack a single topic: choose another "
                 f"`perturbation`"
             )
         self.encoder, self.perturbation, self.objective = encoder, perturbation, objective
@@ -221,7 +221,7 @@ class _Search:
             touched.add(words[state.topic])
 
     def _word_importance(self) -> dict[int, float]:
-        """Return by index how much the objective drops without a word (Jin et al. 2020, 1907.11932, section 2)."""
+        """Return the drop of the objective without each word, by index (Jin et al. 2020, 1907.11932, section 2)."""
         words = self._text(self.target.topic).split()
         if len(words) < 2:
             return {}
@@ -238,7 +238,7 @@ class _Search:
         return text
 
     def _steps(self, state: Perturbed, edits: int = 1) -> Iterator[Perturbed]:
-        """Yield distinct queries, `edits` edits away from a state, until ten draws in a row give nothing new."""
+        """Yield distinct queries `edits` edits away from a state, until ten draws in a row yield nothing new."""
         perturbation = self.attack.perturbation
         seen = {state.topic, state.original}
         fruitless = 0
@@ -274,6 +274,6 @@ class _Search:
 
 
 def _word_at(text: str, position: int) -> int:
-    """Return the index of the word that holds a position, or ends there."""
+    """Return the index of the word that contains a position or ends there."""
     before = text[:position]
     return len(before.split()) - (bool(before) and not before[-1].isspace())

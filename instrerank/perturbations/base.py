@@ -1,4 +1,4 @@
-"""What a perturbation is: a named, seeded change of a topic that keeps its qid and logs every edit."""
+"""Perturbations: named, seeded changes of a topic that keep its qid and log every edit."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Literal, NamedTuple
 from instrerank.trec.types import Topic
 
 Expectation = Literal["invariance", "directional", "indifference", "ablation"]
-"""What a perturbation should do to a ranking (docs/methods.md, Perturbations).
+"""The expected effect of a perturbation on a ranking (docs/methods.md, Perturbations).
 
-`invariance`: nothing; `directional`: move named documents; `indifference`: a wrong instruction should not beat
-the query alone; `ablation`: no claim, a control to compare with.
+`invariance`: none; `directional`: specific documents move; `indifference`: a wrong instruction should not beat
+the query alone; `ablation`: no expectation, a control for comparison.
 """
 
 Field = Literal["text", "instruction"]
-"""The field of a topic that an edit is made in: the query or the instruction."""
+"""The field of a topic that an edit changes: the query or the instruction."""
 
 
 class Edit(NamedTuple):
     """One replacement.
 
     Attributes:
-        kind: what was done, such as `swap` or `keyboard`.
-        position: offset in code points, in the text as the edits before this one have left it.
-        before: the text that is replaced ("" for an insertion).
-        after: the text that replaces it ("" for a deletion).
+        kind: type of edit, such as `swap` or `keyboard`.
+        position: offset in code points, in the text after all earlier edits.
+        before: the replaced text ("" for an insertion).
+        after: the replacement ("" for a deletion).
         field: the query (`text`) or the `instruction`.
     """
 
@@ -56,7 +56,7 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Perturbed:
-    """A topic after its edits; made by `edited` or `rewritten`, so that the log always explains the text."""
+    """A topic after its edits; created by `edited` or `rewritten`, so that the log always matches the text."""
 
     original: Topic
     topic: Topic
@@ -69,7 +69,7 @@ class Perturbed:
 
 
 def edited(topic: Topic, edits: Iterable[Edit]) -> Perturbed:
-    """Apply edits one after another and keep them as the log."""
+    """Apply edits in order and keep them as the log."""
     edits = tuple(edits)
     result = topic
     for edit in edits:
@@ -78,7 +78,7 @@ def edited(topic: Topic, edits: Iterable[Edit]) -> Perturbed:
 
 
 def rewritten(topic: Topic, new: str, kind: str, field: Field = "text") -> Perturbed:
-    """Replace a whole field; the log holds the one span in which old and new differ."""
+    """Replace a whole field; the log records the one span where old and new text differ."""
     old: str = getattr(topic, field)
     if new == old:
         return Perturbed(topic, topic)
@@ -97,23 +97,23 @@ Apply = Callable[[Topic, random.Random], Perturbed]
 
 
 OverTopics = Callable[[Sequence[Topic], int], Apply]
-"""(topics, seed) gives the function that changes one of these topics."""
+"""Maps (topics, seed) to the function that changes one of these topics."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a perturbation before its options are set.
+    """Properties of a perturbation that do not depend on its options.
 
     Attributes:
         name: used in file names and seeds: letters, digits, hyphens.
-        family: the perturbations it is reported with, such as `typo`.
-        expects: its class of expectation.
-        summary: one line for lists.
+        family: group of perturbations it is reported with, such as `typo`.
+        expects: its expected effect.
+        summary: one-line description for lists.
         changes: the field it changes.
-        seeded: False when every seed gives the same text, so that one draw is enough.
-        needs_review: True when the meaning may be lost: only variants that people accepted may be scored as
-            invariance (docs/methods.md, Perturbations).
-        needs: what it needs beyond topics, such as a file; `all` leaves out those that need anything.
+        seeded: False if every seed yields the same text, so that one draw is enough.
+        needs_review: True if the meaning may change: only variants accepted by human reviewers should be scored as
+        invariance (docs/methods.md, Perturbations).
+        needs: what it requires besides topics, such as a file; `all` skips perturbations that require anything.
     """
 
     name: str
@@ -128,19 +128,19 @@ class Description:
 
 @dataclass(frozen=True)
 class Perturbation(Description):
-    """A way to change topics, with what it is expected to do to a ranking; exactly one of its functions is set.
+    """A change of topics with its expected effect on rankings; exactly one of the two functions is set.
 
     Attributes:
-        apply: changes one topic, drawing from the generator it is given and from nothing else; None for a perturbation
-            that looks at the other topics too.
-        over_topics: for those: (topics, seed) gives the function that changes one of these topics.
+        apply: changes one topic, with the given generator as the only source of randomness; None for a perturbation
+            that also uses the other topics.
+            over_topics: for such a perturbation, maps (topics, seed) to the function that changes one of these topics.
     """
 
     apply: Apply | None = field(default=None, repr=False)
     over_topics: OverTopics | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a perturbation that cannot be applied, or in two ways.
+        """Reject a perturbation with no function or with two.
 
         Raises:
             ValueError: neither or both of `apply` and `over_topics`.
@@ -157,6 +157,6 @@ class Perturbation(Description):
 
 
 def generator(seed: int, perturbation: str, qid: str) -> random.Random:
-    """Return the generator of one (seed, perturbation, qid): the same on any machine, in any order of topics."""
+    """Return the generator for (seed, perturbation, qid): the same on any machine and in any order of topics."""
     key = json.dumps([seed, perturbation, qid]).encode()
     return random.Random(int.from_bytes(hashlib.sha256(key).digest()))

@@ -1,8 +1,8 @@
-"""Constraint instructions: conditions on passages that a program can check, chosen to split what is relevant.
+"""Constraint instructions: machine-checkable conditions on passages, chosen to split the relevant ones.
 
-FollowIR (2403.15246) had people narrow TREC narratives by hand; here the narrowing is a rule on the passage text, so
-that the changed labels of any collection can be made, and verified, without an annotator. The reversed instruction
-asks for exactly what the rule excludes, as in InfoSearch (2410.23841), whose measures SICR and WISE need it.
+In FollowIR (2403.15246), annotators narrowed TREC narratives by hand; here the narrowing is a rule on the passage
+text, so the changed labels of any collection can be generated and verified without annotators. The reversed
+instruction asks for exactly what the rule excludes, as required by SICR and WISE of InfoSearch (2410.23841).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from instrerank.perturbations.words import LETTERS, is_eligible
 from instrerank.trec.types import Qrels, Topic
 
 Instruction = Literal["original", "changed", "reversed"]
-"""Without the rule, with it, and with its opposite."""
+"""Instructions without the rule, with it, and with its opposite."""
 INSTRUCTIONS: tuple[Instruction, ...] = get_args(Instruction)
 
 ORIGINAL = (
@@ -29,7 +29,7 @@ ORIGINAL = (
     "I am looking for passages that answer this query.",
     "Find passages that help to answer the query.",
 )
-"""The instruction before the change, for topics that have none of their own."""
+"""Original instructions for topics that have none of their own."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rule:
 
     Attributes:
         kind: a key of `KINDS`.
-        wanted: True where passages must satisfy it, False where they must not.
+        wanted: True if passages must satisfy the condition, False if they must not.
         term: the word, for `mentions`.
         words: the bound, for `longer`.
     """
@@ -49,17 +49,17 @@ class Rule:
     words: int = 0
 
     def allows(self, text: str) -> bool:
-        """Whether a passage may be relevant under the rule."""
+        """Return whether a passage may be relevant under the rule."""
         return KINDS[self.kind].holds(self, text) == self.wanted
 
     @property
     def opposite(self) -> Rule:
-        """The rule that allows exactly the passages that this one does not."""
+        """The rule that allows exactly the passages that this one excludes."""
         return replace(self, wanted=not self.wanted)
 
     @property
     def phrasings(self) -> tuple[str, ...]:
-        """The rule in words, in four ways; the opposite rule has its own in the same order."""
+        """Four phrasings of the rule; those of the opposite rule are in the same order."""
         kind = KINDS[self.kind]
         return tuple(
             phrasing.format(term=self.term, words=self.words)
@@ -72,8 +72,8 @@ class Kind(NamedTuple):
 
     Attributes:
         holds: checks a text.
-        must: phrasings where passages must satisfy it, with {term} and {words}.
-        must_not: phrasings where they must not.
+        must: phrasings for passages that must satisfy it, with {term} and {words}.
+        must_not: phrasings for passages that must not.
     """
 
     holds: Callable[[Rule, str], bool]
@@ -91,7 +91,7 @@ def _mentions(rule: Rule, text: str) -> bool:
 
 
 def _feature(what: str, verb: str = "contain") -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the four phrasings that want a feature, and those that do not; the verb takes an s after `that`."""
+    """Return the four phrasings that require a feature and the four that exclude it; `that` takes the verb with s."""
     must = (
         f"Only passages that {verb} {what} are relevant.",
         f"To be relevant, a passage must {verb} {what}.",
@@ -155,7 +155,7 @@ class Constraint(NamedTuple):
         qid: the topic.
         rule: the condition.
         original: the instruction without the rule.
-        changed: the instruction with the rule, in the phrasing drawn.
+        changed: the instruction with the rule, in the drawn phrasing.
         reversed: the instruction with the opposite rule, in the same phrasing.
         kept: relevant docids that the rule allows.
         dropped: relevant docids that stop being relevant under the rule.
@@ -170,7 +170,7 @@ class Constraint(NamedTuple):
     dropped: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
-        """Return the line of `constraints.jsonl`, with all phrasings of the changed instruction."""
+        """Return the record for `constraints.jsonl`, with all phrasings of the changed instruction."""
         phrasings = [f"{self.original} {phrasing}" for phrasing in self.rule.phrasings]
         return {
             "qid": self.qid,
@@ -187,10 +187,10 @@ class Constraint(NamedTuple):
 
 
 def candidate_rules(query: str, texts: Sequence[str], least_share: float) -> list[Rule]:
-    """Return the rules worth trying on the relevant passages of a query, in a fixed order.
+    """Return candidate rules for the relevant passages of a query, in a fixed order.
 
-    Terms are eligible words of four letters or more that the query does not name, in a share of the passages from
-    `least_share` to 1 - `least_share`.
+    Terms are eligible words of at least four letters that do not occur in the query, and occur in a fraction of the
+    passages between `least_share` and 1 - `least_share`.
     """
     frequency = Counter(
         word for text in texts for word in {match[0].lower() for match in LETTERS.finditer(text)} if word.isascii()
@@ -220,24 +220,24 @@ def constrain(
     relevance_level: int = 1,
     least_share: float = 0.3,
 ) -> tuple[list[Constraint], dict[str, str]]:
-    """Choose for each topic a rule that splits its relevant passages, seeded by (seed, qid).
+    """Choose a rule for each topic that splits its relevant passages, seeded by (seed, qid).
 
-    A kind of rule is drawn from those that split well, then one of its six most balanced rules, so that topics differ
-    in their rules.
+    A kind of rule is drawn from those that split well, then one of its six most balanced rules, so that rules vary
+    across topics.
 
     Args:
-        topics: queries; a topic's own instruction is kept, and narrowed by the rule.
-        qrels: grades.
-        texts: passage text by docid; relevant passages without text are left out.
-        seed: of the draw.
-        relevance_level: least grade that counts as relevant.
-        least_share: share of the relevant passages that a rule must keep at least, and must drop at least.
+            topics: queries; a topic's own instruction is kept and narrowed by the rule.
+            qrels: grades.
+            texts: passage texts by docid; relevant passages without text are excluded.
+            seed: seed of the draw.
+            relevance_level: minimum grade that counts as relevant.
+            least_share: minimum fraction of the relevant passages that a rule must keep, and must drop.
 
     Returns:
-        The constraints in topic order, and by qid the reason why a topic has none.
+            The constraints in topic order, and the reasons for topics without one, by qid.
 
     Raises:
-        InputError: a share outside (0, 0.5], or a relevance level below 1.
+            InputError: a share outside (0, 0.5], or a relevance level less than 1.
     """
     if not 0 < least_share <= 0.5:
         raise InputError(f"`least_share` must be above 0 and at most 0.5, got {least_share:g}")
@@ -248,7 +248,7 @@ def constrain(
         grades = qrels.get(topic.qid, {})
         relevant = sorted(docid for docid, grade in grades.items() if grade >= relevance_level and docid in texts)
         if len(relevant) < 2:
-            without[topic.qid] = f"{len(relevant)} relevant passages with a text; a split needs at least 2"
+            without[topic.qid] = f"{len(relevant)} relevant passages with text, but a split needs at least 2"
             continue
         rng = generator(seed, "constrain", topic.qid)
         chosen = _choose(topic, relevant, texts, least_share, rng)
@@ -267,7 +267,7 @@ def constrain(
 
 
 def _sentence(instruction: str) -> str:
-    """Return an instruction on one line that ends in a punctuation mark, so that another sentence can follow."""
+    """Return an instruction on one line that ends with a punctuation mark, so that a sentence can be appended."""
     instruction = " ".join(instruction.split())
     ended = re.search(r"[.!?…][\"”’)\]]*$", instruction)
     return instruction if ended or not instruction else f"{instruction}."
@@ -294,9 +294,9 @@ def constrained_qrels(
 ) -> dict[Instruction, Qrels]:
     """Return the qrels of the constrained topics under each instruction.
 
-    Under the changed instruction every positive grade whose passage breaks the rule becomes 0, including grades below
-    the relevance level; under the reversed one, every positive grade whose passage satisfies it. Positive grades
-    without text cannot be verified and are left out of all three.
+    Under the changed instruction, every positive grade becomes 0 if its passage breaks the rule, even grades below the
+    relevance level; under the reversed one, if its passage satisfies the rule. Positive grades of passages
+    without text cannot be verified and are excluded from all three.
     """
     found: dict[Instruction, Qrels] = {name: {} for name in INSTRUCTIONS}
     for constraint in constraints:
@@ -309,7 +309,7 @@ def constrained_qrels(
 
 
 def _grade(instruction: Instruction, grade: int, rule: Rule, text: str) -> int:
-    """Return what a grade becomes under an instruction."""
+    """Return the grade of a passage under an instruction."""
     if grade <= 0 or instruction == "original":
         return grade
     return grade if rule.allows(text) == (instruction == "changed") else 0
@@ -321,12 +321,12 @@ def verify(
     """Check every label of written constraints against the texts, by the recorded rule.
 
     Args:
-        records: lines of `constraints.jsonl`.
+        records: records of `constraints.jsonl`.
         qrels: `qrels.<instruction>.txt` by instruction.
-        texts: passage text by docid.
+        texts: passage texts by docid.
 
     Returns:
-        What is wrong, one line each; empty when all labels hold.
+        One line per problem; empty if all labels are correct.
     """
     problems = []
     for record in records:
@@ -335,11 +335,13 @@ def verify(
         for name in ("changed", "reversed"):
             labels = qrels[name][qid]
             if original.keys() != labels.keys():
-                problems.append(f"{qid}: the original and the {name} qrels judge different passages")
+                problems.append(f"{qid}: the original and the {name} qrels contain different passages")
             for docid, grade in original.items():
                 wanted = _grade(name, grade, rule, texts.get(docid, ""))
                 if labels.get(docid) != wanted:
-                    problems.append(f"{qid} {docid}: {name} grade {labels.get(docid)}, by the rule {wanted}")
+                    problems.append(
+                        f"{qid} {docid}: {name} grade is {labels.get(docid)}, but {wanted} according to the rule"
+                    )
         for name, allowed in (("kept", True), ("dropped", False)):
             problems += [
                 f"{qid} {docid}: wrongly {name}" for docid in record[name] if rule.allows(texts[docid]) != allowed

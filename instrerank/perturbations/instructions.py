@@ -79,7 +79,7 @@ OPPOSITES = {word: other for pair in _OPPOSITES.split(", ") for word, other in (
 
 @register("instruction-paraphrase", family="instruction", expects="invariance", changes="instruction")
 def paraphrase(topic: Topic, rng: random.Random) -> str:
-    """The instruction in one of five carrier sentences that ask for the same (InstructIR)."""
+    """The instruction embedded in one of five carrier sentences that ask for the same thing (InstructIR)."""
     return rng.choice(WRAPPERS).format(i=topic.instruction)
 
 
@@ -101,13 +101,13 @@ def _joined(topic: Topic, join: Edit) -> Perturbed:
 
 @register("instruction-generic", family="instruction", expects="invariance", changes="instruction")
 def generic(topic: Topic, rng: random.Random, *, fill: str = "all") -> str:
-    """One of ten generic task descriptions; topics without instruction get one too (Promptriever)."""
+    """One of ten generic task descriptions; topics without an instruction get one too (Promptriever)."""
     return _filled(topic, fill, rng.choice(GENERIC))
 
 
 @register("instruction-irrelevant", family="instruction", expects="indifference", changes="instruction")
 def irrelevant(topic: Topic, rng: random.Random, *, fill: str = "all") -> str:
-    """An unrelated instruction; topics without instruction get one too (Promptriever)."""
+    """An unrelated instruction; topics without an instruction get one too (Promptriever)."""
     return _filled(topic, fill, rng.choice(IRRELEVANT))
 
 
@@ -121,7 +121,7 @@ def _filled(topic: Topic, fill: str, instruction: str) -> str:
     "instruction-repeated-query", family="instruction", expects="invariance", changes="instruction", seeded=False
 )
 def repeated_query(topic: Topic, rng: random.Random) -> str:
-    """The query, repeated to the length of the instruction in words: a control for length (Promptriever)."""
+    """The query repeated up to the length of the instruction in words, a control for length (Promptriever)."""
     words = topic.text.split()
     length = len(topic.instruction.split())
     return " ".join((words * (length // len(words) + 1))[:length])
@@ -129,7 +129,7 @@ def repeated_query(topic: Topic, rng: random.Random) -> str:
 
 @register("instruction-long", family="instruction", expects="invariance", changes="instruction")
 def over_long(topic: Topic, rng: random.Random, *, tokens: int = 512) -> str:
-    """The instruction padded to `tokens` words with sentences that say nothing."""
+    """The instruction padded to `tokens` words with meaningless sentences."""
     parts = [topic.instruction]
     length = len(topic.instruction.split())
     while length < tokens:
@@ -187,7 +187,7 @@ def negated(topic: Topic, rng: random.Random) -> str:
 
 @register("instruction-reversed", family="instruction", expects="directional", changes="instruction", seeded=False)
 def reversed_instruction(topic: Topic, rng: random.Random) -> str:
-    """A statement that passages satisfying the instruction are not relevant, and others are (InfoSearch)."""
+    """A statement that passages satisfying the instruction are not relevant and others are (InfoSearch)."""
     return (
         f"Passages of which this holds are not relevant: {topic.instruction} "
         "Passages on the query of which it does not hold are relevant."
@@ -206,7 +206,7 @@ def narrowed(topic: Topic, rng: random.Random) -> str:
     "instruction-poisoned", family="instruction", expects="directional", changes="instruction", needs_review=True
 )
 def poisoned(topic: Topic, rng: random.Random) -> Perturbed:
-    """One word changed so that the instruction is wrong: an opposite, another number, a negation (after InF-IR)."""
+    """One word changed to make the instruction wrong: an opposite, another number, a negation (after InF-IR)."""
     edits = []
     for match in TOKENS.finditer(topic.instruction):
         word = re.search(r"[A-Za-z]+|[0-9]+", match[0])

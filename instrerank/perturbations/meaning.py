@@ -40,7 +40,7 @@ UNITS = {
     "kwh": "kilowatt hours",
     "%": "percent",
 }
-"""Abbreviated units and their names, both read after a number only."""
+"""Abbreviated units and their names, both recognised only after a number."""
 
 _DIGITS = r"(?<![\w.,-])(\d+)(?![\w-]|[.,]\d)"  # a whole number, not part of a name, date or decimal
 _AUXILIARIES = (
@@ -54,7 +54,7 @@ def _one_of(topic: Topic, rng: random.Random, edits: list[Edit]) -> Perturbed:
 
 @register("number-words", family="numbers", expects="invariance")
 def number_words(topic: Topic, rng: random.Random) -> Perturbed:
-    """One number up to twenty, from digits to a word or back."""
+    """One number up to twenty changed from digits to a word or back."""
     written = rf"\b({'|'.join(NUMBER_WORDS[2:])})\b"
     edits = [
         Edit("number-words", match.start(), match[0], NUMBER_WORDS[int(match[0])])
@@ -85,7 +85,7 @@ def number_grouping(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("unit-names", family="numbers", expects="invariance")
 def unit_names(topic: Topic, rng: random.Random) -> Perturbed:
-    """One unit after a number, from its abbreviation to its name or back: 5 km, 5 kilometers."""
+    """One unit after a number changed from its abbreviation to its name or back: 5 km, 5 kilometers."""
     short = {name: unit for unit, name in reversed(UNITS.items())}
     table = UNITS | short
     names = "|".join(re.escape(unit) for unit in sorted(table, key=len, reverse=True))
@@ -99,7 +99,7 @@ def unit_names(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("number-change", family="numbers", expects="directional")
 def number_change(topic: Topic, rng: random.Random) -> Perturbed:
-    """One number becomes another of the same length: passages that answered the query should fall."""
+    """One number replaced by another of the same length: passages that answered the query should drop."""
     edits = []
     for match in re.finditer(r"[0-9]+", topic.text):
         digit = rng.randrange(len(match[0]))
@@ -111,12 +111,12 @@ def number_change(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("negation", family="negation", expects="directional", seeded=False)
 def negation(topic: Topic, rng: random.Random) -> Perturbed:
-    """`not` after the first auxiliary verb, or in front: passages that answered the query should fall."""
+    """`not` inserted after the first auxiliary verb or at the start: passages that answered the query should drop."""
     return edited(topic, [negating_edit(topic.text)])
 
 
 def negating_edit(text: str) -> Edit:
-    """Return the edit that negates a sentence, or removes its negation."""
+    """Return the edit that negates a sentence or removes its negation."""
     present = re.search(r"\bnot\s+", text, re.IGNORECASE)
     if present:
         return Edit("negation", present.start(), present[0], "")

@@ -1,4 +1,4 @@
-"""Word forms: singular and plural, the tense of a verb. English, by rule and short lists."""
+"""Word forms: singular and plural, and verb tense. English only, by rules and short lists."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ TENSES = {now: other for now, other in _tenses().items() if now != other}
 
 @register("tense", family="morphology", expects="invariance", needs_review=True)
 def tense(topic: Topic, rng: random.Random) -> Perturbed:
-    """One verb from present to past tense or back, from a list of common verbs (RoDR)."""
+    """One verb, from a list of common ones, changed from present to past tense or back (RoDR)."""
     verbs = [match for match in LETTERS.finditer(topic.text) if match[0].lower() in TENSES]
     if not verbs:
         return Perturbed(topic, topic)
@@ -73,7 +73,7 @@ def tense(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("plural", family="morphology", expects="invariance", needs_review=True)
 def plural(topic: Topic, rng: random.Random) -> Perturbed:
-    """One word from singular to plural or back."""
+    """One word changed from singular to plural or back."""
     spans = eligible(topic.text)
     for start, end in rng.sample(spans, len(spans)):
         word = topic.text[start:end]
@@ -84,7 +84,7 @@ def plural(topic: Topic, rng: random.Random) -> Perturbed:
 
 
 def other_number(word: str) -> str | None:
-    """Return the plural of a singular or the singular of a plural; None where the rules do not apply."""
+    """Return the plural of a singular or the singular of a plural; None if the rules do not apply."""
     if word in _IRREGULAR_PLURALS or word in _SINGULARS:
         return (_IRREGULAR_PLURALS | _SINGULARS)[word]
     if re.search(r"(ss|us|is|as|ed|ing|ly|ous|[^aeiou]ic|able|ible|est)$", word):

@@ -1,4 +1,4 @@
-"""Naturality: the same need as keywords, in telegraphic style, or in polite and verbose wording."""
+"""Naturality: the same need as keywords, in telegraphic style, or as a polite or verbose request."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CARRIERS = word_set(
     "definition define meaning mean means explain describe description tell find give list show information "
     "example examples type types kind kinds vs versus is are was were name called"
 )
-"""Words that form a question rather than name its subject."""
+"""Words that form a question rather than describe its subject."""
 
 TELEGRAPHIC = word_set(
     "a an the is are was were am be been being do does did has have had will would shall should can could may "
     "might must i you we they he she it my your our their his her its this that these those please"
 )
-"""Articles, auxiliaries and pronouns: what telegraphic style leaves out."""
+"""Articles, auxiliaries and pronouns, which telegraphic style omits."""
 
 POLITE = (
     "please tell me: {q}",
@@ -65,7 +65,7 @@ _QUESTION_WORDS = (
 
 @register("stopword-removal", family="naturality", expects="invariance", seeded=False)
 def stopword_removal(topic: Topic, rng: random.Random) -> str:
-    """Lower case, English stop words removed, unless nothing is left (Penha 2022, RoDR)."""
+    """Lowercased with English stop words removed, unless nothing would be left (Penha 2022, RoDR)."""
     return _without(topic.text.lower(), STOP_WORDS) or topic.text
 
 
@@ -77,7 +77,7 @@ def telegraphic(topic: Topic, rng: random.Random) -> str:
 
 @register("keywords", family="naturality", expects="invariance", seeded=False, needs_review=True)
 def keywords(topic: Topic, rng: random.Random) -> str:
-    """Content words only: no stop words, question words, punctuation or repetitions."""
+    """Only the content words: no stop words, question words, punctuation or repetitions."""
     words = dict.fromkeys(bare(token) for token in topic.text.split())
     kept = [word for word in words if word and word not in STOP_WORDS and word not in CARRIERS]
     return " ".join(kept) or topic.text
@@ -89,19 +89,19 @@ def _without(text: str, dropped: frozenset[str]) -> str:
 
 @register("polite", family="naturality", expects="invariance")
 def polite(topic: Topic, rng: random.Random) -> str:
-    """The query in a polite request."""
+    """The query embedded in a polite request."""
     return rng.choice(POLITE).format(q=topic.text)
 
 
 @register("verbose", family="naturality", expects="invariance")
 def verbose(topic: Topic, rng: random.Random) -> str:
-    """The query in a long-winded request that adds nothing to the need."""
+    """The query embedded in a long-winded request that adds nothing to the need."""
     return rng.choice(VERBOSE).format(q=topic.text)
 
 
 @register("question-to-keywords", family="naturality", expects="invariance", seeded=False)
 def question_to_keywords(topic: Topic, rng: random.Random) -> str:
-    """A question of a known form, as keywords for the same need."""
+    """A question of a known form turned into keywords for the same need."""
     text = topic.text.strip().rstrip("?").strip()
     for frame, keyword_form in _QUESTIONS:
         match = re.fullmatch(frame, text, re.IGNORECASE)
@@ -112,7 +112,7 @@ def question_to_keywords(topic: Topic, rng: random.Random) -> str:
 
 @register("keywords-to-question", family="naturality", expects="invariance", seeded=False)
 def keywords_to_question(topic: Topic, rng: random.Random) -> str:
-    """Keywords as a question; questions stay as they are."""
+    """Keywords turned into a question; questions are left unchanged."""
     text = topic.text.strip().rstrip("?").strip()
     if "?" in topic.text or re.match(_QUESTION_WORDS, text, re.IGNORECASE):
         return topic.text

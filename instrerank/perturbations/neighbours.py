@@ -1,4 +1,4 @@
-"""Synonyms by an encoder: near words whose query stays near, too."""
+"""Synonyms according to an encoder: similar words that also keep the query similar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from instrerank.encoders import Encoder
 
 _PER_WORD = 5
-"""Neighbours of a word that are tried in the query."""
+"""Number of neighbours of a word to try in the query."""
 
 
 @register(
@@ -35,12 +35,12 @@ _PER_WORD = 5
 def synonym_neighbour(
     topics: Sequence[Topic], seed: int, *, encoder: str, floor: float = 0.8, words: str = ""
 ) -> Callable[[Topic, random.Random], Perturbed]:
-    """One word becomes a near one by an encoder's cosine, if the query keeps a cosine of at least `floor`.
+    """One word replaced by a neighbour under an encoder, if the query keeps a cosine of at least `floor`.
 
-    Near words come from a list with one word a line (`words=FILE`), or else from the topics and the reviewed synonyms.
+    Neighbours come from a list with one word per line (`words=FILE`), or else from the topics and reviewed synonyms.
     """
     if not -1 <= floor < 1:
-        raise InputError(f"`floor` must be a cosine, at least -1 and below 1, got {floor:g}")
+        raise InputError(f"`floor` must be a cosine of at least -1 and less than 1, got {floor:g}")
     texts = {topic.text for topic in topics}
     if words:
         vocabulary = {line.strip().lower() for _, line in read_lines(words)} - {""}
@@ -65,7 +65,7 @@ def _loaded(name: str) -> Encoder:
 def near_swaps(
     encoder: Encoder, texts: Sequence[str], vocabulary: Sequence[str], floor: float
 ) -> dict[str, list[Edit]]:
-    """Return, by text, every swap of one word for one of its five nearest that leaves the text's cosine >= `floor`."""
+    """Return by text all swaps of a word for one of its five nearest that keep the text's cosine >= `floor`."""
     spans = {text: eligible(text) for text in texts}
     own = sorted({text[start:end].lower() for text in texts for start, end in spans[text]})
     if not own:

@@ -28,7 +28,7 @@ def distractor_clause(topic: Topic, rng: random.Random) -> str:
 
 @register("repeated-query", family="concatenation", expects="invariance", seeded=False)
 def repeated_query(topic: Topic, rng: random.Random, *, times: int = 2) -> str:
-    """The query repeated, twice in all (or `times` times)."""
+    """The query repeated, so that it occurs twice (or `times` times)."""
     return " ".join([topic.text] * times)
 
 

@@ -1,4 +1,4 @@
-"""Word order, and words left out. A word here is a run of non-whitespace, punctuation included."""
+"""Word order and word deletion. A word here is a run of non-whitespace characters, punctuation included."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def word_shuffle(topic: Topic, rng: random.Random) -> str:
 
 @register("word-deletion", family="deletion", expects="invariance", needs_review=True)
 def word_deletion(topic: Topic, rng: random.Random, *, percent: float = 0.0) -> str:
-    """One random word removed, or `percent` of the words and at least one; one word always stays (Luo 2023)."""
+    """One random word removed, or `percent` of the words but at least one; one word always remains (Luo 2023)."""
     if not 0 <= percent < 100:
-        raise InputError(f"`percent` must be at least 0 and below 100, got {percent:g}")
+        raise InputError(f"`percent` must be at least 0 and less than 100, got {percent:g}")
     words = topic.text.split()
     count = min(max(1, round(len(words) * percent / 100)), len(words) - 1)
     dropped = set(rng.sample(range(len(words)), count))

@@ -60,7 +60,7 @@ _PHRASES: tuple[tuple[str, ...], ...] = (
 
 @register("paraphrase-rules", family="paraphrase", expects="invariance")
 def paraphrase_rules(topic: Topic, rng: random.Random) -> str:
-    """Another wording of the same need by rule: `causes of x`, `what causes x`; contractions; set phrases."""
+    """The same need in other words, by rule: `causes of x`, `what causes x`; contractions; set phrases."""
     body, end = re.fullmatch(r"(.*?)(\s*[?.!]*\s*)", topic.text, re.DOTALL).groups()  # type: ignore[union-attr]
     wordings = [wording for group in _GROUPS for wording in _other_wordings(body, group)]
     wordings += [wording for group in _PHRASES for wording in _other_phrases(body, group)]
@@ -97,19 +97,19 @@ def _whole_words(phrase: str) -> re.Pattern[str]:
 
 @register("recorded", family="paraphrase", expects="invariance", seeded=False, needs="a file of variants (file=FILE)")
 def recorded(topic: Topic, rng: random.Random, *, file: str, method: str = "") -> Perturbed:
-    """The variant in a TSV with the columns qid, method and text, such as a human-validated one."""
+    """A variant from a TSV with the columns qid, method and text, for example human-validated ones."""
     variants = _read_variants(file)
     label = re.sub(r"[^A-Za-z0-9]+", "-", method)
     if not method and len(variants) == 1:
         label = next(iter(variants))
     if label not in variants:
-        raise InputError(f"{file}: no method {method!r}; give method=NAME. Available: {', '.join(variants)}")
+        raise InputError(f"{file}: unknown method {method!r}; set method=NAME. Available: {', '.join(variants)}")
     return rewritten(topic, variants[label].get(topic.qid, topic.text), "recorded")
 
 
 @functools.cache
 def _read_variants(file: str) -> dict[str, dict[str, str]]:
-    """Return text by qid by method; characters of a method's name that are not letters or digits become hyphens."""
+    """Return texts by method, then by qid; in method names, all but letters and digits becomes hyphens."""
     rows = csv.reader((line for _, line in read_lines(file)), delimiter="\t", quoting=csv.QUOTE_NONE)
     header = next(rows, [])
     if sorted(header) != ["method", "qid", "text"]:
@@ -121,5 +121,5 @@ def _read_variants(file: str) -> dict[str, dict[str, str]]:
         fields = dict(zip(header, row, strict=True))
         by_qid = variants.setdefault(re.sub(r"[^A-Za-z0-9]+", "-", fields["method"]), {})
         if by_qid.setdefault(fields["qid"], fields["text"]) != fields["text"]:
-            raise InputError(f"{file}:{number}: second variant of qid {fields['qid']} by {fields['method']}")
+            raise InputError(f"{file}:{number}: duplicate variant of qid {fields['qid']} by method {fields['method']}")
     return variants

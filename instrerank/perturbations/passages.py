@@ -1,4 +1,4 @@
-"""Passage injection: text put into irrelevant passages, and how often it moves them up.
+"""Passage injection: text inserted into non-relevant passages, and how often it moves them up.
 
 After Tamber & Lin 2025 (2501.18536) and Yin et al. 2026 (2602.16752).
 """
@@ -20,7 +20,7 @@ from instrerank.perturbations.naturality import keywords
 from instrerank.trec.types import Passage, Qrels, Topic
 
 PassageInjection = Literal["query", "keywords", "task", "criterion", "role"]
-"""What is put into a passage: the query, its keywords three times, or a payload."""
+"""Text to inject into a passage: the query, its keywords three times, or a payload."""
 
 PassagePlace = Literal["start", "middle", "end", "random"]
 
@@ -31,14 +31,14 @@ PASSAGE_PAYLOADS = {
 }
 
 
-_NO_VICTIMS = "no topic has a candidate judged not relevant (grade 0): nothing to inject into"
+_NO_VICTIMS = "no topic has a candidate judged not relevant (grade 0), so there are no passages to inject into"
 
 
 def check_injection(what: str, place: str) -> None:
-    """Refuse an unknown injection or place.
+    """Reject an unknown injection or place.
 
     Raises:
-        InputError: lists those that are known.
+        InputError: lists the available ones.
     """
     if what not in get_args(PassageInjection) or place not in get_args(PassagePlace):
         allowed = f"{', '.join(get_args(PassageInjection))} at {', '.join(get_args(PassagePlace))}"
@@ -48,7 +48,7 @@ def check_injection(what: str, place: str) -> None:
 def inject_into_passage(
     passage: Passage, topic: Topic, what: PassageInjection, place: PassagePlace, rng: random.Random
 ) -> Passage:
-    """Return the passage, its docid kept, with text put between two of its words.
+    """Return the passage with text inserted between two of its words; the docid stays the same.
 
     Raises:
         InputError: an unknown `what` or `place`.
@@ -70,12 +70,12 @@ def inject_into_passage(
 
 
 def choose_victims(candidates: Mapping[str, Sequence[str]], qrels: Qrels, seed: int) -> dict[str, str]:
-    """Draw for each query one candidate that was judged not relevant (grade 0); queries without one are left out.
+    """Draw one candidate judged not relevant (grade 0) for each query; queries without one are omitted.
 
     Args:
         candidates: docids by qid.
-        qrels: grades; a passage without a judgement is never chosen.
-        seed: of the draw.
+        qrels: grades; unjudged passages are never drawn.
+        seed: seed of the draw.
     """
     chosen = {}
     for qid, docids in candidates.items():
@@ -89,8 +89,8 @@ class InjectedRankings(NamedTuple):
     """Rankings of the same candidates before and after the injection.
 
     Attributes:
-        clean: docids by qid, best first, all texts as they were.
-        attacked: the same with one passage injected.
+        clean: docids by qid, best first, with all texts unchanged.
+        attacked: the same with one injected passage per topic.
         passages: the injected passage by qid.
     """
 
@@ -108,16 +108,16 @@ def attack_passages(
     place: PassagePlace = "start",
     seed: int = 1,
 ) -> InjectedRankings:
-    """Inject into one candidate of each topic and rank again; only the injected passages are encoded.
+    """Inject text into one candidate per topic and rank again; only the injected passages are encoded.
 
     Args:
-        targets: topics with their candidates' vectors; those without a victim are left out.
+        targets: topics with the vectors of their candidates; those without a victim are skipped.
         victims: the docid to inject into, by qid.
-        texts: clean text by docid.
-        encoder: the encoder that made the vectors.
-        what: what is injected.
-        place: where in the passage.
-        seed: draws payloads and random places.
+        texts: clean texts by docid.
+        encoder: the encoder that produced the vectors.
+        what: text to inject.
+        place: position in the passage.
+        seed: seed for drawing payloads and random positions.
 
     Raises:
         InputError: an unknown `what` or `place`, or no victims.
@@ -149,13 +149,13 @@ def attack_passages(
 
 
 class AttackSuccess(NamedTuple):
-    """What injections into grade-0 passages gained, as shares of the passages attacked.
+    """Success of injections into grade-0 passages, as fractions of the attacked passages.
 
     Attributes:
-        passages: how many were attacked, one a query.
-        risen: share whose rank got better.
-        into_top: share that entered the top k from outside.
-        beats_relevant: share that now outranks a relevant candidate that it did not outrank before.
+        passages: number of attacked passages, one per query.
+        risen: fraction whose rank improved.
+        into_top: fraction that entered the top k from below.
+        beats_relevant: fraction that outranks a relevant candidate that it did not outrank before.
     """
 
     passages: int
@@ -171,10 +171,10 @@ def attack_success(
     """Return the attack success rate: how often an injected passage moves up although it is not relevant.
 
     Args:
-        clean: docids by qid, best first, all texts as they were.
-        attacked: the same with the victim's text injected.
+        clean: docids by qid, best first, with all texts unchanged.
+        attacked: the same with text injected into the victim.
         victims: the injected docid by qid.
-        relevant: (qid, docid) gives whether a candidate is relevant.
+        relevant: maps (qid, docid) to whether a candidate is relevant.
         k: the cutoff of `into_top`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Query sets: one perturbation with one seed over all topics, and its files."""
+"""Query sets: one perturbation with one seed applied to all topics, and its files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ FORMATS = ("tsv", "jsonl")
 
 @dataclass(frozen=True)
 class QuerySet:
-    """Topics, clean or perturbed, with the same qids in the same order as their source.
+    """Clean or perturbed topics, with the same qids in the same order as their source.
 
     Attributes:
         name: `<source>.<perturbation>.s<seed>`, as in the names of files and runs.
         perturbed: the topics with their originals and edits.
-        provenance: what made it: source, perturbation, family, expectation, seed, version, counts.
+        provenance: how it was made: source, perturbation, family, expectation, seed, version, counts.
     """
 
     name: str
@@ -41,18 +41,18 @@ class QuerySet:
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """The perturbed topics, as they are searched."""
+        """The perturbed topics, as used for search."""
         return tuple(perturbed.topic for perturbed in self.perturbed)
 
 
 def perturb(topics: Sequence[Topic], perturbation: Perturbation, seed: int) -> Iterator[Perturbed]:
     """Yield each topic perturbed, in order.
 
-    What becomes of a topic depends neither on the order nor on the other topics, except for perturbations
-    `over_topics`, which take something from the other topics.
+    The result for a topic depends neither on the order nor on the other topics, except for perturbations
+    `over_topics`, which use the other topics.
 
     Raises:
-        InputError: no topics, a duplicate qid, or an empty query.
+            InputError: no topics, a duplicate qid, or an empty query.
     """
     check_topics(topics)
     apply = perturbation.for_topics(topics, seed)
@@ -61,7 +61,7 @@ def perturb(topics: Sequence[Topic], perturbation: Perturbation, seed: int) -> I
 
 
 def check_topics(topics: Sequence[Topic]) -> None:
-    """Refuse topics that cannot be perturbed or judged.
+    """Reject topics that cannot be perturbed or judged.
 
     Raises:
         InputError: no topics, a duplicate qid, or an empty query.
@@ -70,20 +70,20 @@ def check_topics(topics: Sequence[Topic]) -> None:
         raise InputError("no topics to perturb")
     duplicates = [qid for qid, count in Counter(topic.qid for topic in topics).items() if count > 1]
     if duplicates:
-        raise InputError(f"duplicate qids: {listed(duplicates)}; qrels need one topic for each qid")
+        raise InputError(f"duplicate qids: {listed(duplicates)}; qids must be unique to match the qrels")
     empty = [topic.qid for topic in topics if not topic.text.strip()]
     if empty:
         raise InputError(f"empty queries: {listed(empty)}; give them a text or remove them")
 
 
 def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, source: str = "topics") -> QuerySet:
-    """Make the query set of one perturbation and seed.
+    """Make the query set for one perturbation and seed.
 
     Args:
         topics: the clean topics.
-        perturbation: as `resolve` gives it.
-        seed: the draw.
-        source: name of the topics, part of the name of the set (`source_name` makes one from a path).
+        perturbation: a perturbation, as returned by `resolve`.
+        seed: seed of the draw.
+        source: name of the topics, which becomes part of the set's name (`source_name` derives one from a path).
 
     Raises:
         InputError: as `perturb`.
@@ -106,7 +106,7 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
 
 
 def source_name(topics: str | Path) -> str:
-    """Return the name of a topics file or `irds:` id as one field of a file name: no dots, no whitespace.
+    """Return the name of a topics file or `irds:` id as one field of a file name, without dots or whitespace.
 
     `topics.dl19.tsv` and `dl19/topics.tsv` are `dl19`; `irds:a/b` is `a-b`.
     """
@@ -121,20 +121,20 @@ def source_name(topics: str | Path) -> str:
 
 
 def check_source(source: str | None) -> None:
-    """Refuse a name of topics that is not one field of a file name; None is allowed.
+    """Reject a name of topics that is not one field of a file name; None is allowed.
 
     Raises:
-        InputError: a dot, whitespace, a slash or the like.
+        InputError: it contains a dot, whitespace, a slash or similar.
     """
     if source is not None and not re.fullmatch(r"[\w-]+", source):
-        raise InputError(f"`source` may have only letters, digits, _ and -, got {source!r}")
+        raise InputError(f"`source` may contain only letters, digits, _ and -, got {source!r}")
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Refuse formats of query sets that are not `FORMATS`.
+    """Reject formats of query sets other than `FORMATS`.
 
     Raises:
-        InputError: an unknown format, or none.
+        InputError: an unknown format, or no format.
     """
     unknown = [each for each in formats if each not in FORMATS]
     if unknown or not formats:
@@ -145,7 +145,7 @@ def write_query_set(folder: str | Path, queries: QuerySet, formats: Sequence[str
     """Write `topics.<name>.tsv` and `.jsonl` (with original, changed and edits) and return their paths.
 
     Raises:
-        InputError: an unknown format, a folder that cannot be written, or a text that TSV cannot hold.
+        InputError: an unknown format, a folder that cannot be written to, or a text that TSV cannot represent.
     """
     check_formats(formats)
     paths = []

@@ -1,4 +1,4 @@
-"""The perturbations by name: one decorator adds one, from here, from user code or from an entry point."""
+"""The registry of perturbations by name; a decorator adds one, in our code, user code or an entry point."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from instrerank.perturbations.base import (
 from instrerank.trec.types import Topic
 
 ENTRY_POINTS = "instrerank.perturbations"
-"""Entry point group of other packages; loading an entry must run its `register` decorators."""
+"""Entry point group for other packages; loading an entry must run its `register` decorators."""
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class _Registered:
-    """A function and its description; its keyword-only parameters are the options of the perturbation."""
+    """A function and its description; the function's keyword-only parameters are the perturbation's options."""
 
     function: Callable[..., Any]
     described: Description
@@ -61,17 +61,17 @@ def register(
     needs: str = "",
     over_topics: bool = False,
 ) -> Callable[[_Function], _Function]:
-    """Register a function as a perturbation (the arguments are the attributes of `Description`).
+    """Register a function as a perturbation; the arguments are the attributes of `Description`.
 
-    The function takes (topic, rng) and returns the new text of the field it `changes`, or a `Perturbed` where
-    it keeps a finer log. With `over_topics` it takes (topics, seed) and returns such a function. Keyword-only
+    The function takes (topic, rng) and returns the new text of the field it `changes`, or a `Perturbed` for a
+    more detailed log. With `over_topics` it takes (topics, seed) and returns such a function. Keyword-only
     parameters (int, float or str) become options: `typo-mixed:edits=2`.
 
-    A topic without instruction is left alone by a perturbation of instructions, unless the function has an
-    option `fill`, which says that it gives one to every topic.
+    A perturbation of instructions leaves a topic without an instruction unchanged, unless the function has an
+    option `fill`, which declares that it can add one.
 
     Raises:
-        InputError: the name is taken, or has characters other than letters, digits and hyphens.
+        InputError: the name is taken, or contains characters other than letters, digits and hyphens.
     """
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", name):
         raise InputError(f"perturbation name {name!r}: only letters, digits and single hyphens are allowed")
@@ -88,7 +88,7 @@ def register(
 
 
 def names() -> list[str]:
-    """Return the names of all perturbations, those of other packages included, sorted."""
+    """Return the sorted names of all perturbations, including those of other packages."""
     _load_entry_points()
     return sorted(_registered)
 
@@ -103,14 +103,14 @@ def _load_entry_points() -> None:
 
 
 def resolve(spec: str) -> Perturbation:
-    """Return the perturbation of `name` or `name:option=value:option=value`.
+    """Return the perturbation for `name` or `name:option=value:option=value`.
 
-    Every perturbation of queries that looks at one topic at a time also takes `on=instruction`: the same change, made
-    to the instruction. Those that look at the other topics too (`other-query`, `instruction-swapped`,
-    `synonym-neighbour`) have no `apply`: `Perturbation.for_topics` makes it.
+    Every perturbation of queries that uses one topic at a time also accepts `on=instruction`: the same change applied
+    to the instruction. Those that use other topics (`other-query`, `instruction-swapped`, `synonym-neighbour`) have no
+    `apply`: use `Perturbation.for_topics` to get it.
 
     Raises:
-        InputError: an unknown name (the nearest ones and all others are listed), or a wrong option.
+        InputError: an unknown name (the message lists the nearest and all available ones), or an invalid option.
     """
     name, *settings = spec.split(":")
     if name not in names():
@@ -164,7 +164,7 @@ def _bound(registered: _Registered, options: dict[str, Any]) -> Perturbation:
 def _lifted(
     function: Callable[[Topic, random.Random], str | Perturbed], name: str, field: Field, fills: bool
 ) -> Apply:
-    """Make `apply` of a function that may return a bare text, and make sure that no query ends up empty."""
+    """Make `apply` from a function that may return plain text, and ensure that no query becomes empty."""
 
     def apply(topic: Topic, rng: random.Random) -> Perturbed:
         unchanged = Perturbed(topic, topic)
@@ -179,10 +179,10 @@ def _lifted(
 
 
 def on_instruction(perturbation: Perturbation) -> Perturbation:
-    """Return a perturbation of queries, applied to the instruction instead.
+    """Return a perturbation of queries that is applied to the instruction instead.
 
     Raises:
-        InputError: it changes instructions already, or looks at other topics.
+        InputError: it already changes instructions, or uses other topics.
     """
     change_query = perturbation.apply
     if perturbation.changes == "instruction" or change_query is None:
@@ -199,7 +199,7 @@ def on_instruction(perturbation: Perturbation) -> Perturbation:
 
 
 def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
-    """Return several perturbations; `all` or the name of a family selects all that need nothing but topics.
+    """Return several perturbations; `all` or the name of a family selects all that need only topics.
 
     Raises:
         InputError: as `resolve`.
@@ -217,5 +217,5 @@ def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
 
 
 def describe() -> list[Description]:
-    """Return the descriptions of all perturbations, by family and name."""
+    """Return the descriptions of all perturbations, sorted by family and name."""
     return sorted((_registered[name].described for name in names()), key=lambda p: (p.family, p.name))

@@ -23,14 +23,14 @@ FULL_WIDTH = {code: code + 0xFEE0 for code in range(ord("!"), ord("~") + 1)}
 
 @register("punctuation-append", family="punctuation", expects="invariance")
 def punctuation_append(topic: Topic, rng: random.Random) -> str:
-    """A mark such as `?`, `...` or `!!` at the end, different from the one already there (RoDR)."""
+    """Final punctuation such as `?`, `...` or `!!`, different from the existing one (RoDR)."""
     text = topic.text.rstrip()
     return text + rng.choice([mark for mark in MARKS if not text.endswith(mark)])
 
 
 @register("punctuation-removal", family="punctuation", expects="invariance", seeded=False)
 def punctuation_removal(topic: Topic, rng: random.Random) -> str:
-    """All punctuation removed; words with an apostrophe become one; marks between digits stay (1.5)."""
+    """All punctuation removed, except between digits (1.5); words with an apostrophe are joined."""
     text = re.sub(r"(?<=\w)['’](?=\w)", "", topic.text)
     text = re.sub(r"(?!(?<=\d)[.,:/](?=\d))[^\w\s]|_", lambda match: _space_for(match[0]), text)
     return " ".join(text.split()) or topic.text
@@ -60,14 +60,14 @@ def case_title(topic: Topic, rng: random.Random) -> str:
 
 @register("unicode-homoglyph", family="unicode", expects="invariance")
 def unicode_homoglyph(topic: Topic, rng: random.Random) -> Perturbed:
-    """One letter of a word becomes the Cyrillic letter that looks the same."""
+    """One letter of a word replaced by the Cyrillic letter that looks the same."""
     places = [place for place in _places(topic.text) if topic.text[place] in HOMOGLYPHS]
     return _replaced(topic, rng, places, "homoglyph", [HOMOGLYPHS])
 
 
 @register("unicode-diacritic", family="unicode", expects="invariance")
 def unicode_diacritic(topic: Topic, rng: random.Random) -> Perturbed:
-    """One vowel of a word gets an accent (composed form)."""
+    """An accent added to one vowel of a word (composed form)."""
     places = [place for place in _places(topic.text) if topic.text[place] in "aeiouAEIOU"]
     tables = [{vowel: unicodedata.normalize("NFC", vowel + a) for vowel in "aeiouAEIOU"} for a in ACCENTS]
     composed = [table for table in tables if all(len(letter) == 1 for letter in table.values())]
@@ -76,7 +76,7 @@ def unicode_diacritic(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("unicode-zero-width", family="unicode", expects="invariance")
 def unicode_zero_width(topic: Topic, rng: random.Random) -> Perturbed:
-    """An invisible zero-width character inside a word."""
+    """An invisible zero-width character inserted into a word."""
     places = [place for start, end in eligible(topic.text) for place in range(start + 1, end)]
     if not places:
         return Perturbed(topic, topic)
@@ -85,7 +85,7 @@ def unicode_zero_width(topic: Topic, rng: random.Random) -> Perturbed:
 
 @register("unicode-full-width", family="unicode", expects="invariance", seeded=False)
 def unicode_full_width(topic: Topic, rng: random.Random) -> str:
-    """All ASCII characters in their full-width forms, as typed on East Asian keyboards."""
+    """All ASCII characters in their full-width forms, as typed with East Asian input methods."""
     return topic.text.translate(FULL_WIDTH)
 
 

@@ -1,7 +1,7 @@
 """Synonyms of one word, from a reviewed list or from WordNet.
 
-Machine-made synonyms often change the meaning: on DL 2019 people accepted 16 of 42 WordNet variants (Penha et al.
-2022, 2111.13057), so all of these are marked as in need of review.
+Automatic synonyms often change the meaning: on DL 2019, annotators accepted 16 of 42 WordNet variants (Penha et al.
+2022, 2111.13057), so all of these are marked as needing review.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PAIRS = """
     required > needed | requires > needs | uncommon > rare | assist > help | assists > helps |
     durable > long lasting
 """
-"""Pairs reviewed one by one: either word may replace the other in a query, or (>) only the second the first."""
+"""Manually reviewed pairs: either word may replace the other in a query, or (>) only the second the first."""
 
 
 def _reviewed() -> dict[str, tuple[str, ...]]:
@@ -60,12 +60,12 @@ REVIEWED = _reviewed()
 
 @register("synonym", family="synonym", expects="invariance", needs_review=True)
 def synonym(topic: Topic, rng: random.Random) -> Perturbed:
-    """One word becomes a synonym from the reviewed list."""
+    """One word replaced by a synonym from the reviewed list."""
     return replace_word(topic, rng, lambda word: REVIEWED.get(word, ()), "synonym")
 
 
 def replace_word(topic: Topic, rng: random.Random, synonyms: Callable[[str], Sequence[str]], kind: str) -> Perturbed:
-    """Replace one occurrence of one eligible word that has synonyms (given and returned in lower case)."""
+    """Replace one occurrence of one eligible word that has synonyms (passed and returned in lower case)."""
     spans = eligible(topic.text)
     for start, end in rng.sample(spans, len(spans)):
         word = topic.text[start:end]
@@ -79,7 +79,7 @@ def replace_word(topic: Topic, rng: random.Random, synonyms: Callable[[str], Seq
     "synonym-wordnet", family="synonym", expects="invariance", needs_review=True, needs="nltk with WordNet's data"
 )
 def synonym_wordnet(topic: Topic, rng: random.Random) -> Perturbed:
-    """One word becomes another lemma of its first WordNet sense, in its base form (needs nltk)."""
+    """One word replaced by another lemma of its first WordNet sense, in base form (needs nltk)."""
     return replace_word(topic, rng, _first_sense, "synonym-wordnet")
 
 
@@ -103,7 +103,7 @@ def _wordnet() -> Any:
         wordnet.ensure_loaded()
     except (ImportError, LookupError, OSError) as error:  # OSError: a part of the data is missing
         raise MissingPrerequisiteError(
-            "synonym-wordnet needs nltk and its WordNet data. Install both:\n"
+            "synonym-wordnet needs nltk and its WordNet data; to install both:\n"
             "  pip install nltk && python -m nltk.downloader wordnet"
         ) from error
     return wordnet

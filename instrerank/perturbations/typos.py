@@ -17,11 +17,11 @@ from instrerank.perturbations.words import eligible, with_case_of
 from instrerank.trec.types import Topic
 
 Change = Callable[[str, int, random.Random], "tuple[str, str] | None"]
-"""(word, index, rng) gives the text to replace there and its replacement, or None if this edit is impossible."""
+"""Maps (word, index, rng) to the text to replace there and its replacement, or None if the edit is impossible."""
 
 
 def _neighbours() -> dict[str, str]:
-    """QWERTY keys that touch: at most 1.3 key widths apart, rows shifted by 0.25 and 0.75 of a key."""
+    """Adjacent QWERTY keys: at most 1.3 key widths apart, with rows shifted by 0.25 and 0.75 of a key."""
     rows = (("qwertyuiop", 0.0), ("asdfghjkl", 0.25), ("zxcvbnm", 0.75))
     keys = {key: (x + shift, y) for y, (row, shift) in enumerate(rows) for x, key in enumerate(row)}
     return {
@@ -34,7 +34,7 @@ NEIGHBOURS = _neighbours()
 
 
 def _alphabet(word: str) -> Sequence[str]:
-    """Letters to draw from: a to z, or the word's own letters where it is of another script."""
+    """Letters to draw from: a to z, or the word's own letters if it is in another script."""
     return string.ascii_lowercase if any(c in string.ascii_letters for c in word) else sorted(set(word))
 
 
@@ -104,7 +104,7 @@ def _confuse(confusions: Confusions) -> Change:
 
 
 def misspell(topic: Topic, rng: random.Random, kinds: Sequence[tuple[str, Change]], edits: int) -> Perturbed:
-    """Make `edits` edits, each in another eligible word and of a kind drawn anew; fewer if there are too few words."""
+    """Make `edits` edits of random kinds, each in another eligible word; fewer if there are not enough words."""
     if edits < 1:
         raise InputError(f"`edits` must be at least 1, got {edits}")
     done: list[Edit] = []
@@ -142,13 +142,15 @@ def _register(kind: str, change: Change, summary: str) -> None:
     register(f"typo-{kind}", family="typo", expects="invariance")(typo)
 
 
-_register("swap", _swap, "Two neighbouring characters of a word swapped.")
+_register("swap", _swap, "Two adjacent characters of a word swapped.")
 _register("delete", _delete, "One character of a word deleted.")
 _register("insert", _insert, "A random letter inserted into a word.")
 _register("substitute", _substitute, "One letter of a word replaced by a random one.")
-_register("keyboard", _keyboard, "One letter of a word replaced by a neighbour on a QWERTY keyboard, case kept.")
-_register("ocr", _confuse(OCR), "A confusion of optical character recognition in one word, such as rn for m.")
-_register("phonetic", _confuse(PHONETIC), "A spelling that sounds alike in one word, such as f for ph.")
+_register(
+    "keyboard", _keyboard, "One letter of a word replaced by an adjacent one on a QWERTY keyboard, keeping case."
+)
+_register("ocr", _confuse(OCR), "An OCR confusion in one word, such as rn for m.")
+_register("phonetic", _confuse(PHONETIC), "A spelling that sounds the same in one word, such as f for ph.")
 
 
 @register("typo-mixed", family="typo", expects="invariance")

@@ -1,4 +1,4 @@
-"""Words of a query: where they are, and which of them a perturbation may touch."""
+"""Words of a query: their positions, and which of them a perturbation may change."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ STOP_WORDS = word_set(
     yourself yourselves
     """
 )
-"""English function words, with the pieces that apostrophes leave ("doesn", "ll"), after Snowball's list."""
+"""English function words, including parts split off by apostrophes ("doesn", "ll"), after Snowball's list."""
 
 
 def is_eligible(word: str) -> bool:
-    """Whether a word has at least three letters and is not a stop word."""
+    """Return whether a word has at least three letters and is not a stop word."""
     return len(word) >= 3 and word.lower() not in STOP_WORDS
 
 
 def eligible(text: str) -> list[tuple[int, int]]:
     """Return the (start, end) of each eligible word: at least three letters, not a stop word.
 
-    A word with a combining mark at its end is left out: an edit there would move the mark to another letter.
+    Words that end with a combining mark are skipped: an edit there would move the mark to another letter.
     """
     return [
         match.span()
@@ -54,7 +54,7 @@ def bare(token: str) -> str:
 
 
 def with_case_of(word: str, model: str) -> str:
-    """Return `word` in upper, title or lower case as `model` is."""
+    """Return `word` in the case of `model`: upper, title or lower."""
     if len(model) > 1 and model.isupper():
         return word.upper()
     return word[:1].upper() + word[1:] if model[:1].isupper() else word

@@ -1,4 +1,4 @@
-"""Candidates and vectors become rankings."""
+"""Reranking: candidates and a scorer in, rankings out."""
 
 from instrerank.reranking.api import InstructionReranker, RerankingSearcher
 from instrerank.reranking.candidates import Candidates, candidate_docids, select_candidates

@@ -1,4 +1,4 @@
-"""The Python API: rerank Pyserini's hits, or wrap a searcher so that a script changes in one line."""
+"""Rerank Pyserini hits, or wrap a Pyserini searcher with a drop-in replacement."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from instrerank.trec.problems import listed
 from instrerank.trec.records import is_empty
 
 Texts = Mapping[str, str] | PassageSource
-"""Passage text by docid, or where to look it up."""
+"""Passage text by docid, or a source to look it up in."""
 
 
 class InstructionReranker:
-    """An instruction-following bi-encoder, or any other model that scores, as a reranker of hits."""
+    """Reranks hits with an instruction-following bi-encoder, or with any other `Scorer`."""
 
     def __init__(self, encoder: Scorer, *, fusion: Fusion | None = None, windows: Windows | None = None) -> None:
         """Take a loaded model.
 
         Args:
-            encoder: from `instrerank.load_encoder` or `load_scorer`, or a `Scorer` of your own.
-            fusion: how the first stage's scores take part (not at all by default).
-            windows: how long passages are cut (truncated by default).
+            encoder: model from `instrerank.load_encoder` or `load_scorer`, or your own `Scorer`.
+            fusion: fusion with first-stage scores (default: none).
+            windows: how to split long passages (default: truncate them).
         """
         self.encoder = encoder
         self.fusion = fusion or Fusion()
@@ -48,14 +48,14 @@ class InstructionReranker:
         """Load an encoder by name, Hugging Face id or folder.
 
         Args:
-            encoder: `minilm`, `instrerank-minilm`, an id such as `intfloat/e5-base-v2`, or a folder.
-            fusion: how the first stage's scores take part (not at all by default).
-            windows: how long passages are cut (truncated by default).
+            encoder: `minilm`, `instrerank-minilm`, a Hugging Face id such as `intfloat/e5-base-v2`, or a folder.
+            fusion: fusion with first-stage scores (default: none).
+            windows: how to split long passages (default: truncate them).
             **options: fields of `LoadOptions` (`device`, `dtype`, `adapter`, `kind`, …).
 
         Raises:
             InputError: an unknown encoder or option.
-            MissingPrerequisiteError: the model cannot be reached.
+            MissingPrerequisiteError: the model is not available here.
         """
         return cls(load_scorer(encoder, calibration=calibration_texts, **options), fusion=fusion, windows=windows)
 
@@ -67,9 +67,9 @@ class InstructionReranker:
         Args:
             query: the query text.
             hits: Pyserini hits, or (docid, text) pairs, in first-stage order.
-            instruction: what narrows the query; encoded as the model family expects.
-            texts: passage text by docid, or where to look it up (`instrerank.collections.open_passages`,
-                `instrerank.anserini.IndexPassages`), for hits that have none (FAISS, impact and HNSW indexes).
+            instruction: instruction for the query, combined with it as the model family expects.
+            texts: passage text by docid, or a source to look it up in (`instrerank.collections.open_passages`,
+                `instrerank.anserini.IndexPassages`), for hits without text (FAISS, impact and HNSW indexes).
 
         Returns:
             The same hits with new scores, in trec_eval's order.
@@ -87,12 +87,12 @@ class InstructionReranker:
         *,
         texts: Texts | None = None,
     ) -> list[list[RerankedHit]]:
-        """Rerank the hits of several queries at once: a passage that several of them found is encoded once.
+        """Rerank the hits of several queries at once; each distinct passage is encoded once.
 
         Args:
             queries: n query texts.
             hits: n lists of hits.
-            instructions: n instructions, or none at all.
+            instructions: n instructions, or None.
             texts: as for `rerank`.
 
         Returns:
@@ -104,8 +104,8 @@ class InstructionReranker:
         instructions = [""] * len(queries) if instructions is None else instructions
         if not len(queries) == len(hits) == len(instructions):
             raise InputError(
-                f"{len(queries)} queries, {len(hits)} lists of hits, {len(instructions)} instructions: "
-                f"give as many of each"
+                f"`queries`, `hits` and `instructions` must have the same length, got {len(queries)}, {len(hits)} and "
+                f"{len(instructions)}"
             )
         distinct: dict[str, Hit] = {}
         candidates = []
@@ -126,8 +126,8 @@ class InstructionReranker:
         textless = [docid for docid, text in passages.items() if is_empty(text)]
         if textless:
             raise InputError(
-                f"{len(textless)} hits have no text: {listed(textless)}; give it as texts={{docid: text}} "
-                f"or texts=open_passages(…), or search an index that stores its passages (--storeRaw)"
+                f"{len(textless)} hits have no text: {listed(textless)}; give `texts`, as {{docid: text}} or "
+                f"open_passages(…), or search an index that stores its passages (Anserini's option storeRaw)"
             )
         run, _ = rerank(
             [each for each in candidates if each.reranked],
@@ -153,19 +153,19 @@ class InstructionReranker:
         *,
         texts: Texts | None = None,
     ) -> dict[str, list[RerankedHit]]:
-        """Rerank what a Pyserini searcher's `batch_search` returned.
+        """Rerank the result of a Pyserini searcher's `batch_search`.
 
         Args:
             queries: query text by qid.
             hits: hits by qid, for some or all of the queries.
-            instructions: instruction by qid; a query may have none.
+            instructions: instruction by qid, for some or all of the queries.
             texts: as for `rerank`.
 
         Returns:
             The same hits with new scores by qid, in the order of `hits`.
 
         Raises:
-            InputError: a qid without query, a hit without text, or a duplicate docid.
+            InputError: a qid without a query, a hit without text, or a duplicate docid.
         """
         unknown = [str(qid) for qid in hits if qid not in queries]
         if unknown:
@@ -180,7 +180,7 @@ class InstructionReranker:
 
 
 class RerankingSearcher:
-    """A Pyserini searcher whose hits come reranked; every other attribute is that of the searcher."""
+    """A drop-in replacement for a Pyserini searcher that reranks its hits; other attributes are the searcher's."""
 
     def __init__(
         self,
@@ -193,10 +193,10 @@ class RerankingSearcher:
         """Wrap a searcher.
 
         Args:
-            searcher: anything with Pyserini's `search` and `batch_search`.
-            reranker: what reranks its hits.
-            hits: how many hits of the first stage are reranked.
-            texts: passage text by docid, or where to look it up, for searchers whose hits have none.
+            searcher: an object with Pyserini's `search` and `batch_search`.
+            reranker: reranker for its hits.
+            hits: number of first-stage hits to rerank.
+            texts: passage text by docid, or a source to look it up in, for searchers whose hits have no text.
         """
         self.searcher = searcher
         self.reranker = reranker
@@ -213,13 +213,13 @@ class RerankingSearcher:
         return getattr(self.searcher, name)
 
     def search(self, query: str, k: int = 10, instruction: str = "", **options: Any) -> list[RerankedHit]:
-        """Search `hits` hits (or k, if that is more), rerank them, return the first k.
+        """Retrieve `hits` hits (or k, if larger), rerank them, and return the first k.
 
         Args:
             query: the query text.
-            k: number of hits returned.
-            instruction: what narrows the query.
-            **options: further arguments of the searcher's own `search`.
+            k: number of hits to return.
+            instruction: instruction for the query.
+            **options: further arguments of the searcher's `search`.
 
         Raises:
             InputError: a hit without text.
@@ -236,15 +236,15 @@ class RerankingSearcher:
         instructions: Sequence[str] | None = None,
         **options: Any,
     ) -> dict[str, list[RerankedHit]]:
-        """Search and rerank many queries; each distinct passage among all their hits is encoded once.
+        """Search and rerank many queries; each distinct passage is encoded once.
 
         Args:
             queries: n query texts.
-            qids: their ids.
-            k: number of hits returned for each.
-            threads: threads of the first stage.
-            instructions: n instructions, or none at all.
-            **options: further arguments of the searcher's own `batch_search`.
+            qids: their n ids.
+            k: number of hits to return per query.
+            threads: number of threads of the first stage.
+            instructions: n instructions, or None.
+            **options: further arguments of the searcher's `batch_search`.
 
         Returns:
             The first k hits by qid, in the order of `qids`.
@@ -252,6 +252,8 @@ class RerankingSearcher:
         Raises:
             InputError: the lists differ in length, or a hit without text.
         """
+        if len(queries) != len(qids) or len(set(qids)) < len(qids):
+            raise InputError(f"{len(queries)} queries and {len(qids)} qids: give each query one qid of its own")
         found = self.searcher.batch_search(list(queries), list(qids), k=max(k, self.hits), threads=threads, **options)
         hits = [found.get(qid, []) for qid in qids]
         reranked = self.reranker.rerank_batch(queries, hits, instructions, texts=self.texts)

@@ -1,4 +1,4 @@
-"""From a first-stage run and topics to what is reranked: candidates with texts, the rest counted and kept."""
+"""Select the candidates to rerank from a first-stage run; the other documents are kept below them and counted."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Candidates:
 
     Attributes:
         topic: the query with its instruction.
-        reranked: the first `hits` documents that have a text.
-        below: the documents that stay under them: those without a text and those below the depth.
+        reranked: the documents with text among the first `hits`.
+        below: the documents ranked below them: those without text, and those after the first `hits`.
     """
 
     topic: Topic
@@ -34,7 +34,7 @@ class Candidates:
 
 @dataclass
 class CandidateCounts:
-    """What a sidecar has to tell about the candidates."""
+    """Counts of candidates for the sidecar."""
 
     queries: int = 0
     candidates: int = 0
@@ -45,7 +45,7 @@ class CandidateCounts:
 
 
 def candidate_docids(first_stage: Run, hits: int) -> list[str]:
-    """Return the distinct docids within the depth, in order of first appearance: the texts that reranking needs."""
+    """Return the distinct docids among the first `hits` of each topic: the passages that reranking needs."""
     return list(
         dict.fromkeys(document.docid for ranking in first_stage.rankings.values() for document in ranking[:hits])
     )
@@ -59,26 +59,27 @@ def select_candidates(
     hits: int,
     missing: MissingPolicy = "error",
 ) -> tuple[list[Candidates], CandidateCounts]:
-    """Bring run, topics and texts together, in the order of the topics.
+    """Select the candidates of each topic, in the order of the topics.
+
+    Topics may be a subset of those of the run; its other qids are left out and counted.
 
     Args:
         first_stage: rankings in trec_eval's order.
         topics: the queries.
         texts: passage text by docid.
-        hits: depth of reranking.
-        missing: what to do about a candidate whose text is missing or blank, and about a topic without
-            candidates: raise, or let such a candidate fall below the reranked ones, and count either.
-
-    Topics may be a part of those that the run was made with: its other qids are left out, and counted.
+        hits: number of candidates per topic to rerank.
+        missing: "error"; or "skip" to rank candidates without text last and leave out topics without candidates, and
+            count them.
 
     Raises:
-        InputError: run and topics share no qid; with `error` also what `missing` says.
+        InputError: run and topics have no qid in common; or, with "error", a candidate without text or a topic without
+            candidates.
     """
     queries = {topic.qid for topic in topics}
     unknown = [qid for qid in first_stage.rankings if qid not in queries]
     if len(unknown) == len(first_stage.rankings):
         raise InputError(
-            f"the run and the topics share no qid: the run has {listed(unknown) or 'none'}; the topics have "
+            f"run and topics have no qid in common: the run has {listed(unknown) or 'none'}; the topics have "
             f"{listed([topic.qid for topic in topics]) or 'none'}. Give the topics that the run was made with"
         )
     own = own_documents(
@@ -111,12 +112,12 @@ def select_candidates(
 def _raise_missing(counts: CandidateCounts, without_text: list[str], topics: int) -> None:
     if without_text:
         raise InputError(
-            f"{len(without_text)} candidate docids have no text or a blank one: {listed(without_text)}; "
-            f"give the passages that the run was made from, or rank such candidates last with `missing` skip"
+            f"{len(without_text)} candidates have no text: {listed(without_text)}; give the passages that the run was "
+            f"retrieved from, or rank these candidates last with `missing` skip"
         )
     absent = counts.topics_without_candidates
     if absent:
         raise InputError(
-            f"{len(absent)} of {topics} topics have no candidate in the run: {listed(absent)}; "
-            f"give the run of these topics, or leave such topics out with `missing` skip"
+            f"{len(absent)} of {topics} topics have no candidates in the run: {listed(absent)}; give the run of these "
+            f"topics, or leave out these topics with `missing` skip"
         )

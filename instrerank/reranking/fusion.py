@@ -14,13 +14,14 @@ FusionMethod = Literal["none", "interpolate", "rrf"]
 
 @dataclass(frozen=True)
 class Fusion:
-    """How two scores become one; the meanings are those of `python -m pyserini.fusion`.
+    """Fusion of first-stage and reranker scores, as in `python -m pyserini.fusion`.
 
     Attributes:
-        method: `none` takes the reranker's score; `interpolate` alpha · first stage + (1 − alpha) · reranker,
-            raw scores; `rrf` the sum of 1 / (k + rank) over both (Cormack et al., SIGIR 2009).
-        alpha: weight of the first stage, between 0 and 1.
-        rrf_k: the k of `rrf`.
+        method: "none" uses the reranker's score alone; "interpolate" alpha · first-stage score + (1 − alpha) ·
+            reranker score, without normalisation; "rrf" the sum of 1 / (k + rank) over both (reciprocal rank fusion;
+            Cormack et al., SIGIR 2009).
+        alpha: weight of the first-stage score in "interpolate", between 0 and 1.
+        rrf_k: constant k of "rrf".
     """
 
     method: FusionMethod = "none"
@@ -28,13 +29,13 @@ class Fusion:
     rrf_k: int = 60
 
     def __post_init__(self) -> None:
-        """Raise InputError for a parameter out of its range."""
+        """Raise InputError for a parameter out of range."""
         if self.method not in get_args(FusionMethod):
             raise InputError(f"unknown `fusion` {self.method!r}. Available: {', '.join(get_args(FusionMethod))}")
         if not isinstance(self.alpha, int | float) or not 0 <= self.alpha <= 1:
-            raise InputError(f"`alpha`, the weight of the first stage, must be between 0 and 1; got {self.alpha!r}")
+            raise InputError(f"`alpha` must be between 0 and 1, got {self.alpha!r}")
         if not isinstance(self.rrf_k, int) or self.rrf_k < 0:
-            raise InputError(f"`rrf_k` must be a whole number, at least 0; got {self.rrf_k!r}")
+            raise InputError(f"`rrf_k` must be a whole number of at least 0, got {self.rrf_k!r}")
 
     def combine(self, first_stage: Sequence[ScoredDoc], scores: Mapping[str, float]) -> list[ScoredDoc]:
         """Return the candidates of one topic in their final order.
@@ -59,6 +60,6 @@ class Fusion:
 
 
 def append_below(ranking: Sequence[ScoredDoc], below: Sequence[ScoredDoc]) -> list[ScoredDoc]:
-    """Put documents under a ranking in the order given, with falling scores one apart below its last."""
+    """Append documents to a ranking in the given order, with scores that decrease by 1 from its last score."""
     last = ranking[-1].score if ranking else 0.0
     return [*ranking, *(ScoredDoc(document.docid, last - place) for place, document in enumerate(below, start=1))]

@@ -1,4 +1,4 @@
-"""Pyserini's hits, of every version, in and out: known by their attributes, never by their Java types."""
+"""Pyserini hits of every version, recognised by their attributes rather than by Java types."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from instrerank.anserini import hit_text as stored_hit_text
 
 Hit = Any
-"""An object with `docid` and `score` (Pyserini's hit), or a pair (docid, text)."""
+"""An object with `docid` and `score` (a Pyserini hit), or a pair (docid, text)."""
 
 
 class RerankedHit:
-    """A hit with a new score; every other attribute is that of the hit it came from.
+    """A hit with a new score; all other attributes are those of the original hit.
 
-    So `lucene_docid`, `lucene_document`, `contents` and `raw` are there where the input had them, and what
-    Pyserini writes of a hit (`docid`, `score`) is written of this one.
+    So `lucene_docid`, `lucene_document`, `contents` and `raw` are available if the original hit has them, and
+    Pyserini's writers work, since they use `docid` and `score`.
     """
 
     def __init__(self, hit: Hit, docid: str, score: float) -> None:
@@ -39,12 +39,12 @@ def hit_docid(hit: Hit) -> str:
 
 
 def hit_score(hit: Hit, rank: int) -> float:
-    """Return the first-stage score of a hit; a pair has none, and takes 1/rank as an MS MARCO run does."""
+    """Return the first-stage score of a hit; a pair has none and gets 1/rank, as in an MS MARCO run."""
     return 1 / rank if _is_pair(hit) else float(hit.score)
 
 
 def hit_text(hit: Hit) -> str:
-    """Return the passage text of a hit or of a (docid, text) pair, "" where it bears none (FAISS hits)."""
+    """Return the passage text of a hit or of a (docid, text) pair, "" if it has none (FAISS hits)."""
     if _is_pair(hit):
         return str(hit[1])
     return stored_hit_text(hit) or ""

@@ -1,4 +1,4 @@
-"""From candidates and their scores to a run."""
+"""Rerank candidates into a run."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def rerank(
     """Rerank the candidates of every topic.
 
     Args:
-        candidates: per topic, from `select_candidates`.
-        texts: passage text by docid, for every candidate to be reranked.
+        candidates: candidates per topic, from `select_candidates`.
+        texts: passage text by docid, for every candidate to rerank.
         scorer: the model.
         tag: tag of the run.
-        fusion: how the first stage's score takes part (not at all by default).
-        windows: cut long passages (truncated by default).
-        prepared: these topics and texts from `prepare_texts`, where many query sets share them.
+        fusion: fusion with first-stage scores (default: none).
+        windows: how to split long passages (default: truncate them).
+        prepared: result of `prepare_texts` for these topics and texts, if many query sets share it.
         progress: show a progress bar.
 
     Returns:
-        The run, each ranking in trec_eval's order, and the scores with what was truncated.
+        The run, each ranking in trec_eval's order, and the scores with counts of truncated texts.
 
     Raises:
         InputError: an empty text, a score that is not finite, or fusion or windows with a cascade.

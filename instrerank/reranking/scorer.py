@@ -1,4 +1,4 @@
-"""What reranking asks of a model, whichever kind it is."""
+"""The protocol of models that can rerank."""
 
 from __future__ import annotations
 
@@ -12,70 +12,70 @@ if TYPE_CHECKING:
 
 
 class Scorer(Protocol):
-    """A model that can rerank: bi-encoder, cascade, cross-encoder, pointwise LLM, or one of your own.
+    """A model that can rerank: bi-encoder, cascade, cross-encoder, pointwise LLM, or your own.
 
-    `prepare` does once what does not depend on who is scored against whom (a bi-encoder encodes; a model that reads
-    query and passage together can do nothing); `score` does the rest, as often as there are query sets. It knows
-    queries and passages by their rows. To have `prepare`, `score` and `describe` of vectors, subclass
-    `instrerank.encoders.BiEncoder`.
+    `prepare` does the work that does not depend on the pairs to score (a bi-encoder encodes; a model that reads query
+    and passage together does nothing), once; `score` does the rest, once per query set, and refers to queries and
+    passages by their rows. To implement a bi-encoder, subclass `instrerank.encoders.BiEncoder`, which defines
+    `prepare`, `score` and `describe`.
     """
 
     @property
     def kind(self) -> str:
-        """As `LoadOptions.kind`, for the record."""
+        """Kind of model, as in `LoadOptions.kind`, for the sidecar."""
         ...
 
     @property
     def name(self) -> str:
-        """Shown to users."""
+        """Name shown to users."""
         ...
 
     @property
     def dtype(self) -> str:
-        """Precision it runs in."""
+        """Precision of the model."""
         ...
 
     @property
     def device(self) -> str:
-        """Where it runs."""
+        """Device that the model runs on."""
         ...
 
     @property
     def best_only(self) -> bool:
-        """Whether only the best scores can be compared, as a cascade's: they can be neither fused nor aggregated."""
+        """Whether only the best scores are comparable, as in a cascade; fusion and windows are then not possible."""
         ...
 
     @property
     def store(self) -> EmbeddingStore | None:
-        """Where passage vectors are kept, None if nowhere."""
+        """Store of passage vectors; None if they are not kept."""
         ...
 
     @property
     def window_length(self) -> int:
-        """Tokens of a passage that it reads whole."""
+        """Maximum tokens of a passage that the model reads without truncation."""
         ...
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
-        """Cut a text into pieces of at most `size` tokens that start `stride` tokens apart."""
+        """Split a text into windows of at most `size` tokens that start `stride` tokens apart."""
         ...
 
     def count_stored(self, texts: Sequence[str]) -> int | None:
-        """Return how many of the distinct passages need no encoding; None: passages are not encoded by themselves."""
+        """Return how many distinct passages have stored vectors; None if passages are not encoded separately."""
         ...
 
     def prepare(self, queries: Sequence[Query], passages: Sequence[str], *, progress: bool = False) -> Any:
-        """Return whatever `score` needs of these queries and passages."""
+        """Return what `score` needs for these queries and passages."""
         ...
 
     def score(
         self, prepared: Any, queries: Sequence[int], candidates: Sequence[Sequence[int]], *, progress: bool = False
     ) -> Scored:
-        """Score for each of n queries, by their rows in what was prepared, the rows of its candidates.
+        """Score the candidates of each of n queries; queries and candidates are given by their rows in `prepared`.
 
-        The scores depend on `prepared` and these arguments alone, not on earlier calls.
+        The scores depend only on these arguments, not on earlier calls.
         """
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Return all that decides its scores, for a record."""
+        """Return everything that determines the scores, for the sidecar."""
         ...

@@ -1,4 +1,4 @@
-"""Scores of candidates: each distinct query and passage prepared once, then every candidate scored."""
+"""Score candidates: prepare each distinct query and passage once, then score every candidate."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Aggregation = Literal["max", "first", "mean"]
 
 @dataclass(frozen=True)
 class Windows:
-    """How a passage longer than the model reads is cut, and how the pieces' scores become one.
+    """How to split a long passage into windows, and how to aggregate their scores.
 
     Attributes:
-        length: tokens of a piece.
-        stride: tokens from the start of one piece to that of the next.
-        aggregation: `max` (MaxP), `first` (FirstP; Dai and Callan, SIGIR 2019) or `mean` of the pieces' scores.
+        length: maximum tokens of a window.
+        stride: tokens between the starts of windows.
+        aggregation: "max" (MaxP), "first" (FirstP; Dai and Callan, SIGIR 2019) or "mean" of the windows' scores.
     """
 
     length: int
@@ -35,22 +35,22 @@ class Windows:
     aggregation: Aggregation = "max"
 
     def __post_init__(self) -> None:
-        """Raise InputError for a parameter out of its range."""
+        """Raise InputError for a parameter out of range."""
         if self.aggregation not in get_args(Aggregation):
             raise InputError(
                 f"unknown `max_passage` {self.aggregation!r}. Available: {', '.join(get_args(Aggregation))}"
             )
         if not isinstance(self.stride, int) or self.stride < 1:
-            raise InputError(f"`max_passage_stride` must be a whole number, at least 1; got {self.stride!r}")
+            raise InputError(f"`max_passage_stride` must be a whole number of at least 1, got {self.stride!r}")
 
 
 def check_scoring(
     fusion: str, alpha: float, rrf_k: int, max_passage: str | None, max_passage_stride: int | None, load: LoadOptions
 ) -> None:
-    """Prove that settings of a reranking go together, before anything is read.
+    """Check the settings of a reranking before anything is read.
 
     Raises:
-        InputError: names the parameter, its value and what is allowed.
+        InputError: invalid settings; the message names the parameter, its value and what is allowed.
     """
     Fusion(cast(FusionMethod, fusion), alpha, rrf_k)
     if max_passage is not None:
@@ -61,30 +61,30 @@ def check_scoring(
 
 
 def check_comparable(best_only: bool, fusion: str, max_passage: object) -> None:
-    """Prove that a scorer gives the scores that fusion and windows need.
+    """Check that a scorer's scores can be used for fusion and windows.
 
     Raises:
-        InputError: it makes only those of the best whole passages comparable.
+        InputError: only the scores of its best whole passages are comparable.
     """
     if best_only and (fusion != "none" or max_passage is not None):
         raise InputError(
-            "a cascade has float32 scores of the best whole passages only, but `fusion` and `max_passage` need others "
-            "too: leave them out, or choose another `dtype`"
+            "`fusion` and `max_passage` need exact scores of all candidates, but a cascade has them only for the best "
+            "passages: leave them out, or choose another `dtype`"
         )
 
 
 @dataclass
 class Scores:
-    """What scoring gives, and what a sidecar has to say about it.
+    """Scores of candidates, with counts for the sidecar.
 
     Attributes:
         by_docid: for each topic the score of each candidate, float32 values.
-        passages: distinct passages scored.
-        pieces: distinct windows among them (as many as passages where none was cut).
-        passages_truncated: docids of which the model did not see all.
-        queries_truncated: qids of which it did not see all.
-        pairs_truncated: pairs of which a pair scorer did not see all.
-        details: what else the scorer records.
+        passages: number of distinct passages scored.
+        pieces: number of windows of these passages (one per passage that was not split).
+        passages_truncated: docids of truncated passages.
+        queries_truncated: qids of truncated queries.
+        pairs_truncated: number of pairs truncated by a pair scorer.
+        details: further details from the scorer.
     """
 
     by_docid: list[dict[str, float]]
@@ -98,13 +98,13 @@ class Scores:
 
 @dataclass(frozen=True, repr=False)
 class PreparedTexts:
-    """Queries and passages as a scorer wants them, prepared once: any query set among them is scored at little cost.
+    """Queries and passages prepared by a scorer once, so that any query set among them is cheap to score.
 
     Attributes:
-        windows: how the passages were cut.
-        texts: what the scorer's `prepare` made of them.
-        query_rows: by (query, instruction) its row there.
-        passage_rows: by docid the rows of its pieces there.
+        windows: how the passages were split.
+        texts: result of the scorer's `prepare`.
+        query_rows: row in `texts` by (query, instruction).
+        passage_rows: rows of a passage's windows in `texts` by docid.
     """
 
     windows: Windows | None
@@ -127,10 +127,10 @@ def prepare_texts(
     """Prepare every distinct passage and every distinct pair of query and instruction once.
 
     Args:
-        topics: of one query set or many.
+        topics: topics of one or more query sets.
         texts: passage text by docid.
         scorer: the model.
-        windows: cut long passages; without, the model truncates them.
+        windows: how to split long passages (default: truncate them).
         progress: show a progress bar.
 
     Raises:
@@ -158,11 +158,11 @@ def score_candidates(
     """Score every candidate of every topic.
 
     Args:
-        candidates: per topic, from `select_candidates`.
+        candidates: candidates per topic, from `select_candidates`.
         texts: passage text by docid, for every candidate.
         scorer: the model.
-        windows: cut long passages; without, the model truncates them and they are counted.
-        prepared: these topics and texts, with these windows, among others.
+        windows: how to split long passages (default: truncate and count them).
+        prepared: result of `prepare_texts` for these topics, texts and windows, possibly among others.
         progress: show a progress bar.
 
     Raises:
@@ -201,7 +201,7 @@ def _query(topic: Topic) -> Query:
 
 
 def cut_passages(texts: Mapping[str, str], scorer: Scorer, windows: Windows | None) -> dict[str, list[str]]:
-    """Return the pieces of each passage that the scorer reads, by docid."""
+    """Return the windows of each passage that the scorer reads, by docid."""
     if windows is None:
         return {docid: [text] for docid, text in texts.items()}
     pieces = {docid: scorer.windows(text, windows.length, windows.stride) for docid, text in texts.items()}
@@ -209,7 +209,7 @@ def cut_passages(texts: Mapping[str, str], scorer: Scorer, windows: Windows | No
 
 
 def aggregate(scores: NDArray[np.float32], counts: Sequence[int], aggregation: Aggregation) -> NDArray[np.float32]:
-    """Return one score [n] for each passage from the scores of its pieces, [sum of counts] in passage order."""
+    """Return one score [n] per passage from the scores of its windows, [sum of counts] in passage order."""
     if not counts:
         return scores
     starts = np.cumsum([0, *counts[:-1]])

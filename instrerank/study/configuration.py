@@ -1,4 +1,4 @@
-"""What a study is made of, as a YAML file or flags say it, checked before anything is run."""
+"""The configuration of a study, from a YAML file or from flags, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_type_hints
 
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
-from instrerank.files import read_yaml_file
 from instrerank.reranking.scoring import check_scoring
+from instrerank.study.values import checked, seeds_of
+from instrerank.study.yaml_files import read_yaml
 
 Mode = Literal["fixed", "retrieve"]
-"""Candidates of the clean query for every query set, or searched again with each (docs/study.md)."""
+"""Every query set reranks the candidates of the clean query, or searches for its own (docs/study.md)."""
 
 FIRST_STAGE = "bm25"
 """The first stage as a system of its own."""
 
 
 class System(NamedTuple):
-    """What tables compare: an encoder under one condition of the instruction.
+    """What the tables compare: an encoder under one instruction condition.
 
     Attributes:
         encoder: its name in the study, or `bm25` for the first stage.
@@ -35,7 +36,7 @@ class System(NamedTuple):
     instructions: str
 
     def __str__(self) -> str:
-        """Return the name that `pairs` give it: `minilm/own`."""
+        """Return the name as in `pairs`: `minilm/own`."""
         return f"{self.encoder}/{self.instructions}"
 
 
@@ -52,17 +53,17 @@ _BUNDLED = {
 
 @dataclass(frozen=True, eq=False)
 class EncoderChoice:
-    """One encoder of a study, with how it is loaded and how its scores make a ranking.
+    """One encoder of a study, how it is loaded, and how its scores become a ranking.
 
     Attributes:
-        name: in tables and in the names of runs.
-        encoder: what `rerank --encoder` takes.
+        name: in tables and run names.
+        encoder: as in `rerank --encoder`.
         load: how it is loaded; its fields are keys of the encoder in the YAML file.
-        fusion: how the first stage's score takes part: none, interpolate, rrf.
+        fusion: with the first stage's score: none, interpolate, rrf.
         alpha: weight of the first stage's score in interpolate.
         rrf_k: k of rrf.
-        max_passage: how the scores of a long passage's windows become one: max, first, mean; None: truncate.
-        max_passage_stride: tokens between windows; None: half of what the encoder reads.
+        max_passage: how the scores of a long passage's windows are aggregated: max, first, mean; None: truncate.
+        max_passage_stride: tokens between the starts of windows; None: half of what the encoder reads.
     """
 
     name: str
@@ -88,21 +89,21 @@ class EncoderChoice:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A study; the fields bear the names of the YAML keys and of the flags.
+    """A study; its fields are named like the YAML keys and the flags.
 
     Attributes:
         topics: file, `irds:ID` or `pocket`.
         qrels: likewise.
-        encoders: those that are compared; the first stage is always one of the systems.
-        name: of the collection, in the names of runs.
-        corpus: passages; indexed into the study's folder where BM25 has to search and no index is given.
-        index: Lucene index to search, and the source of passages where no corpus is given.
-        run: first-stage run of the clean topics; without, BM25 searches them.
-        instructions: the topics' own instructions; without, those that the topics bear.
+        encoders: the encoders to compare; the first stage is always one of the systems.
+        name: of the collection, in run names: letters, digits, `_` and `-`.
+        corpus: passages; indexed in the study's folder if BM25 has to search and no index is given.
+        index: Lucene index to search, and the source of passages if no corpus is given.
+        run: first-stage run of the clean topics; None: BM25 searches.
+        instructions: the topics' own instructions; None: those in the topics file.
         changed_instructions: instructions under which other passages are relevant (condition `changed`).
-        changed_qrels: the judgements under those: with them, p-MRR is measured.
-        conditions: of the instruction: none, own, or the name of an instruction perturbation.
-        perturbations: names as `perturb` takes them.
+        changed_qrels: the judgements under the changed instructions, for p-MRR.
+        conditions: instruction conditions: none, own, or the name of an instruction perturbation.
+        perturbations: names as in `perturb`.
         seeds: draws of each seeded perturbation.
         candidates: the modes.
         hits: depth of reranking.
@@ -111,8 +112,8 @@ class Configuration:
         b: BM25's b.
         measures: trec_eval's names.
         relevance_level: least grade that counts as relevant, except for nDCG.
-        pairs: pairs of systems of which the drops are compared; a system is `encoder` or `encoder/condition`.
-            Without, the first encoder against each other one, and `own` against `none` for each.
+        pairs: pairs of systems whose drops are compared; a system is `encoder` or `encoder/condition`. None: the
+            first encoder against each other one, and `own` against `none` for each.
     """
 
     topics: str
@@ -139,11 +140,11 @@ class Configuration:
 
     @property
     def system_pairs(self) -> list[tuple[System, System]] | None:
-        """Return `pairs` as systems; a name without condition is under `none`."""
+        """Return `pairs` as systems; a name without a condition means `none`."""
         return None if self.pairs is None else [(_system(first), _system(second)) for first, second in self.pairs]
 
     def as_data(self) -> dict[str, Any]:
-        """Return the configuration as plain data, to be written as YAML and compared."""
+        """Return the configuration as plain data for YAML."""
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
@@ -154,51 +155,67 @@ def read_configuration(path: Path) -> dict[str, Any]:
     """Read the settings of a study from YAML.
 
     Raises:
-        InputError: the file cannot be read, or is no mapping.
+        InputError: the file cannot be read or is not a mapping.
     """
-    settings = read_yaml_file(path)
-    if not isinstance(settings, dict):
-        raise InputError(f"{path}: a study is a YAML mapping (topics: …, qrels: …, encoders: […]); see docs/study.md")
-    return settings
+    return read_yaml(path, "the study's configuration")
 
 
 def configure(settings: Mapping[str, Any]) -> Configuration:
-    """Make a configuration of settings as a YAML file or flags give them.
+    """Return the configuration that settings from a YAML file or from flags make.
 
     `collection: pocket` or `collection: irds:ID` stands for topics, qrels and corpus together.
 
     Raises:
-        InputError: an unknown or missing key, a value of the wrong kind, something named twice.
+        InputError: an unknown or missing key, a value that is not allowed, or a duplicate.
     """
     settings = dict(settings)
     collection = settings.pop("collection", None)
     if collection is not None:
         settings = {**_of_collection(str(collection)), **settings}
-    known = {each.name: each for each in dataclasses.fields(Configuration)}
+    known = [each.name for each in dataclasses.fields(Configuration)]
     _check_keys("a study", settings, ["collection", *known])
     missing = [key for key in ("topics", "qrels", "encoders") if not settings.get(key)]
     if missing:
         raise InputError(f"a study needs {', '.join(missing)} (or collection: pocket, collection: irds:ID)")
     if not settings.get("corpus") and not settings.get("index"):
-        raise InputError("a study needs the passages: corpus: FILE or index: DIR")
+        raise InputError("a study needs passages: give corpus: FILE or index: DIR")
     if settings.get("changed_qrels") and not settings.get("changed_instructions"):
-        raise InputError("changed_qrels need the changed_instructions that they judge")
+        raise InputError("changed_qrels need changed_instructions, which they judge")
     if "conditions" not in settings and settings.get("instructions"):
         settings["conditions"] = ["none", "own"]
     settings["encoders"] = _encoders(settings["encoders"])
-    if settings.get("name") is None:
+    if settings.get("seeds") is not None:
+        settings["seeds"] = seeds_of(settings["seeds"])
+    hints = get_type_hints(Configuration)
+    values = {key: checked(key, value, hints[key]) for key, value in settings.items() if value is not None}
+    if "name" not in values:
         from instrerank.perturbations.querysets import source_name
 
-        settings["name"] = source_name(settings["topics"])
-    values = {key: _checked(key, value, str(known[key].type)) for key, value in settings.items() if value is not None}
-    for mode in values.get("candidates", ()):
-        if mode not in get_args(Mode):
-            raise InputError(f"candidates: {mode} is neither fixed nor retrieve")
-    if not re.fullmatch(r"[\w+-][\w+.-]{,119}", values["name"]):
-        raise InputError(
-            f"name: {values['name']!r:.60} is part of file names: use up to 120 letters, digits, _, - and +"
-        )
+        values["name"] = source_name(values["topics"])
+    _check_values(values)
     return Configuration(**values)
+
+
+def _check_values(values: Mapping[str, Any]) -> None:
+    """Refuse what the types allow and the verbs do not."""
+    if not re.fullmatch(r"[\w-]{1,100}", values["name"]):
+        raise InputError(f"name must be 1 to 100 letters, digits, _ and -, got {values['name'][:120]!r}")
+    for key in ("conditions", "perturbations", "seeds", "candidates", "measures", "pairs"):
+        value = values.get(key, ())
+        duplicates = [each for at, each in enumerate(value) if each in value[:at]]
+        if duplicates:
+            raise InputError(f"duplicates in {key}: {', '.join(map(str, duplicates))}")
+        if key in values and not value and key not in ("perturbations", "pairs"):
+            raise InputError(f"{key} must not be empty")
+    for key in ("hits", "search_hits", "relevance_level"):
+        if values.get(key, 1) < 1:
+            raise InputError(f"{key} must be at least 1, got {values[key]}")
+    if min(values.get("seeds", (0,))) < 0:
+        raise InputError(f"seeds must be at least 0, got {min(values['seeds'])}")
+    if values.get("k1", 0) < 0:
+        raise InputError(f"k1 must be at least 0, got {values['k1']}")
+    if not 0 <= values.get("b", 0) <= 1:
+        raise InputError(f"b must be between 0 and 1, got {values['b']}")
 
 
 def _system(name: str) -> System:
@@ -211,74 +228,55 @@ def _of_collection(collection: str) -> dict[str, Any]:
         return dict(_BUNDLED)
     if collection.startswith("irds:"):
         return dict.fromkeys(("topics", "qrels", "corpus"), collection)
-    raise InputError(f"no collection {collection!r}: there is pocket and irds:ID; or give topics, qrels and corpus")
+    raise InputError(
+        f"unknown collection {collection!r}. Available: pocket, irds:ID; or give topics, qrels and corpus"
+    )
 
 
 def _encoders(entries: Any) -> tuple[EncoderChoice, ...]:
     if isinstance(entries, str) or not isinstance(entries, Sequence):
-        raise InputError(f"encoders is a list, not {entries!r}")
+        raise InputError(f"encoders must be a list, got {entries!r}")
     chosen = [_encoder(entry) for entry in entries if entry != FIRST_STAGE]
-    twice = [name for name, count in Counter(each.name for each in chosen).items() if count > 1]
-    if twice:
-        raise InputError(f"encoders of the same name: {', '.join(twice)}; give each a name of its own (name: …)")
+    # as they are in file names, where a dot separates
+    names = Counter(re.sub(r"[^\w+-]+", "-", each.name) for each in chosen)
+    duplicates = [name for name, count in names.items() if count > 1]
+    if duplicates:
+        raise InputError(f"several encoders have the same name: {', '.join(duplicates)}; give each its own (name: …)")
     return tuple(chosen)
 
 
 def _encoder(entry: Any) -> EncoderChoice:
     entry = {"encoder": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, Mapping) or not entry.get("encoder"):
-        raise InputError(f"an encoder is a name or a mapping with `encoder: NAME`, not {entry!r}")
+        raise InputError(f"an encoder must be a name or a mapping with `encoder: NAME`, got {entry!r}")
     entry = {"name": Path(str(entry["encoder"])).name, **entry}
-    if not re.fullmatch(r"[\w+.-]+", str(entry["name"])) or entry["name"] in (FIRST_STAGE, "none"):
-        raise InputError(f"an encoder cannot be named {entry['name']!r}: letters, digits, hyphens; not bm25 or none")
+    if not re.fullmatch(r"[\w+.-]{1,100}", str(entry["name"])) or entry["name"] in (FIRST_STAGE, "none"):
+        raise InputError(
+            f"name of an encoder must be 1 to 100 letters, digits, hyphens and dots, and not bm25 or none, "
+            f"got {str(entry['name'])[:120]!r}"
+        )
+    place = f"encoder {entry['name']}"
     # a study sets the store for all its encoders
-    options = {each.name for each in dataclasses.fields(LoadOptions)} - {"store"}
-    own = {each.name for each in dataclasses.fields(EncoderChoice)} - {"load"}
-    _check_keys(f"encoder {entry['name']}", entry, sorted(own | options))
+    loading = {key: hint for key, hint in get_type_hints(LoadOptions).items() if key != "store"}
+    own = {key: hint for key, hint in get_type_hints(EncoderChoice).items() if key != "load"}
+    _check_keys(place, entry, sorted({**own, **loading}))
     try:
-        load = LoadOptions(**{key: value for key, value in entry.items() if key in options})
+        # as in `Configuration`, null is the default
+        values = {key: checked(key, value, (own | loading)[key]) for key, value in entry.items() if value is not None}
+        load = LoadOptions(**{key: value for key, value in values.items() if key in loading})
     except InputError as error:
-        raise InputError(f"encoder {entry['name']}: {error}") from error
-    return EncoderChoice(**{key: value for key, value in entry.items() if key in own}, load=load)
+        raise InputError(f"{place}: {error}") from error
+    return EncoderChoice(**{key: value for key, value in values.items() if key in own}, load=load)
 
 
-def _check_keys(what: str, given: Iterable[str], known: Sequence[str]) -> None:
+def _check_keys(what: str, given: Iterable[Any], known: Sequence[str]) -> None:
     unknown = [str(key) for key in given if key not in known]
     if unknown:
         # no cutoff: something is always nearest
         near = [difflib.get_close_matches(key, known, n=1, cutoff=0)[0] for key in unknown]
-        raise InputError(f"{what} has no {', '.join(unknown)} (nearest: {', '.join(near)}); it has {', '.join(known)}")
-
-
-def _checked(key: str, value: Any, annotation: str) -> Any:
-    """Return a value of the kind that a field has: a list as a tuple, the rest as it is."""
-    if annotation.startswith("tuple"):
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise InputError(f"{key} is a list, not {value!r}")
-        value = tuple(tuple(each) if isinstance(each, list) else each for each in value)
-        if annotation.startswith("tuple[str") and (odd := [each for each in value if not isinstance(each, str)]):
-            raise InputError(f"{key} is a list of names, and {odd[0]!r:.60} is not one; quote it if it is")
-        twice = [each for at, each in enumerate(value) if each in value[:at]]
-        if twice:
-            raise InputError(f"{key}: {', '.join(map(str, twice))} twice; each would be the same runs again")
-        if key == "seeds" and not all(type(seed) is int for seed in value):
-            raise InputError(f"seeds are whole numbers, not {list(value)}")
-        if key == "pairs" and not all(
-            isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
-            for pair in value
-        ):
-            raise InputError(
-                f"pairs are lists of two systems: [[minilm, other], [minilm/none, minilm/own]]; not {value}"
-            )
-        return value
-    if annotation in ("int", "float"):
-        if not isinstance(value, int | float) or (annotation == "int" and not isinstance(value, int)):
-            raise InputError(f"{key}: {value!r} is not a{' whole' if annotation == 'int' else ''} number")
-        if value < (1 if annotation == "int" else 0):
-            raise InputError(f"{key}: {value} is too small")
-    elif not isinstance(value, str):
-        raise InputError(f"{key}: {value!r} is not text")
-    return value
+        raise InputError(
+            f"unknown key of {what}: {', '.join(unknown)} (nearest: {', '.join(near)}). Available: {', '.join(known)}"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The runs of a study: each text encoded once, each run written whole, what is complete left alone."""
+"""The runs of a study: each text is encoded once, each run appears whole, complete runs are kept."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from instrerank.trec import read_run
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that gave no run, and why, in one line."""
+    """A cell without a run, and the reason in one line."""
 
     cell: Cell
     reason: str
 
     def as_row(self) -> FailedRun:
-        """Return the row of the table `failed`."""
+        """Return the row in the table `failed`."""
         variation = self.cell.variation
         return FailedRun(*self.cell.system, variation.name, variation.seed, self.reason)
 
 
 def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bool = False) -> list[Failure]:
-    """Write query sets, first-stage runs and reranked runs into the folder of a study, those not there yet.
+    """Write the missing query sets, first-stage runs and reranked runs of a study.
 
     Args:
         plan: what to run.
-        folder: from `open_folder`.
-        store: folder of the embedding store; None: passages are encoded anew by each process.
-        progress: show a progress bar.
+        folder: prepared by `open_folder`.
+        store: folder of the embedding store; None: each process encodes the passages again.
+        progress: show a progress bar of the topics of all runs.
 
     Returns:
-        The cells that failed; every other one has a run and a sidecar.
+        The cells that failed; all others have a run and a sidecar.
 
     Raises:
-        InputError: the first stage cannot be had, or lacks texts: without it there is nothing to study.
-        MissingPrerequisiteError: BM25 has to search, and there is no Java or no pyserini.
+        InputError: the first stage fails or lacks texts.
+        MissingPrerequisiteError: BM25 has to search, and Java or pyserini is missing.
     """
     from tqdm import tqdm
 
@@ -58,29 +58,32 @@ def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bo
     write_query_files(plan, folder)
     pending = [cell for cell in plan.cells if not is_complete(folder / cell.path(plan.configuration))]
     failures: list[Failure] = []
-    with tqdm(total=len(pending), desc="runs", unit="run", disable=not progress) as bar:
+    topics = len(plan.topics)
+    with tqdm(total=len(pending) * topics, desc="study", unit="topic", disable=not progress) as bar:
         first_stage = [cell for cell in pending if cell.encoder is None]
+        bar.set_postfix_str("first stage")
         write_first_stage(plan, folder, first_stage, log)
-        bar.update(len(first_stage))
+        bar.update(len(first_stage) * topics)
         runs = _FirstStage(plan, folder) if len(pending) > len(first_stage) else None
         for choice in plan.configuration.encoders:
             cells = [cell for cell in pending if cell.encoder is choice]
             if not cells or runs is None:
                 continue
-            bar.set_postfix_str(choice.name)
+            bar.set_postfix_str(f"{choice.name}: encoding")
             try:
                 work = _Reranking(plan, folder, choice, runs, store, log, progress)
             except Exception as error:
                 failures += [_failure(cell, error, log) for cell in cells]
-                bar.update(len(cells))
+                bar.update(len(cells) * topics)
                 continue
+            bar.set_postfix_str(choice.name)
             with log.timed(step="rerank", encoder=choice.name, runs=len(cells)):
                 for cell in cells:
                     try:
                         work.write(cell)
                     except Exception as error:
                         failures.append(_failure(cell, error, log))
-                    bar.update()
+                    bar.update(topics)
     return failures
 
 
@@ -91,7 +94,7 @@ def _failure(cell: Cell, error: Exception, log: Log) -> Failure:
 
 
 class _FirstStage:
-    """First-stage runs by their path, and the texts of all that is to be reranked in any of them."""
+    """First-stage runs by path, and the texts of their candidates."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         cells = [cell for cell in plan.cells if cell.encoder is None]
@@ -118,7 +121,7 @@ class _Reranking:
         with log.timed(step="load", encoder=choice.name):
             self._scorer = load_scorer(choice, store)
         self._passages = described_texts(str(plan.configuration.corpus or plan.configuration.index), texts)
-        # all of the study's topics, complete cells included: other batches would give other last bits
+        # complete cells too: other batches would give other last bits
         cells = [cell for cell in plan.cells if cell.encoder is choice]
         topics = [topic for cell in cells for topic in plan.topics_of(cell.condition, cell.variation)]
         windows = windows_of(rerank_settings(plan, cells[0]), self._scorer)
@@ -144,7 +147,7 @@ class _Reranking:
         execute_rerank(plan_of(settings, inputs, self._scorer), prepared=self._prepared, folder=self._folder)
 
     def _described(self, path: str) -> dict[str, str]:
-        """Name a file of the study, by a path that holds wherever the folder lies."""
+        """Describe a file of the study by its path within the folder."""
         return {"source": path, "sha256": sha256(self._folder / path)}
 
 
@@ -152,8 +155,8 @@ def load_scorer(choice: EncoderChoice, store: Path | None) -> Scorer:
     """Load an encoder of a study, or a baseline.
 
     Raises:
-        InputError: there is no such model, or it is not to be loaded so.
-        MissingPrerequisiteError: the model cannot be reached.
+        InputError: an unknown model, or options that do not suit it.
+        MissingPrerequisiteError: the model is not available.
     """
     stored = {"store": store} if choice.load.kind == "biencoder" else {}
     return models.load_scorer(choice.encoder, choice.load, **stored)

@@ -1,4 +1,4 @@
-"""The first stage of a study: its index, its BM25 runs, and the texts of what they found."""
+"""The first stage of a study: its index, its BM25 runs, and the texts of their candidates."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from instrerank.trec import Run, read_run
 from instrerank.trec.problems import listed
 
 INDEX = "index"
-"""Folder of the index that a study builds."""
+"""Folder of the index that a study builds, within the study's folder."""
 
 
 def write_first_stage(plan: Plan, folder: Path, cells: Sequence[Cell], log: Log) -> None:
-    """Write the first-stage runs of some cells: that which was given, or what BM25 finds.
+    """Write the first-stage runs of some cells: the given run, or BM25's.
 
     Raises:
-        InputError: a run or an index that is not to be used.
-        MissingPrerequisiteError: BM25 has to search, and there is no Java or no pyserini.
+        InputError: a run or an index that cannot be used.
+        MissingPrerequisiteError: BM25 has to search, and Java or pyserini is missing.
     """
     configuration = plan.configuration
     searched = [cell for cell in cells if cell.mode == "retrieve" or not configuration.run]
@@ -43,7 +43,7 @@ def write_first_stage(plan: Plan, folder: Path, cells: Sequence[Cell], log: Log)
 
 
 def first_stage_run(plan: Plan, folder: Path, cell: Cell) -> Run | None:
-    """Return a first-stage run that is there or was given; None: BM25 has yet to search."""
+    """Return the first-stage run of a cell; None if BM25 has not searched yet."""
     path = folder / cell.path(plan.configuration)
     if is_complete(path):
         return read_run(path)
@@ -51,7 +51,7 @@ def first_stage_run(plan: Plan, folder: Path, cell: Cell) -> Run | None:
 
 
 def candidate_texts(plan: Plan, runs: Iterable[Run]) -> dict[str, str]:
-    """Return by docid the text of all that is to be reranked in any of the runs.
+    """Return by docid the texts of the candidates to rerank in any of the runs.
 
     Raises:
         InputError: a candidate without text.
@@ -61,7 +61,7 @@ def candidate_texts(plan: Plan, runs: Iterable[Run]) -> dict[str, str]:
     found = passages.lookup(docids)
     absent = [docid for docid in docids if not found.get(docid, "").strip()]
     if absent:
-        raise InputError(f"{len(absent)} candidate docids have no text in {passages.name}: {listed(absent)}")
+        raise InputError(f"{passages.name}: no text for {len(absent)} candidate docids: {listed(absent)}")
     return {docid: found[docid] for docid in docids}
 
 
@@ -75,7 +75,7 @@ def open_study_passages(configuration: Configuration) -> PassageSource:
 
 
 def _write_given(plan: Plan, folder: Path, cell: Cell) -> None:
-    """Write the given run in trec_eval's order, so that each study stands by itself."""
+    """Write the given run in trec_eval's order: a study needs no file outside its folder."""
     given = _given(plan)
     stage = {"name": "first stage", "tag": given.tag, **described_source(str(plan.configuration.run))}
     _write(plan, folder, cell, given, stage)

@@ -1,4 +1,4 @@
-"""The folder of a study: what it was made of, which of its runs are there, and a log of what took how long."""
+"""The folder of a study: its record, which runs are complete, and a log of the time that each step took."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from instrerank.errors import InputError
-from instrerank.files import check_writable, read_yaml_file, remove_abandoned, sha256, whole_file
+from instrerank.files import check_writable, remove_abandoned, sha256, whole_file
 from instrerank.jobs.described import described_source
 from instrerank.jobs.sidecar import read_sidecar, versions
-from instrerank.study.configuration import Configuration
+from instrerank.study.plan import Plan
+from instrerank.study.yaml_files import read_yaml
 
 RECORD = "study.yaml"
 LOG = "log.jsonl"
@@ -21,32 +22,34 @@ LOG = "log.jsonl"
 _INPUTS = ("topics", "qrels", "corpus", "index", "run", "instructions", "changed_instructions", "changed_qrels")
 
 
-def open_folder(folder: Path, configuration: Configuration, *, resume: bool) -> None:
-    """Take a new folder for a study, or one that holds the very same study, unfinished or not.
+def open_folder(folder: Path, plan: Plan, *, resume: bool) -> None:
+    """Prepare a new folder for a study, or check that a folder holds the same study.
 
     Raises:
-        InputError: the folder cannot be written, holds a study and `resume` is not asked for, or holds a study of
-            another configuration, other inputs or other versions.
+        InputError: the folder cannot be written; holds a study, without `resume`; or holds a study of another
+            configuration, other inputs or other versions.
     """
     import yaml
 
-    path = check_writable(folder / RECORD)
-    record = {
+    path, configuration = check_writable(folder / RECORD), plan.configuration
+    record: dict[str, Any] = {
         "configuration": configuration.as_data(),
         "inputs": {key: described_source(value) for key in _INPUTS if (value := getattr(configuration, key))},
         "versions": versions(),
     }
+    if plan.notes:
+        record["notes"] = plan.notes
     if not path.exists():
         with whole_file(path) as file:
             yaml.safe_dump(record, file, sort_keys=False, allow_unicode=True, width=100)
         return
     if not resume:
-        raise InputError(f"{folder} holds a study: add --resume to go on with it, or name another --output")
-    found = read_yaml_file(path)
+        raise InputError(f"{folder} already holds a study: pass `resume` to continue it, or choose another `output`")
+    found = read_yaml(path, "the record of a study")
     changes = list(_differences(found, record))
     if changes:
         raise InputError(
-            f"{folder} holds another study; changed since: {'; '.join(changes)}. Name another --output, or go back"
+            f"{folder} holds a different study: {'; '.join(changes)}. Choose another `output`, or undo the changes"
         )
     remove_abandoned(folder, recursive=True)
 
@@ -56,11 +59,11 @@ def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
         for key in dict.fromkeys([*before, *now]):
             yield from _differences(before.get(key), now.get(key), f"{place}.{key}" if place else str(key))
     elif before != now:
-        yield f"{place} was {before!r}, is {now!r}"
+        yield f"{place} was {before!r} and is now {now!r}"
 
 
 def is_complete(run: Path) -> bool:
-    """Tell whether a run is there as its sidecar, which is written after it, says."""
+    """Return whether a run exists with the hash that its sidecar records."""
     try:
         recorded: str = read_sidecar(run)["run"]["sha256"]
         return recorded == sha256(run)
@@ -69,10 +72,10 @@ def is_complete(run: Path) -> bool:
 
 
 class Log:
-    """What was done when and how long it took: the one file of a study that is not the same twice."""
+    """The log of a study: what was done when, and how long it took; it differs each time."""
 
     def __init__(self, folder: Path) -> None:
-        """Append to the log of a folder."""
+        """Open the log of a study's folder for appending."""
         self._path = folder / LOG
 
     def write(self, **entry: Any) -> None:
@@ -83,7 +86,7 @@ class Log:
 
     @contextmanager
     def timed(self, **entry: Any) -> Iterator[None]:
-        """Append one line with the wall-clock seconds that the block took, if it ended well."""
+        """Append one line with the wall-clock seconds of the block, if it succeeds."""
         started = time.perf_counter()
         yield
         self.write(**entry, seconds=round(time.perf_counter() - started, 3))

@@ -1,4 +1,4 @@
-"""The cells of a study: mode × encoder × condition of the instruction × query set."""
+"""The cells of a study: mode × encoder × instruction condition × query set."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 from instrerank.collections import load_instructions, load_qrels, load_run, load_topics
 from instrerank.errors import InputError
+from instrerank.evaluation.measures import evaluate, relevance_level_note
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.querysets import QuerySet
 from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode, System
-from instrerank.trec import Qrels, Topic
+from instrerank.trec import Qrels, Run, ScoredDoc, Topic
 from instrerank.trec.problems import listed
 from instrerank.trec.runs import run_name
 
@@ -52,12 +53,12 @@ class Variation:
 
     @property
     def expects(self) -> str | None:
-        """What the perturbation should do to a ranking, None for the clean topics."""
+        """The expected effect of the perturbation, None for the clean topics."""
         return self.perturbation.expects if self.perturbation else None
 
     @property
     def of_instruction(self) -> bool:
-        """Whether the instruction is perturbed, not the query."""
+        """Whether the perturbation changes the instruction rather than the query."""
         return self.perturbation is not None and self.perturbation.changes == "instruction"
 
     @property
@@ -73,9 +74,9 @@ class Cell:
 
     Attributes:
         mode: where its candidates come from.
-        encoder: what reranks them; None: the first stage itself.
+        encoder: that reranks them; None: the first stage itself.
         condition: of the instruction.
-        variation: of the query.
+        variation: the query set.
     """
 
     mode: Mode
@@ -100,18 +101,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study before it is run.
+    """A study before it runs.
 
     Attributes:
-        configuration: what was asked for.
+        configuration: of the study.
         topics: the judged topics, without instructions.
         qrels: the judgements.
         changed_qrels: the judgements under the changed instructions, or None.
         instructions: by condition and qid, the instructions.
         variations: the query sets, the clean one first.
-        cells: the runs, in the order in which they are made: those of the first stage, then encoder by encoder.
-        depth: the most candidates of a clean topic that are reranked; recall from there on cannot move.
-        notes: what a user should know of the topics.
+        cells: the runs in order: first stage, then encoder by encoder.
+        depth: largest number of candidates of a clean topic that are reranked; recall at this depth cannot change.
+        notes: what a reader of the results should know about the topics, in sentences.
     """
 
     configuration: Configuration
@@ -132,7 +133,7 @@ class Plan:
         )
 
     def topics_of(self, condition: str, variation: Variation) -> list[Topic]:
-        """Return the topics as a cell sends them to its encoder."""
+        """Return the topics of a cell, with their instructions."""
         topics: Sequence[Topic] = variation.queries.topics if variation.queries else self.topics
         if variation.of_instruction:
             return list(topics)
@@ -150,29 +151,34 @@ def make_plan(configuration: Configuration) -> Plan:
     """Load the topics, make the query sets and list the cells.
 
     Raises:
-        InputError: bad topics, qrels or instructions; a run of other topics; an unknown perturbation; a condition
-            that needs instructions which are not there.
+        InputError: bad topics, qrels or instructions; a run of other topics; an unknown perturbation or measure; a
+            condition whose instructions are missing.
     """
     qrels = load_qrels(configuration.qrels)
     loaded = load_topics(configuration.topics)
     judged = [topic for topic in loaded if topic.qid in qrels]
     if not judged:
-        raise InputError(f"none of the topics of {configuration.topics} is judged in {configuration.qrels}")
+        raise InputError(
+            f"no topic of {configuration.topics} is judged in {configuration.qrels}: do they belong together?"
+        )
+    _check_measures(configuration, qrels, judged[0].qid)
     notes = []
     if len(judged) < len(loaded):
-        notes.append(f"{len(loaded) - len(judged)} of {len(loaded)} topics have no judgement and are left out")
+        notes.append(f"{len(loaded) - len(judged)} of {len(loaded)} topics have no judgements and are excluded")
     absent = [qid for qid in qrels if qid not in {topic.qid for topic in judged}]
     if absent:
-        notes.append(f"{len(absent)} judged topics are not in the topics and count 0: {listed(absent)}")
-    if configuration.relevance_level == 1 and any(max(grades.values()) > 1 for grades in qrels.values()):
-        notes.append("grade 1 counts as relevant except for nDCG: TREC DL wants relevance_level 2")
+        notes.append(
+            f"{len(absent)} of {len(qrels)} judged topics are not in the topics and score 0: {listed(absent)}"
+        )
+    if note := relevance_level_note(qrels, configuration.relevance_level, configuration.measures):
+        notes.append(note)
     depth = min(configuration.hits, _first_stage_depth(configuration, judged))
     if depth < configuration.hits:
         notes.append(
-            f"the first stage gives at most {depth} candidates a topic, fewer than hits ({configuration.hits})"
+            f"the first stage has at most {depth} candidates per topic, fewer than hits ({configuration.hits})"
         )
     if len(qrels) == 1:
-        notes.append("one topic only: there will be no interval and no test")
+        notes.append("only one judged topic: no intervals, no significance tests")
     topics = [topic._replace(instruction="") for topic in judged]
     instructions = _instructions(configuration, judged)
     variations = [Variation(), *_variations(configuration, topics, instructions.get("own", {}))]
@@ -181,18 +187,26 @@ def make_plan(configuration: Configuration) -> Plan:
     systems = dict.fromkeys(cell.system for cell in cells)
     for system in [system for pair in configuration.system_pairs or () for system in pair]:
         if system not in systems:
-            raise InputError(f"pairs: no system {system}. Available: {', '.join(map(str, systems))}")
+            raise InputError(f"pairs: unknown system {system}. Available: {', '.join(map(str, systems))}")
     return Plan(configuration, topics, qrels, changed_qrels, instructions, variations, cells, depth, notes)
 
 
+def _check_measures(configuration: Configuration, qrels: Qrels, qid: str) -> None:
+    """Refuse a measure that these judgements do not allow, before any work, by scoring one document."""
+    run = Run("check", {qid: [ScoredDoc(next(iter(qrels[qid])), 1.0)]})
+    evaluate(run, qrels, configuration.measures, relevance_level=configuration.relevance_level)
+
+
 def _first_stage_depth(configuration: Configuration, topics: Sequence[Topic]) -> int:
-    """Return the most candidates that the first stage gives a clean topic."""
+    """Return the largest number of candidates that the first stage has for a clean topic."""
     if not configuration.run:
         return configuration.search_hits
     rankings = load_run(configuration.run, keep_first_duplicate=True).rankings
     depth = max((len(rankings.get(topic.qid, ())) for topic in topics), default=0)
     if not depth:
-        raise InputError(f"{configuration.run} ranks none of the {len(topics)} judged topics: is it of other topics?")
+        raise InputError(
+            f"{configuration.run} has none of the {len(topics)} judged topics: is it a run of other topics?"
+        )
     return depth
 
 
@@ -211,7 +225,9 @@ def _instructions(configuration: Configuration, topics: Sequence[Topic]) -> dict
         else:
             perturbation = resolve(condition)
             if perturbation.changes != "instruction":
-                raise InputError(f"condition {condition} changes the query: name it under perturbations")
+                raise InputError(
+                    f"condition {condition} changes the query, not the instruction: move it to perturbations"
+                )
             queries = query_set(with_own, perturbation, configuration.seeds[0])
             found[perturbation.name] = {topic.qid: topic.instruction for topic in queries.topics if topic.instruction}
             if perturbation.name != "instruction-none":
@@ -226,7 +242,7 @@ def _complete(instructions: dict[str, str], topics: Sequence[Topic], source: str
     absent = [topic.qid for topic in topics if not instructions.get(topic.qid)]
     if absent:
         raise InputError(
-            f"{source} has no instruction for {len(absent)} of {len(topics)} judged topics: {listed(absent)}"
+            f"{source}: no instruction for {len(absent)} of {len(topics)} judged topics: {listed(absent)}"
         )
     return instructions
 
@@ -238,8 +254,8 @@ def _variations(configuration: Configuration, topics: Sequence[Topic], own: dict
         of_instruction = perturbation.changes == "instruction"
         if of_instruction and not own:
             raise InputError(
-                f"perturbation {perturbation.name} changes the topics' own instructions: give instructions, and "
-                f"`own` among the conditions; or name it under conditions"
+                f"perturbation {perturbation.name} changes the topics' own instructions, which are missing: give "
+                f"instructions and add `own` to the conditions, or move {perturbation.name} to the conditions"
             )
         # one draw is enough where every seed gives the same text
         for seed in configuration.seeds if perturbation.seeded else configuration.seeds[:1]:

@@ -1,12 +1,14 @@
-"""What a study would do: its plan in a few lines, and what is still to be encoded (`--dry-run`)."""
+"""What a study would do: its plan in a few lines, what it has to encode, and about how long that takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from instrerank.encoders import LoadOptions
 from instrerank.jobs.rerank import windows_of
+from instrerank.reranking import Scorer
 from instrerank.reranking.scoring import cut_passages
 from instrerank.study.execution import load_scorer
 from instrerank.study.first_stage import candidate_texts, first_stage_run
@@ -14,39 +16,75 @@ from instrerank.study.folder import is_complete
 from instrerank.study.plan import Plan
 from instrerank.study.settings import rerank_settings
 
+_SAMPLE = 32
+"""Passages that are timed."""
+
 
 def described(plan: Plan, folder: Path) -> list[str]:
-    """Return the plan in lines: topics, query sets, runs, what is there already, and notes on the topics."""
+    """Return the plan in lines: topics, query sets, runs, how many are complete, and notes on the topics."""
     configuration = plan.configuration
     done = sum(is_complete(folder / cell.path(configuration)) for cell in plan.cells)
     queries = {topic[1:] for cell in plan.cells for topic in plan.topics_of(cell.condition, cell.variation)}
     return [
-        f"{len(plan.topics)} topics, {len(plan.variations)} query sets, {len(plan.instructions)} conditions "
-        f"({', '.join(plan.instructions)}), candidates {' and '.join(configuration.candidates)}",
-        f"{len(plan.cells)} runs, {done} of them there; "
-        f"{len(queries)} distinct queries to encode for each of {len(configuration.encoders)} encoders",
+        f"{len(plan.topics)} topics, {len(plan.variations)} query sets, {len(plan.instructions)} instruction "
+        f"conditions ({', '.join(plan.instructions)}), candidates: {' and '.join(configuration.candidates)}",
+        f"{len(plan.cells)} runs, {done} of them complete; "
+        f"{len(queries)} distinct queries to encode with each of {len(configuration.encoders)} encoders",
         *plan.notes,
     ]
 
 
 def to_encode(plan: Plan, folder: Path, store: str | Path | None = "default") -> Iterator[str]:
-    """Yield how many passages each encoder has to read; loads the encoders, so that what is wrong shows now.
+    """Yield how much each encoder has to encode or score and about how long it takes, from a timed sample.
+
+    The encoders are loaded, so that errors show now.
 
     Raises:
-        InputError: an encoder or the first stage that is not to be loaded.
-        MissingPrerequisiteError: a model that cannot be reached.
+        InputError: an encoder or the first stage cannot be loaded.
+        MissingPrerequisiteError: a model is not available.
     """
     kept = LoadOptions(store=store).store_folder()
     runs = [first_stage_run(plan, folder, cell) for cell in plan.cells if cell.encoder is None]
     known = [run for run in runs if run is not None]
     texts = candidate_texts(plan, known) if known else {}
     if len(known) < len(runs):
-        yield f"{len(runs) - len(known)} first-stage runs are still to be searched: what they find comes on top"
+        yield f"{len(runs) - len(known)} first-stage runs have yet to be searched; their passages are not counted here"
     for choice in plan.configuration.encoders:
         scorer = load_scorer(choice, kept)
-        cell = next(cell for cell in plan.cells if cell.encoder is choice)
-        windows = windows_of(rerank_settings(plan, cell), scorer)
-        pieces = {part for parts in cut_passages(texts, scorer, windows).values() for part in parts}
-        stored = scorer.count_stored(list(pieces))
-        where = "" if stored is None else f", {stored} of them in the store"
-        yield f"{choice.name}: {len(pieces)} distinct texts of passages{where}"
+        cells = [cell for cell in plan.cells if cell.encoder is choice]
+        windows = windows_of(rerank_settings(plan, cells[0]), scorer)
+        cut = cut_passages(texts, scorer, windows)
+        pieces = list(dict.fromkeys(part for parts in cut.values() for part in parts))
+        queries = {topic[1:] for cell in cells for topic in plan.topics_of(cell.condition, cell.variation)}
+        stored = scorer.count_stored(pieces)
+        if stored is None:
+            each = sum(map(len, cut.values())) / max(1, len(cut))
+            count = round(len(cells) * len(plan.topics) * min(plan.depth, len(texts)) * each)
+            line = f"up to {count} pairs to score"
+        else:
+            count = len(pieces) - stored + len(queries)
+            line = f"{len(pieces)} distinct texts of passages, {stored} of them in the store"
+        yield f"{choice.name}: {line}{_duration(scorer, pieces, count, pairs=stored is None)}"
+
+
+def _duration(scorer: Scorer, pieces: Sequence[str], count: int, *, pairs: bool) -> str:
+    """Return about how long so many texts or pairs take, by a sample of passages: empty without any."""
+    sample = pieces[:: max(1, len(pieces) // _SAMPLE)][:_SAMPLE]
+    if not sample:
+        return ""
+    seconds = 0.0
+    # once to warm up; passages as queries, which no store keeps
+    for _ in range(2):
+        started = time.perf_counter()
+        if pairs:
+            scorer.score(scorer.prepare([(sample[0], "")], sample), [0], [list(range(len(sample)))])
+        else:
+            scorer.prepare([(text, "") for text in sample], [])
+        seconds = (time.perf_counter() - started) / len(sample) * count
+    if seconds < 90:
+        return f"; about {max(1, round(seconds))} s on {scorer.device}"
+    return (
+        f"; about {seconds / 60:.0f} min on {scorer.device}"
+        if seconds < 5400
+        else f"; about {seconds / 3600:.1f} h on {scorer.device}"
+    )

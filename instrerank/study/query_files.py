@@ -1,4 +1,4 @@
-"""The topics and instructions of a study as files, so that every run of it can be made again by hand."""
+"""The topics and instructions of a study as files, so that every run can be reproduced by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write_query_files(plan: Plan, folder: Path) -> None:
     """Write the clean topics, every query set, and the instructions of every condition.
 
     Raises:
-        InputError: the folder cannot be written, or a text that TSV cannot bear.
+        InputError: the folder cannot be written, or a text cannot be written as TSV.
     """
     for variation in plan.variations:
         if variation.queries is None:
@@ -33,7 +33,7 @@ def write_query_files(plan: Plan, folder: Path) -> None:
 
 
 def query_files(plan: Plan, cell: Cell) -> tuple[str, str | None]:
-    """Return the paths of a cell's topics and of its instructions, if it has some, within the study's folder."""
+    """Return the paths of a cell's topics and instructions (None without) within the study's folder."""
     name = f"{FOLDER}/topics.{plan.configuration.name}.{cell.variation.label}"
     if cell.variation.of_instruction:
         return f"{name}.jsonl", None

@@ -1,4 +1,4 @@
-"""What the runs of one mode score: read from the run files, so that any trec_eval gives the same."""
+"""The scores of one mode's runs, computed from the run files as trec_eval does."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Results:
         plan: the study.
         mode: where the candidates come from.
         runs: the complete runs by cell; those of perturbed queries are cut at the depth of reranking.
-        scores: scores by cell, measure (as trec_eval prints it) and qid; those of the condition `changed` are by the
-            changed qrels.
-        changed_none: scores of the condition `none` on the clean queries by the changed qrels, by encoder, measure
+        scores: by cell, measure (as trec_eval prints it) and qid; the condition `changed` is scored with the changed
+            qrels.
+        changed_none: scores of the condition `none` on the clean queries with the changed qrels, by encoder, measure
             and qid.
     """
 
@@ -43,7 +43,7 @@ class Results:
 
     @property
     def systems(self) -> list[System]:
-        """The systems that have a clean run, in the order of the plan."""
+        """The systems with a clean run, in plan order."""
         return list(dict.fromkeys(cell.system for cell in self.runs if cell.variation.name == CLEAN))
 
     def clean(self, system: System) -> Cell:
@@ -51,7 +51,7 @@ class Results:
         return next(cell for cell in self.runs if cell.system == system and cell.variation.name == CLEAN)
 
     def draws(self, system: System) -> dict[str, list[Cell]]:
-        """Return the cells of a system's perturbed query sets, one for each seed, by perturbation."""
+        """Return a system's cells by perturbation, one per seed."""
         draws: dict[str, list[Cell]] = {}
         for cell in self.runs:
             if cell.system == system and cell.variation.name != CLEAN:
@@ -63,21 +63,30 @@ class Results:
         return mean_over_seeds([self.scores[cell][measure] for cell in cells])
 
 
-def read_results(plan: Plan, folder: Path, mode: Mode) -> Results:
+def read_results(plan: Plan, folder: Path, mode: Mode, *, progress: bool = False) -> Results:
     """Evaluate the complete runs of one mode.
+
+    Args:
+        plan: of the study.
+        folder: of the study.
+        mode: whose runs are read.
+        progress: show a progress bar.
 
     Raises:
         InputError: an unknown measure.
     """
+    from tqdm import tqdm
+
     configuration = plan.configuration
     runs, scores = {}, {}
     changed_none: dict[str, dict[str, Scores]] = {}
-    for cell in plan.cells:
+    cells = [cell for cell in plan.cells if cell.mode == mode]
+    for cell in tqdm(cells, desc=f"evaluation, {mode}", unit="run", disable=not progress):
         path = folder / cell.path(configuration)
-        if cell.mode != mode or not is_complete(path):
+        if not is_complete(path):
             continue
         run = read_run(path)
-        # nothing is compared below that depth, and a study has thousands of runs
+        # rankings are not compared below that depth, and a study has thousands of runs
         runs[cell] = run if cell.variation.name == CLEAN else _cut(run, configuration.hits)
         changed = cell.condition == "changed" and plan.changed_qrels is not None
         scores[cell] = _by_measure(plan, mode, run, changed=changed)
@@ -102,7 +111,7 @@ def _by_measure(plan: Plan, mode: Mode, run: Run, *, changed: bool) -> dict[str,
 
 
 def _can_move(measure: str, plan: Plan, mode: Mode) -> bool:
-    """Return whether a measure can change at all: the recall of a fixed list at its own depth or below cannot."""
+    """Return whether a measure can change: recall at the full depth of fixed candidates cannot."""
     match = re.fullmatch(r"recall_(\d+)", measure)
     if not match:
         return True

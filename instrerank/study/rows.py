@@ -4,9 +4,9 @@ A class lists the columns of its table in the order of the CSV file; None is an 
 tables share:
 
 - `encoder`, `instructions`: the system, as in `System`.
-- `perturbation`, `family`, `expects`: name, family and expected effect of the perturbation. On the clean queries the
-  name is `clean`, the other two are None.
-- `seed`: the draw; None on the clean queries.
+- `perturbation`, `family`, `expects`: name, family and expected effect of the perturbation; `clean`, None and None
+  for the clean queries.
+- `seed`: of the draw; None for the clean queries.
 - `measure`: as trec_eval prints it, `ndcg_cut_10`.
 - `clean`, `perturbed`, `difference`, `relative`: means over topics, perturbed − clean, and that over clean.
 - `low`, `high`: 95% bootstrap interval of the difference over topics; None with one topic.
@@ -22,7 +22,7 @@ from typing import NamedTuple
 from instrerank.study.configuration import System
 
 INVARIANCE = "invariance"
-"""The family of all query perturbations that should change nothing and need no review: what the answer is about."""
+"""The family of all query perturbations that preserve meaning and need no review: the subject of the answer."""
 
 
 class CellMean(NamedTuple):
@@ -30,8 +30,8 @@ class CellMean(NamedTuple):
 
     Attributes:
         topics: number of topics in the mean.
-        changed_queries: how many of the study's topics have a text or instruction that differs from the clean one.
-        mean: of the measure; under the condition `changed`, by the changed qrels.
+        changed_queries: number of topics whose text or instruction differs from the clean one.
+        mean: of the measure; under the condition `changed`, with the changed qrels.
         run: path of the run in the study's folder.
     """
 
@@ -61,7 +61,7 @@ class TopicScore(NamedTuple):
 
 
 class Robustness(NamedTuple):
-    """A row of `robustness`: what a perturbation costs a system, seeds averaged within each topic.
+    """A row of `robustness`: the effect of a perturbation on a system, seeds averaged within each topic.
 
     Attributes:
         in_invariance: whether the perturbation is part of the family `invariance`.
@@ -108,11 +108,11 @@ class Robustness(NamedTuple):
 
 
 class FamilyRobustness(NamedTuple):
-    """A row of `families`: what the perturbations of a family cost a system, each of equal weight.
+    """A row of `families`: the effect of a family of perturbations on a system, each with equal weight.
 
     Attributes:
         family: of perturbations, or `invariance`.
-        perturbations: how many there are.
+        perturbations: their number.
         worst_case: mean over topics of the lowest score of any draw of any of them.
     """
 
@@ -134,8 +134,8 @@ class Hypothesis(NamedTuple):
     """A row of `hypotheses`: the drops (clean − perturbed) of two systems, compared topic by topic.
 
     Attributes:
-        perturbation: its name, or `invariance`: the mean over all that both systems met and that should change
-            nothing.
+        perturbation: its name, or `invariance`: the mean over all meaning-preserving perturbations that both systems
+            were run on.
         topics: number of topics compared.
         drop_a: mean drop of system a.
         drop_b: mean drop of system b.
@@ -162,16 +162,16 @@ class Hypothesis(NamedTuple):
 
 
 class InstructionEffect(NamedTuple):
-    """A row of `instructions`: what a condition of the instruction does on the clean queries.
+    """A row of `instructions`: the effect of an instruction condition on the clean queries.
 
     Attributes:
         instructions: the condition, or `instruction-generic` in the rows of prompt sensitivity.
-        measure: trec_eval's name; or `p_mrr`, of the documents that stop being relevant, and `p_mrr_kept`, of those
+        measure: trec_eval's name; `p_mrr` over the documents that stop being relevant and `p_mrr_kept` over those
             that stay relevant, both × 100; or `prompt_sensitivity <measure>`, the standard deviation of the means
             over generic instructions.
         topics: number of topics in the mean.
         mean: of the measure under the condition.
-        none: the same without instructions (for `changed`, by the changed qrels too); None where nothing is compared.
+        none: the mean without instructions (for `changed`, with the changed qrels too), if they are compared.
     """
 
     encoder: str
@@ -188,7 +188,7 @@ class InstructionEffect(NamedTuple):
 
 
 class FailedRun(NamedTuple):
-    """A row of `failed`: a run that could not be made, and why (in one line)."""
+    """A row of `failed`: a run that failed, with the reason in one line."""
 
     encoder: str
     instructions: str
@@ -201,7 +201,7 @@ Row = CellMean | TopicScore | Robustness | FamilyRobustness | Hypothesis | Instr
 
 
 def system(row: CellMean | TopicScore | Robustness | FamilyRobustness | InstructionEffect | FailedRun) -> System:
-    """Return the system that a row is about."""
+    """Return the system of a row."""
     return System(row.encoder, row.instructions)
 
 

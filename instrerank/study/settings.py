@@ -1,4 +1,4 @@
-"""The jobs that make the runs of a study: their settings, by names that hold in the study's folder."""
+"""The settings of the jobs that make a study's runs, with paths relative to the study's folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from instrerank.study.query_files import query_files
 
 
 def search_settings(plan: Plan, cell: Cell, index: str) -> SearchSettings:
-    """Return the `search` that makes a first-stage run."""
+    """Return the settings of the `search` that makes a first-stage run."""
     configuration = plan.configuration
     return SearchSettings(
         topics=query_files(plan, cell)[0],
@@ -24,7 +24,7 @@ def search_settings(plan: Plan, cell: Cell, index: str) -> SearchSettings:
 
 
 def rerank_settings(plan: Plan, cell: Cell) -> RerankSettings:
-    """Return the `rerank` that makes a reranked run."""
+    """Return the settings of the `rerank` that makes a reranked run."""
     configuration, choice = plan.configuration, cell.encoder
     if choice is None:
         raise ValueError("the first stage is searched, not reranked")
@@ -50,5 +50,5 @@ def rerank_settings(plan: Plan, cell: Cell) -> RerankSettings:
 
 
 def _from_anywhere(source: str) -> str:
-    """Return a path as an absolute one, a name as it is."""
+    """Return the absolute path if it exists, a name unchanged."""
     return str(Path(source).absolute()) if Path(source).exists() else source

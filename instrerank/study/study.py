@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 from instrerank.collections.loaded import is_name
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.files import check_writable, one_process
 from instrerank.study.configuration import Configuration, configure, read_configuration
+from instrerank.study.examples import write_examples
 from instrerank.study.execution import Failure, execute
-from instrerank.study.folder import Log, open_folder
+from instrerank.study.folder import RECORD, Log, open_folder
 from instrerank.study.plan import Plan, make_plan
 from instrerank.study.report import write_report
 from instrerank.study.report.answer import sentences
@@ -28,9 +30,9 @@ class StudyResult(NamedTuple):
     """What `run_study` returns.
 
     Attributes:
-        folder: of the study: its runs, `tables/<mode>/<table>.csv`, its report.
-        failures: the runs that failed; every other one is there.
-        report: the page, None where matplotlib is not installed.
+        folder: of the study: runs, `tables/<mode>/<table>.csv`, report.
+        failures: the runs that failed; all others are complete.
+        report: the page; None if matplotlib is not installed.
     """
 
     folder: Path
@@ -39,7 +41,7 @@ class StudyResult(NamedTuple):
 
     @property
     def answer(self) -> list[str]:
-        """What the study says, in sentences, as on its page."""
+        """The answer of the study in sentences, as on its page."""
         found = read_tables(self.folder)
         prefix = len(found) > 1
         return [
@@ -58,39 +60,48 @@ def run_study(
     progress: bool = False,
     **settings: Any,
 ) -> StudyResult:
-    """Run a study, or what is left of it, and write its tables and its report.
+    """Run a study, or the rest of it, and write its tables and its report.
 
     Killed at any moment and run again with `resume`, it ends with the same bytes in every file but the log and the
     index.
 
     Args:
-        study: a YAML file, or its content as a mapping (docs/study.md); or what `configure` or `make_plan` made of it.
-        output: folder to be made, or that of the same study; None: named as the YAML file, without its suffix.
-        resume: go on with a study that is there.
+        study: a YAML file or its content as a mapping (docs/study.md), or the result of `configure` or `make_plan`.
+        output: folder of the study; None: the YAML file's path without its suffix.
+        resume: continue the study in `output`.
         store: as in `LoadOptions`, for all encoders of the study.
         progress: show progress bars.
-        **settings: keys of the YAML file that overrule it.
+        **settings: override keys of the YAML file.
 
     Returns:
-        The folder, and which runs failed; the table `failed` lists them, the other tables are of the other runs.
+        The folder and the failed runs, which are listed in the table `failed` and excluded from all others.
 
     Raises:
-        InputError: bad input, or the folder holds another study.
-        MissingPrerequisiteError: BM25 has to search, and there is no Java or no pyserini.
+        InputError: bad input; the folder holds a different study; another process is running it.
+        MissingPrerequisiteError: BM25 has to search, and Java or pyserini is missing.
     """
     if output is None:
         if not is_name(study):
-            raise InputError("give the `output` folder of the study")
+            raise InputError("`output` is missing: give the folder of the study")
         output = Path(str(study)).with_suffix("")
     plan, folder = _plan(study, settings), Path(output)
-    open_folder(folder, plan.configuration, resume=resume)
+    check_writable(folder / RECORD)
+    # a resumed study removes partial files: not those of one that is running
+    with one_process(folder, folder=folder):
+        open_folder(folder, plan, resume=resume)
+        return _run(plan, folder, store, progress)
+
+
+def _run(plan: Plan, folder: Path, store: str | Path | None, progress: bool) -> StudyResult:
     failures = execute(plan, folder, store=LoadOptions(store=store).store_folder(), progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
-            tables = all_tables(read_results(plan, folder, mode))
+            results = read_results(plan, folder, mode, progress=progress)
+            tables = all_tables(results, progress=progress)
             tables["failed"] = [failure.as_row() for failure in failures if failure.cell.mode == mode]
             for name, rows in tables.items():
                 write_table(folder / "tables" / mode, name, rows)
+            write_examples(results, folder)
     report = None
     try:
         with Log(folder).timed(step="report"):
@@ -103,7 +114,7 @@ def run_study(
 def _plan(study: Plan | Configuration | Mapping[str, Any] | str | Path, settings: Mapping[str, Any]) -> Plan:
     if isinstance(study, Plan | Configuration):
         if settings:
-            raise InputError(f"{', '.join(settings)}: give them to `configure`, this study is planned already")
+            raise InputError(f"{', '.join(settings)}: pass these to `configure`; the study is already configured")
         return study if isinstance(study, Plan) else make_plan(study)
     given = study if isinstance(study, Mapping) else read_configuration(Path(study))
     return make_plan(configure({**given, **settings}))

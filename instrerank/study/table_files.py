@@ -27,7 +27,7 @@ _Row = TypeVar("_Row", bound=Row)
 def write_table(folder: Path, name: str, rows: Sequence[Row]) -> None:
     """Write `<name>.csv` and `<name>.json` and, unless the table is a long one, `<name>.md` and `<name>.tex`.
 
-    A table without rows is not written, and the files of an earlier one are removed.
+    An empty table is not written; the files of an earlier one are removed.
 
     Raises:
         InputError: the folder cannot be written.
@@ -47,7 +47,7 @@ def write_table(folder: Path, name: str, rows: Sequence[Row]) -> None:
 
 
 def read_table(path: str | Path, row_type: type[_Row]) -> Iterator[_Row]:
-    """Yield the rows of a CSV table in order; the first is line 2 of the file (if no field has a line break).
+    """Yield the rows of a CSV table in order, from line 2 of the file (if no field contains a line break).
 
     Args:
         path: `tables/<mode>/<name>.csv` in a study's folder; a file that does not exist has no rows.
@@ -72,12 +72,12 @@ def _rows(path: Path, reader: Iterator[list[str]], row_type: type[_Row]) -> Iter
     missing = [column for column in row_type._fields if column not in header]
     if missing:
         raise InputError(
-            f"{path}: no column {', '.join(missing)}; write the tables again with `instrerank study --resume`"
+            f"{path}: missing column {', '.join(missing)}; write the tables again with `instrerank study --resume`"
         )
     columns = [_Column(name, header.index(name), *_kind(hints[name])) for name in row_type._fields]
     for line, fields in enumerate(reader, start=2):
         if len(fields) != len(header):
-            raise InputError(f"{path}, line {line}: {len(fields)} fields under a header of {len(header)}")
+            raise InputError(f"{path}, line {line}: {len(fields)} fields, but the header has {len(header)}")
         try:
             row = row_type(*(column.value(fields) for column in columns))
         except ValueError as error:

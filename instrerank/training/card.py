@@ -1,4 +1,4 @@
-"""The model card of what was trained: data, objective, seeds, figures."""
+"""The model card of a trained model: data, objective, seeds, results."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def model_card(
     figures: Mapping[str, Any],
     note: str = "",
 ) -> str:
-    """Return the text of a `README.md` with the hub's metadata at its head.
+    """Return the text of a `README.md` that starts with the Hugging Face hub's metadata.
 
     Args:
-        base: the base model as the user named it.
+        base: the base model as given by the user.
         profile: templates, pooling and lengths.
-        sampler: objective and draws.
-        schedule: steps and rates.
-        lora: None where all weights were trained.
-        data: for each source what it is, its hash and its numbers of rows and triples.
-        figures: what was measured, with the steps trained.
-        note: of the user, such as the terms of the data.
+        sampler: objective and sampling.
+        schedule: steps and learning rates.
+        lora: None if all weights were trained.
+        data: name, hash and numbers of rows and triples of each source.
+        figures: results, with the number of training steps.
+        note: a note by the user, such as the terms of the data.
     """
     kind = "all weights" if lora is None else f"LoRA adapter, {_listed(asdict(lora))}"
     objective = sampler.objective

@@ -1,4 +1,4 @@
-"""Tensors of all processes, with gradients that flow back to where each came from."""
+"""Gathering tensors from all processes, with gradients that flow back to the process of origin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def place() -> tuple[int, int]:
 
 
 def gather(tensor: torch.Tensor) -> list[torch.Tensor]:
-    """Return the [n, …] tensors of all processes, whose n may differ."""
+    """Return the [n, …] tensors of all processes; n may differ between processes."""
     _, world = place()
     if world == 1:
         return [tensor]
@@ -26,7 +26,7 @@ def gather(tensor: torch.Tensor) -> list[torch.Tensor]:
 
 
 class _Gather(torch.autograd.Function):
-    """[…] to [processes, …]; the gradient of a process's part is summed over what all processes made of it."""
+    """Gather […] to [processes, …]; the gradient of each process's part is summed over all processes."""
 
     @staticmethod
     def forward(context: Any, tensor: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Rows and batches as the model will see them."""
+"""Rows and batches as the model sees them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from instrerank.training.sampling import Batch, Pair
 
 
 def too_long(rows: Sequence[Row], profile: EncoderProfile, tokenizer: TextTokenizer) -> tuple[list[Row], int]:
-    """Find what the model would not see all of.
+    """Find texts that the model would truncate.
 
     Returns:
-        The rows of which a query with its instruction is longer than `max_query_length`, and the number of distinct
-        passages longer than `max_passage_length`.
+        The rows with a query that, together with its instruction, is longer than `max_query_length`, and the number
+        of distinct passages longer than `max_passage_length`.
     """
     pairs = {(triple.query, triple.instruction) for row in rows for triple in row.triples}
     texts = {pair: _query_texts(profile, pair) for pair in pairs}
@@ -46,7 +46,7 @@ def _query_texts(profile: EncoderProfile, pair: Pair) -> list[EncoderText]:
 
 
 def describe_batch(batch: Batch, profile: EncoderProfile, tokenizer: TextTokenizer) -> Iterator[str]:
-    """Yield lines: every text with its number of tokens, and the candidates of every anchor by their numbers."""
+    """Yield lines with every text and its number of tokens, and the numbers of the candidates of every anchor."""
     anchors = f"{len(batch.queries)} anchors, {len(batch.pairs)} query-side texts, {len(batch.passages)} passages"
     yield f"rows {', '.join(batch.rows)}: {anchors}"
     for at, pair in enumerate(batch.pairs):

@@ -1,4 +1,4 @@
-"""What is trained and what is left behind: a network with its profile, whole or as a LoRA adapter."""
+"""Loading a model for training and saving the result, either the whole model or a LoRA adapter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from instrerank.encoders.families.profiles import ADAPTER_SIDES, PROFILE_FILE, A
 from instrerank.encoders.loading import ModelFiles, build_encoder
 from instrerank.encoders.networks.transformers import load_network
 from instrerank.encoders.tokenizing import load_tokenizer
-from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.files import check_writable
 from instrerank.training.saved import normalise
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lora:
-    """A low-rank adapter of all linear layers (Hu et al. 2021, arXiv 2106.09685).
+    """A low-rank adapter on all linear layers (Hu et al. 2021, arXiv 2106.09685).
 
     Attributes:
         rank: r.
-        alpha: its output is scaled by alpha / r.
-        dropout: of its input.
-        side: "query": only queries see the adapter, passage vectors stay those of the base model.
+        alpha: the adapter's output is scaled by alpha / r.
+        dropout: dropout rate on its input.
+        side: with "query", only queries use the adapter; passage vectors stay those of the base model.
     """
 
     rank: int = 8
@@ -41,8 +41,9 @@ class Lora:
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1 or self.side not in ADAPTER_SIDES:
             raise InputError(
-                f"LoRA of rank {self.rank}, alpha {self.alpha}, dropout {self.dropout:g}, side {self.side}: rank and "
-                f"alpha must be at least 1, dropout at least 0 and below 1, side one of {', '.join(ADAPTER_SIDES)}"
+                f"LoRA with rank {self.rank}, alpha {self.alpha}, dropout {self.dropout:g}, side {self.side}: rank "
+                f"and alpha must be at least 1, dropout at least 0 and less than 1, side one of "
+                f" {', '.join(ADAPTER_SIDES)}"
             )
 
 
@@ -57,26 +58,26 @@ def load_trainable(
     device: str = "auto",
     store: Path | None = None,
 ) -> TrainableEncoder:
-    """Load a base model for training, in float32, the pooler that no vector comes from frozen.
+    """Load a base model for training in float32; an unused pooler is frozen.
 
     Args:
         files: from `find_model`, with the profile to train with.
         lora: train an adapter; None: train all weights.
-        seed: of an adapter's first weights.
-        passages: texts whose vectors an adapter of the query side needs.
-        batch_tokens: tokens of one chunk, padding included.
+        seed: seed of an adapter's initial weights.
+        passages: texts whose vectors a query-side adapter needs.
+        batch_tokens: number of tokens per chunk, including padding.
         cache_gradients: see `TrainableEncoder`.
-        device: where those passages are encoded; the network itself goes where the trainer runs.
-        store: keeps their vectors.
+        device: device that encodes those passages; the network itself is placed by the trainer.
+        store: caches their vectors.
 
     Raises:
-        InputError: weights that do not fit, or an adapter as the base of an adapter.
+        InputError: weights that do not match, or an adapter as the base of an adapter.
         MissingPrerequisiteError: peft is not installed.
     """
     from instrerank.training.network import FrozenPassages, TrainableEncoder
 
     if lora is not None and files.adapter is not None:
-        raise InputError(f"{files.name} has an adapter: train a new one on its base model, or leave `lora` out")
+        raise InputError(f"{files.name} has an adapter: train a new one on its base model, or omit `lora`")
     auto_class = "T5EncoderModel" if files.config["model_type"] == "t5" else "AutoModel"
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
@@ -105,7 +106,7 @@ def _with_lora(network: Any, lora: Lora, name: str, seed: int) -> Any:
     try:
         import peft
     except ImportError as error:
-        raise MissingPrerequisiteError("LoRA adapters need the package peft: pip install peft") from error
+        raise MissingPrerequisiteError(f"LoRA adapters need the package peft: {pip_install('train')}") from error
     config = peft.LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -122,7 +123,7 @@ def _with_lora(network: Any, lora: Lora, name: str, seed: int) -> Any:
 
 
 def current_encoder(model: TrainableEncoder, files: ModelFiles) -> Encoder:
-    """Return an `Encoder` of the weights as they are now, on the device where they are."""
+    """Return an `Encoder` with the current weights, on their current device."""
     frozen = model.frozen_passages
     return Encoder(
         files.name,
@@ -137,13 +138,13 @@ def current_encoder(model: TrainableEncoder, files: ModelFiles) -> Encoder:
 
 
 def save_trained(model: TrainableEncoder, files: ModelFiles, folder: Path, card: str) -> None:
-    """Write what `rerank --encoder FOLDER` loads: a LoRA adapter, or a folder in the sentence-transformers layout.
+    """Save a model for `rerank --encoder FOLDER`: a LoRA adapter, or a folder in the sentence-transformers layout.
 
-    Both have the profile they were trained with (`instrerank.json`) and a model card (`README.md`). The files come
-    into the folder when all of them are complete.
+    Both include the profile used in training (`instrerank.json`) and a model card (`README.md`). The files are moved
+    into the folder once all of them are complete.
 
     Raises:
-        InputError: the folder cannot be written, or the layout cannot express the profile.
+        InputError: the folder cannot be written to, or the layout cannot represent the profile.
         MissingPrerequisiteError: sentence-transformers is not installed (whole models only).
     """
     from safetensors import SafetensorError
@@ -174,10 +175,12 @@ def _save_layout(network: Any, files: ModelFiles, profile: EncoderProfile, folde
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer import modules
     except ImportError as error:
-        raise MissingPrerequisiteError("saving a whole model needs sentence-transformers>=6") from error
+        raise MissingPrerequisiteError(
+            f"saving a whole model needs sentence-transformers>=6: {pip_install('train')}"
+        ) from error
     if profile.bidirectional:
         raise InputError(
-            f"{profile.family} has no form in the sentence-transformers layout: train an adapter (`lora`)"
+            f"{profile.family} cannot be saved in the sentence-transformers layout: train an adapter (`lora`)"
         )
     if files.layout.modules:
         whole = SentenceTransformer(str(files.folder), device="cpu")

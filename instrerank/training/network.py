@@ -1,4 +1,4 @@
-"""An encoder whose weights can be trained: the forward pass of `Encoder`, with gradients."""
+"""An encoder with trainable weights: the forward pass of `Encoder`, with gradients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FrozenPassages:
-    """Passage vectors of the base model, for adapters of the query side: no gradient reaches them."""
+    """Passage vectors of the base model for query-side adapters; they receive no gradient."""
 
     def __init__(self, encoder: Encoder, texts: Sequence[str], *, progress: bool = False):
         """Encode all passages of the training data once."""
@@ -40,11 +40,11 @@ class FrozenPassages:
 
 
 class TrainableEncoder(torch.nn.Module):
-    """Texts in, vectors with a gradient out.
+    """Encodes texts to vectors with gradients.
 
-    With cached gradients a chunk's activations are dropped after the forward pass and computed again in the backward
-    pass (GradCache, Gao et al. 2021, arXiv 2101.06983, by way of torch's checkpointing): memory is that of one chunk,
-    the gradient is that of the whole batch, dropout included.
+    With cached gradients, a chunk's activations are discarded after the forward pass and recomputed in the backward
+    pass (GradCache, Gao et al. 2021, arXiv 2101.06983, using torch's checkpointing): memory is that of one chunk, the
+    gradient is that of the whole batch, including dropout.
     """
 
     def __init__(
@@ -58,16 +58,16 @@ class TrainableEncoder(torch.nn.Module):
         cache_gradients: bool = False,
         frozen_passages: FrozenPassages | None = None,
     ):
-        """Take the parts of an encoder.
+        """Assemble the parts of an encoder.
 
         Args:
-            network: as transformers (and peft) load it.
-            profile: how texts are put together and states pooled.
-            tokenizer: made for the same profile.
+            network: network as loaded by transformers (and peft).
+            profile: templates and pooling.
+            tokenizer: tokenizer for the same profile.
             dense: layers between pooling and normalisation; they are not trained.
-            batch_tokens: tokens of one chunk, padding included; the backend's own when None.
+            batch_tokens: number of tokens per chunk, including padding; None: the backend's default.
             cache_gradients: see the class.
-            frozen_passages: where passages are not encoded by the network that is trained.
+            frozen_passages: precomputed passage vectors, if passages are not encoded by the trained network.
         """
         super().__init__()
         self.network = network
@@ -78,14 +78,14 @@ class TrainableEncoder(torch.nn.Module):
 
     @property
     def backend(self) -> TransformersBackend:
-        """The network where it is now, as `Encoder` uses it."""
+        """The network on its current device, as used by `Encoder`."""
         return TransformersBackend(self.network, bidirectional=self.profile.bidirectional)
 
     def forward(self, pairs: Sequence[Pair], passages: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode distinct (query, instruction) pairs and distinct passages.
 
         Returns:
-            float32 [len(pairs), d] and [len(passages), d], normalised where the profile says so.
+            float32 [len(pairs), d] and [len(passages), d], normalised if the profile says so.
         """
         backend, profile = self.backend, self.profile
         budget = self.batch_tokens or backend.batch_tokens
@@ -105,6 +105,6 @@ def _at_once(job: Job, tokens: Sequence[Tokens]) -> torch.Tensor:
 
 
 def _computed_again(job: Job, tokens: Sequence[Tokens]) -> torch.Tensor:
-    """Keep nothing but the result: the backward pass computes the rest again."""
+    """Keep only the result; the backward pass recomputes the rest."""
     result: torch.Tensor = checkpoint(job, tokens, use_reentrant=False)
     return result

@@ -1,13 +1,13 @@
-"""The InF-Embed objectives (arXiv 2505.21439; forms as in the authors' code): their terms, joined in two ways.
+"""The InF-Embed objectives (arXiv 2505.21439; forms as in the authors' code): terms combined in two ways.
 
-With s(I, Q, P) = ⟨f(I, Q), g(P)⟩ / τ, anchor i and the negatives N of each term:
+With s(I, Q, P) = ⟨f(I, Q), g(P)⟩ / τ and anchor i, the negatives of each term are:
 
-    P    p(P | I, Q)   s(I_i, Q_i, P_j)  over the other passages of the batch, hard negatives among them
-    IQ   p(I, Q | P)   s(I_j, Q_j, P_i)  over the other pairs of instruction and query
+    P    p(P | I, Q)   s(I_i, Q_i, P_j)  over the other passages of the batch, including hard negatives
+    IQ   p(I, Q | P)   s(I_j, Q_j, P_i)  over the other instruction–query pairs
     I    p(I | Q, P)   s(I_k, Q_i, P_i)  over drawn instructions (marginal negative sampling)
-    Q    p(Q | I, P)   s(I_i, Q_k, P_i)  over drawn queries: our extension, the mirror image of I
+    Q    p(Q | I, P)   s(I_i, Q_k, P_i)  over drawn queries: our extension, symmetric to I
 
-`univariate` is one softmax over the union of all negatives, `multivariate` a sum of one InfoNCE loss for each term.
+`univariate` is one softmax over the union of all negatives, `multivariate` the sum of one InfoNCE loss per term.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 Term = Literal["P", "IQ", "I", "Q"]
 TERMS: tuple[str, ...] = get_args(Term)
 DRAWN_TERMS = ("I", "Q")
-"""Terms whose candidates are drawn and encoded besides the batch's own pairs."""
+"""Terms whose candidates are drawn and encoded in addition to the batch's own pairs."""
 Form = Literal["uni", "multi"]
 FORMS: tuple[str, ...] = get_args(Form)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised.
+    """The objective to minimise.
 
     Attributes:
         form: "uni" or "multi".
         terms: one or more of `TERMS`.
         temperature: τ.
-        self_teaching: weight of the divergence of misspelt queries' scores from clean ones (`self_teaching`).
+        self_teaching: weight of the divergence between scores of misspelt and clean queries (`self_teaching`).
     """
 
     form: Form = "multi"
@@ -60,11 +60,11 @@ class Objective:
 
 
 class Side(NamedTuple):
-    """Vectors of one side with the identity of their texts.
+    """Vectors of one side with identifiers of their texts.
 
     Attributes:
         vectors: [n, d].
-        texts: int64 [n], equal for equal texts and for these only.
+        texts: int64 [n], equal if and only if the texts are equal.
     """
 
     vectors: torch.Tensor
@@ -76,7 +76,7 @@ class Drawn(NamedTuple):
 
     Attributes:
         vectors: [n, y - 1, d].
-        real: bool [n, y - 1], False where an anchor has fewer.
+        real: bool [n, y - 1], False for padding where an anchor has fewer.
     """
 
     vectors: torch.Tensor
@@ -84,7 +84,7 @@ class Drawn(NamedTuple):
 
 
 def univariate(positive: torch.Tensor, negatives: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return log(1 + Σ over all negatives of exp(s_c − s_ii)) by anchor: one softmax, the positive counted once.
+    """Return log(1 + Σ over all negatives of exp(s_c − s_ii)) per anchor: one softmax, with the positive counted once.
 
     Args:
         positive: s_ii, [n].
@@ -100,7 +100,7 @@ def univariate(positive: torch.Tensor, negatives: Sequence[torch.Tensor]) -> tor
 
 
 def multivariate(positive: torch.Tensor, negatives: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the sum over terms of log(1 + Σ exp(s_c − s_ii)) by anchor; arguments as for `univariate`."""
+    """Return the sum over terms of log(1 + Σ exp(s_c − s_ii)) per anchor; arguments as for `univariate`."""
     import torch
 
     return torch.stack([univariate(positive, [scores]) for scores in negatives]).sum(0)
@@ -109,19 +109,19 @@ def multivariate(positive: torch.Tensor, negatives: Sequence[torch.Tensor]) -> t
 def anchor_losses(
     objective: Objective, queries: Side, passages: Side, first: int, count: int, drawn: Mapping[str, Drawn]
 ) -> torch.Tensor:
-    """Return the loss of some anchors of a batch, the self-teaching not included.
+    """Return the loss of some anchors of a batch, without self-teaching.
 
     Args:
         objective: form, terms and temperature.
         queries: (instruction, query) pairs of all B anchors of the batch, on all devices.
-        passages: the B anchors' passages in the same order, then hard negatives, which count for every anchor.
-        first: the anchors from this one on are meant,
-        count: so many (n); their drawn negatives are local.
-        drawn: by term, for "I" and "Q" where the objective has them.
+        passages: the B anchors' passages in the same order, then hard negatives, which are used for every anchor.
+        first: index of the first anchor to compute.
+        count: number n of anchors to compute; their drawn negatives are local.
+        drawn: drawn negatives by term, for "I" and "Q" if the objective has them.
 
     Returns:
-        [n]. Candidates that are known to be relevant take no part: those with the anchor's own text, and those that
-        another triple of the batch pairs with it.
+        [n]. Candidates known to be relevant are masked: those with the anchor's own text, and those paired with it by
+        another triple of the batch.
     """
     anchors, total = slice(first, first + count), len(queries.texts)
     query, passage = queries.vectors[anchors], passages.vectors[anchors]
@@ -145,7 +145,7 @@ def anchor_losses(
 def _known(
     queries: torch.Tensor, passages: torch.Tensor, known_queries: torch.Tensor, known_passages: torch.Tensor
 ) -> torch.Tensor:
-    """Tell which pairs of texts (broadcast) are among the known ones; identities of texts are hashes."""
+    """Return which pairs of texts (broadcast) are among the known pairs; texts are identified by hashes."""
     import torch
 
     # an odd factor keeps two hashes apart; the product may wrap round
@@ -155,15 +155,15 @@ def _known(
 def self_teaching(
     clean: torch.Tensor, misspelt: torch.Tensor, passages: torch.Tensor, temperature: float
 ) -> torch.Tensor:
-    """Return by query how far the scores of its misspelling are from its own (Zhuang & Zuccon, arXiv 2204.00716).
+    """Return the divergence of each misspelt query's scores from the clean ones (Zhuang & Zuccon, arXiv 2204.00716).
 
-    KL(softmax of the clean scores ‖ softmax of the misspelt ones) over the passages of the batch. The clean scores
-    teach: no gradient flows into them.
+    KL(softmax of the clean scores ‖ softmax of the misspelt ones) over the passages of the batch. No
+    gradient flows into the clean scores.
 
     Args:
-        clean: vectors of the queries as written, [n, d].
-        misspelt: of the same queries with a typo, [n, d].
-        passages: [c, d].
+        clean: vectors of the clean queries, [n, d].
+        misspelt: vectors of the same queries with a typo, [n, d].
+        passages: vectors of the passages, [c, d].
         temperature: τ.
 
     Returns:

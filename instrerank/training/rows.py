@@ -1,7 +1,7 @@
-"""Training data: rows of triples that belong together, from the formats in use.
+"""Training data: rows of triples that belong together, from common formats.
 
-A row is never split over batches or devices: InF-IR's poisoned items act as negatives only because the triples of a
-row stand in the same batch.
+A row is never split across batches or devices: InF-IR's poisoned items act as negatives only because the triples of a
+row are in the same batch.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Triple(NamedTuple):
 
     Attributes:
         query: the query.
-        instruction: "" where there is none.
-        passage: what answers the query under the instruction.
+        instruction: the instruction, or "".
+        passage: a passage that answers the query under the instruction.
         negatives: hard negatives, which do not.
     """
 
@@ -41,8 +41,8 @@ class Row(NamedTuple):
     """Triples that stay together.
 
     Attributes:
-        name: where it comes from, `FILE:LINE`, for messages.
-        triples: one or more; each other's poisoned instructions and queries.
+        name: origin of the row, `FILE:LINE`, for messages.
+        triples: one or more triples, which provide poisoned instructions and queries for each other.
     """
 
     name: str
@@ -50,21 +50,21 @@ class Row(NamedTuple):
 
 
 def read_rows(source: str | Path) -> list[Row]:
-    """Read training rows from a file or `hf:ID` (a dataset of the Hugging Face hub, or a folder in its layout).
+    """Read training rows from a file or `hf:ID` (a dataset on the Hugging Face hub, or a folder in its layout).
 
     JSON lines are recognised by their fields:
 
     * InF-IR: `query_positive`, `instruction_positive`, `document` or `document_positive`, …; three triples,
       a (I+, Q+) → P+, b (I−, Q+) → `hard_negative_document_1`, c (I+, Q−) → `hard_negative_document_2`.
-    * Tevatron and Promptriever: `query`, `positive_passages`, `negative_passages`, and as instruction negatives
-      `new_negatives`; where there are `only_query` and `only_instruction`, these are used.
+    * Tevatron and Promptriever: `query`, `positive_passages`, `negative_passages`, and `new_negatives` as
+      instruction negatives; `only_query` and `only_instruction` are used if present.
     * Ours: `query`, `instruction`, `positive`, `negatives`; a list of such objects is one row.
 
     TSV is MS MARCO's triples: query, positive, negative.
 
     Raises:
-        InputError: what is wrong with which lines: a missing or empty field, no JSON, no negative.
-        MissingPrerequisiteError: `hf:` without the package datasets, or out of reach.
+        InputError: lists the invalid lines: a missing or empty field, invalid JSON, no negatives.
+        MissingPrerequisiteError: `hf:` without the package datasets, or not downloadable.
     """
     if str(source).startswith(HUB):
         return _collect(source, enumerate(_hub_records(str(source).removeprefix(HUB)), start=1), _row_of)
@@ -72,10 +72,10 @@ def read_rows(source: str | Path) -> list[Row]:
 
 
 def as_rows(source: Any) -> list[Row]:
-    """Return training rows from a list of `Row`, or of records with the fields that `read_rows` knows.
+    """Return training rows from a list of `Row`, or of records with the fields known to `read_rows`.
 
     Raises:
-        InputError: something else, or what is wrong with which records.
+        InputError: an unsupported type, or lists the invalid records.
     """
     if not isinstance(source, Sequence) or not source:
         raise InputError(f"cannot read training rows from {source!r:.60}: give a file, or a list of rows")
@@ -102,7 +102,7 @@ def _collect(
 
 
 class _RowError(InputError):
-    """What is wrong with one row."""
+    """An error in one row."""
 
 
 def _row_of_line(name: str, line: str) -> Row:
@@ -182,14 +182,14 @@ def _hub_records(name: str) -> list[Any]:
         import datasets
     except ImportError as error:
         raise MissingPrerequisiteError(
-            f"datasets of the hub need the package datasets: {pip_install('train')}"
+            f"datasets from the Hugging Face hub need the package datasets: {pip_install('train')}"
         ) from error
     try:
         configurations = datasets.get_dataset_config_names(name)
         parts = [datasets.load_dataset(name, configuration) for configuration in configurations]
     except Exception as error:  # no network, no such id: the hub's own words say which
         raise MissingPrerequisiteError(
-            f"the dataset {name} is not in the cache and cannot be fetched: {error}. Give a file that holds its rows"
+            f"the dataset {name} is not in the cache and cannot be downloaded: {error}. Give a file with its rows"
         ) from error
     return [record for part in parts for split in part.values() for record in split]
 
@@ -221,25 +221,25 @@ def _read_constraints(folder: Path) -> list[_Record]:
             wanted, kept, dropped = lists
             records.append(_Record(name, queries[record["qid"]], wanted, opposite, kept, dropped))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{name}: not a constraint of these topics: {error!r}") from error
+            raise InputError(f"{name}: not a constraint on these topics: {error!r}") from error
     if not records:
         raise InputError(f"{folder} contains no constraints")
     return records
 
 
 def constraint_rows(folder: str | Path, lookup: Callable[[list[str]], Mapping[str, str]], most: int = 4) -> list[Row]:
-    """Turn what `constrain` wrote into rows: a rule and its opposite, with the passages that each wants.
+    """Make rows from the output of `constrain`: a rule and its opposite, with the passages relevant under each.
 
-    For the i-th passage kept and the i-th dropped, a row of two triples: (instruction with the rule, query) → kept
-    and (instruction with the opposite rule, query) → dropped; each has the other's passage as its negative.
+    The i-th kept and the i-th dropped passage make a row of two triples: (instruction with the rule, query) → kept
+    and (instruction with the opposite rule, query) → dropped; the passage of each is the negative of the other.
 
     Args:
-        folder: with `topics.tsv` and `constraints.jsonl`.
-        lookup: returns the texts of docids, of a `PassageSource`.
-        most: rows of one topic at most.
+        folder: folder with `topics.tsv` and `constraints.jsonl`.
+        lookup: returns the texts of docids, as `PassageSource.lookup` does.
+        most: maximum number of rows per topic.
 
     Raises:
-        InputError: a file that is missing or damaged, or docids without a text.
+        InputError: a missing or damaged file, or docids without text.
     """
     records = _read_constraints(Path(folder))
     docids = list(dict.fromkeys(docid for record in records for docid in (*record.kept, *record.dropped)))

@@ -1,8 +1,8 @@
-"""From rows to one batch: distinct texts to encode, and marginal negative sampling for the terms I and Q.
+"""Making batches from rows: distinct texts to encode, and marginal negative sampling for the terms I and Q.
 
 All pairs of B queries with B instructions would cost B² encodings. Marginal negative sampling (InF-Embed, arXiv
-2505.21439) draws y − 1 other instructions for each query: at most B·y encodings, fewer where a drawn pair is another
-triple's own, as the poisoned sibling's mostly is.
+2505.21439) draws y − 1 other instructions for each query: at most B·y encodings, and fewer if a drawn pair is also
+another triple's own, which is usually true for the poisoned sibling.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from instrerank.training.rows import Row, Triple
 
 Pair = tuple[str, str]
-"""(query, instruction); the instruction is "" where there is none."""
+"""(query, instruction); the instruction may be ""."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Distinct texts, and which anchor (triple of the batch, b of them) uses which.
+    """Distinct texts of a batch, and which of them each of the b anchors (triples of the batch) uses.
 
     Attributes:
         rows: names of the rows.
-        pairs: distinct query-side texts: the anchors' own, the drawn ones, misspelt ones.
+        pairs: distinct query-side texts: the anchors' own, drawn ones and misspelt ones.
         passages: distinct passages: positives and hard negatives.
         queries: index into `pairs` of each anchor, b.
         positives: index into `passages` of each anchor, b.
         hard_negatives: indices into `passages`.
-        drawn: by term the indices into `pairs` of each anchor's negatives, b lists of at most y − 1.
-        misspelt: index into `pairs` of each anchor with a typo in its query (its own where it has none); empty
-            without self-teaching.
+        drawn: indices into `pairs` of each anchor's negatives, by term: b lists of at most y − 1.
+        misspelt: index into `pairs` of each anchor with a typo in its query (its own if it has none); empty without
+        self-teaching.
     """
 
     rows: tuple[str, ...]
@@ -54,15 +54,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Makes batches; what it draws depends on the seed and on the rows of a batch, so that a resumed run draws alike.
+    """Makes batches; draws depend only on the seed and the rows of a batch, so that a resumed run draws the same.
 
     Attributes:
-        objective: says which terms need drawn negatives, and whether misspellings are added or put in place.
-        instructions_per_query: y, the positive included; None: half the triples of the batch, as in the paper.
-        typos: probability of a typo in a query (one edit in one word, `typo-mixed`). With self-teaching the query
-            stays and the misspelling teaches; without, the misspelling takes its place (Zhuang & Zuccon 2021,
-            arXiv 2108.12139).
-        seed: of all draws.
+        objective: determines which terms need drawn negatives, and whether misspelt queries are added or replace
+        the clean ones.
+        instructions_per_query: y, including the positive; None: half the triples of the batch, as in the paper.
+        typos: probability of a typo in a query (one edit in one word, `typo-mixed`). With self-teaching, the query is
+        kept and its misspelling learns from it; without, the misspelling replaces it (Zhuang & Zuccon 2021,
+        arXiv 2108.12139).
+        seed: seed of all draws.
     """
 
     objective: Objective
@@ -73,15 +74,16 @@ class Sampler:
     def __post_init__(self) -> None:
         if self.instructions_per_query is not None and self.instructions_per_query < 2:
             raise InputError(
-                f"`instructions_per_query` must be at least 2, the own one included; got {self.instructions_per_query}"
+                "`instructions_per_query` must be at least 2, including the query's own; got "
+                f"{self.instructions_per_query}"
             )
         if not 0 <= self.typos <= 1:
-            raise InputError(f"`typos` is a probability, from 0 to 1; got {self.typos:g}")
+            raise InputError(f"`typos` must be between 0 and 1, got {self.typos:g}")
         if self.objective.self_teaching and not self.typos:
-            raise InputError("`self_teaching` learns from misspelt queries: set `typos` as well, such as 0.5")
+            raise InputError("`self_teaching` needs misspelt queries: set `typos` as well, for example to 0.5")
 
     def check(self, rows: Sequence[Row], batch_size: int) -> None:
-        """Refuse a number of instructions that no batch of these rows has.
+        """Reject a number of instructions that no batch of these rows has.
 
         Raises:
             InputError: more instructions per query than any batch of these rows can have.
@@ -92,7 +94,7 @@ class Sampler:
         if wanted is not None and "I" in self.objective.terms and wanted > available:
             raise InputError(
                 f"{wanted} instructions per query, but a batch of {batch_size} rows has at most {available} distinct "
-                "ones: raise `batch_size`, or lower `instructions_per_query`"
+                "ones: increase `batch_size` or decrease `instructions_per_query`"
             )
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
@@ -150,9 +152,9 @@ class Sampler:
 
 
 def _draw(term: str, triples: Sequence[tuple[int, Triple]], size: int, rng: random.Random) -> list[list[Pair]]:
-    """Draw each anchor's negatives: its row's others first, then any of the batch, without replacement.
+    """Draw each anchor's negatives without replacement, first from its row, then from the whole batch.
 
-    What some triple pairs with the anchor's passage is no negative; neither is an empty text.
+    Texts that some triple pairs with the anchor's passage are not negatives, nor are empty texts.
     """
     varied, kept = (1, 0) if term == "I" else (0, 1)
     pairs: list[Pair] = [(triple.query, triple.instruction) for _, triple in triples]

@@ -1,4 +1,4 @@
-"""Saved models in one form: readable as the umask says, and the same bytes for every hash seed."""
+"""Normalising saved models: file modes according to the umask, and the same bytes for every hash seed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from instrerank.files import whole_file
 
 
 def normalise(folder: Path, like: Path) -> None:
-    """Give all files the mode of one that was written plainly, and sort the lists of an adapter's configuration.
+    """Give all files the default mode, and sort the lists in an adapter's configuration.
 
-    safetensors writes for the owner alone, and peft writes sets in the order of Python's string hashes.
+    safetensors makes files readable by the owner only, and peft writes sets in the order of Python's string hashes.
 
     Args:
-        folder: what the libraries have written.
-        like: a file with the mode that the umask gives.
+        folder: folder written by the libraries.
+        like: a file with the mode determined by the umask.
     """
     for path in folder.rglob("*"):
         if path.is_file():

@@ -1,4 +1,4 @@
-"""How long and how fast to train, and what of a run does not decide the weights."""
+"""Training schedule, and settings of a run that do not affect the weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from instrerank.errors import InputError
 
 CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints, in that of the trained model."""
+"""Folder of the checkpoints, inside that of the trained model."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "inf-embed": {
@@ -19,21 +19,21 @@ PRESETS: dict[str, dict[str, Any]] = {
         "dtype": "bfloat16",
     }
 }
-"""What differs from the defaults, by preset; the defaults are those of InF-Embed's code (docs/train.md)."""
+"""Settings that differ from the defaults, by preset; the defaults are those of InF-Embed's code (docs/train.md)."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train.
+    """The training schedule.
 
     Attributes:
-        batch_size: rows in a batch on each device.
-        epochs: passes over the rows.
-        max_steps: number of steps, instead of `epochs`; None: `epochs` decides.
-        learning_rate: at its highest; it falls linearly to 0.
-        warmup_steps: steps in which it rises from 0.
+        batch_size: number of rows per batch and device.
+        epochs: number of passes over the rows.
+        max_steps: number of steps, instead of `epochs`; None: determined by `epochs`.
+        learning_rate: peak learning rate; it decays linearly to 0.
+        warmup_steps: number of steps in which the learning rate increases from 0.
         weight_decay: weight decay of AdamW.
-        seed: of the order of rows, of draws, dropout and new weights.
+        seed: seed for the order of rows, draws, dropout and new weights.
         dtype: "float32", or "bfloat16" for the network's computation; weights stay in float32.
     """
 
@@ -47,7 +47,7 @@ class Schedule:
     dtype: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        """Refuse values out of range.
+        """Reject values out of range.
 
         Raises:
             InputError: names the parameter, its value and what is allowed.
@@ -65,15 +65,15 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Habits:
-    """What does not decide the weights.
+    """Settings that do not affect the weights.
 
     Attributes:
         device: "auto" or "cpu".
-        save_steps: steps between checkpoints, each with an evaluation where one is given; the last two are kept, and
-            the best.
-        log_steps: steps between entries of the log.
-        patience: training ends after this many evaluations without a better one; None: it does not.
-        tensorboard: write TensorBoard's files too.
+        save_steps: number of steps between checkpoints, each with an evaluation if one is given; the last two and the
+            best one are kept.
+            log_steps: number of steps between log entries.
+            patience: stop after this many evaluations without improvement; None: do not stop early.
+            tensorboard: also write TensorBoard files.
         progress: show a progress bar.
     """
 

@@ -1,4 +1,4 @@
-"""One step's loss: a batch's vectors, gathered from all processes, under an objective."""
+"""The loss of one step: an objective over a batch's vectors, gathered from all processes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def batch_loss(objective: Objective, batch: Batch, pairs: torch.Tensor, passages: torch.Tensor) -> torch.Tensor:
-    """Return the loss of this process's anchors, so scaled that its gradient averages to that of the joint batch.
+    """Return the loss of this process's anchors, scaled so that gradients average to that of the joint batch.
 
-    Candidates of P and IQ come from all processes through a gather with a gradient; those of I and Q are drawn
-    locally. The mean over processes, as data-parallel training takes it, of world size / B · Σ over local anchors is
-    the mean over all B anchors: no other factor is needed, and processes may hold different numbers of anchors.
+    Candidates of P and IQ are gathered from all processes, with gradients; those of I and Q are drawn locally. In
+    data-parallel training, the mean over processes of world size / B · Σ over local anchors equals the mean over all B
+    anchors: no other factor is needed, and processes may have different numbers of anchors.
 
     Args:
-        objective: what is minimised.
-        batch: of this process.
+        objective: the objective to minimise.
+        batch: the batch of this process.
         pairs: vectors of `batch.pairs`, [n, d].
         passages: vectors of `batch.passages`, [m, d].
 

@@ -1,4 +1,4 @@
-"""The training loop: transformers' Trainer, with our batches, our loss, and checkpoints of what is trained only."""
+"""The training loop: transformers' Trainer with our batches and loss, and checkpoints of trained weights only."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from instrerank.training.step import batch_loss
 CONFIGURATION = "configuration.json"
 LOG = "log.jsonl"
 STATE = "trainer_state.json"
-"""The file of a checkpoint that is written last."""
+"""The file of a checkpoint that is written last, which marks it as complete."""
 
 
 class Evaluation(Protocol):
-    """Measures an encoder now and then."""
+    """Evaluates an encoder during training."""
 
     @property
     def metric(self) -> str:
-        """The measure, the higher the better, that decides which checkpoint is the best."""
+        """The measure that determines the best checkpoint; higher is better."""
         ...
 
     def __call__(self, encoder: Encoder) -> dict[str, float]:
-        """Return the measures by name, `metric` among them."""
+        """Return the measures by name, including `metric`."""
         ...
 
 
@@ -62,7 +62,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         evaluate: Evaluation | None = None,
         callbacks: Sequence[transformers.TrainerCallback] = (),
     ):
-        """Take what is to be trained, on what, and how."""
+        """Set up training of a model on rows."""
         super().__init__(
             model,
             arguments,
@@ -81,7 +81,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         """Return one batch's loss.
 
         Raises:
-            InstrerankError: it is not finite.
+            InstrerankError: the loss is not finite.
         """
         batch = inputs["batch"]
         self._query_encodings.append(len(batch.pairs))
@@ -89,20 +89,20 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         if not torch.isfinite(loss):
             raise InstrerankError(
                 f"the loss is {loss.item()} at step {self.state.global_step + 1}, rows {', '.join(batch.rows)}. The "
-                f"checkpoints in {self.args.output_dir} are from before: look at these rows, lower `learning_rate`, "
-                "or train with `dtype` float32"
+                f"checkpoints in {self.args.output_dir} are older: inspect these rows, lower `learning_rate`, "
+                "or set `dtype` to float32"
             )
         return loss
 
     def log(self, logs: dict[str, float], *arguments: Any) -> None:
-        """Add how many query-side texts a step encoded."""
+        """Add the number of query-side texts encoded per step."""
         if "loss" in logs and self._query_encodings:
             logs["query_encodings"] = sum(self._query_encodings) / len(self._query_encodings)
             self._query_encodings.clear()
         super().log(logs, *arguments)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Measure the encoder as it is now."""
+        """Evaluate the current encoder."""
         assert self._measure is not None
         self.model.eval()
         found = self._measure(current_encoder(self.model, self._files))
@@ -112,7 +112,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
         return measures
 
     def _save(self, output_dir: str | None = None, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
-        """Save what is trained: no frozen weights, nothing pickled."""
+        """Save the trained weights only, without pickling."""
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         trained = {name: value.detach().cpu() for name, value in _trained(self.model)}
@@ -121,7 +121,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, checkpoint: str, model: torch.nn.Module | None = None) -> None:
         weights = load_file(Path(checkpoint) / "model.safetensors")
         if weights.keys() != {name for name, _ in _trained(self.model)}:
-            raise InputError(f"{checkpoint} is of another model: resume with the one it was made with")
+            raise InputError(f"{checkpoint} belongs to another model: resume with the model it was created with")
         self.model.load_state_dict(weights, strict=False)
 
     def _load_best_model(self) -> None:
@@ -134,7 +134,7 @@ class InstructionTrainer(transformers.Trainer):  # type: ignore[misc]
             folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
             shutil.rmtree(folder, ignore_errors=True)
             raise InputError(
-                f"cannot write {folder}: {error}. Make room and go on from the checkpoint before it with `resume`"
+                f"cannot write {folder}: {error}. Free disk space and continue from the last checkpoint with `resume`"
             ) from error
 
 
@@ -143,7 +143,7 @@ def _trained(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
 
 
 class _Bar(transformers.trainer_callback.ProgressCallback):  # type: ignore[misc]
-    """The progress bar, without the dictionaries of the log between its lines."""
+    """The progress bar, without log dictionaries between its lines."""
 
     def on_log(self, arguments: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Show the loss at the end of the bar."""
@@ -152,7 +152,7 @@ class _Bar(transformers.trainer_callback.ProgressCallback):  # type: ignore[misc
 
 
 class _JsonLog(transformers.TrainerCallback):  # type: ignore[misc]
-    """Appends every log entry to a file, one JSON object a line."""
+    """Appends every log entry to a file, one JSON object per line."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -177,30 +177,30 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
 ) -> InstructionTrainer:
-    """Train; the model holds the last weights, with `evaluate` the best.
+    """Train a model, which has the last weights afterwards, or the best ones if `evaluate` is given.
 
     Args:
-        model: from `load_trainable`.
-        files: the base model's.
-        rows: the data.
-        sampler: makes batches of them.
-        schedule: how long and how fast.
-        output: checkpoints go to its folder `checkpoints`, the log to `log.jsonl`.
-        habits: what does not decide the weights.
-        configuration: whatever else decides the weights: kept beside the checkpoints, and compared on resuming.
-        evaluate: measures the encoder now and then.
-        resume: go on from the last checkpoint.
+        model: model from `load_trainable`.
+        files: files of the base model.
+        rows: training data.
+        sampler: makes batches from the rows.
+        schedule: training schedule.
+        output: folder for checkpoints (in `checkpoints`) and the log (`log.jsonl`).
+        habits: settings that do not affect the weights.
+        configuration: other settings that affect the weights: saved with the checkpoints, and compared on resuming.
+        evaluate: evaluates the encoder during training.
+        resume: continue from the last checkpoint.
         overwrite: remove earlier checkpoints and their log.
 
     Raises:
-        InputError: a batch too small, checkpoints that are there without `resume` or `overwrite` or of another
-            configuration, a folder that cannot be written.
-        InstrerankError: a loss that is not finite.
+        InputError: too few rows for a batch, existing checkpoints without `resume` or `overwrite` or with another
+            configuration, a folder that cannot be written to.
+            InstrerankError: the loss is not finite.
     """
     habits = habits or Habits()
     sampler.check(rows, schedule.batch_size)
     if len(rows) < schedule.batch_size:
-        raise InputError(f"{len(rows)} rows do not fill a batch of {schedule.batch_size}: lower `batch_size`")
+        raise InputError(f"{len(rows)} rows do not fill a batch of {schedule.batch_size}: decrease `batch_size`")
     folder = output / CHECKPOINTS
     settings = {
         **(configuration or {}),
@@ -235,7 +235,7 @@ def train(
 
 
 def _settle(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None:
-    """Return the checkpoint to go on from, None for the beginning, and record the configuration.
+    """Return the checkpoint to continue from, or None to start from scratch, and record the configuration.
 
     Raises:
         InputError: see `train`.
@@ -243,7 +243,8 @@ def _settle(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     if checkpoints and not resume:
         raise InputError(
-            f"{folder} holds checkpoints: go on with `resume`, replace them with `overwrite`, or name another `output`"
+            f"{folder} contains checkpoints: continue with `resume`, replace them with `overwrite`, or choose another "
+            "`output`"
         )
     if checkpoints:
         recorded = read_json(folder / CONFIGURATION)
@@ -254,7 +255,7 @@ def _settle(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None
         )
         if differing:
             raise InputError(
-                f"{folder} was made under another configuration, so it cannot be resumed under this one. "
+                f"{folder} was created with another configuration and cannot be resumed with this one. "
                 + "; ".join(differing)
             )
     with whole_file(folder / CONFIGURATION) as file:

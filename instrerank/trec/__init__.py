@@ -1,4 +1,4 @@
-"""Text formats of TREC in and out: topics, instructions, runs and qrels, their order and their validation."""
+"""Reading, writing, sorting and validating TREC's text formats: topics, instructions, runs and qrels."""
 
 from instrerank.trec.order import count_tied, ranked, trec_eval_order
 from instrerank.trec.qrels import read_qrels, write_qrels

@@ -1,4 +1,4 @@
-"""What kind of file is this? By its first record, and by its name where that leaves it open."""
+"""Detecting the kind of a file from its first record, and from its name if that is ambiguous."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 
 def kind_of(path: str | Path) -> Kind | None:
-    """Return what a file is by its first record, None if it is empty.
+    """Return the kind of a file according to its first record, or None if it is empty.
 
     Raises:
-        InputError: it could be several things, or is none that is known.
+        InputError: the kind is ambiguous or unknown.
     """
     lines = ((number, line) for number, line in read_lines(path) if line.strip())
     number, line = next(lines, (0, ""))
@@ -46,7 +46,7 @@ def kind_of(path: str | Path) -> Kind | None:
     tabs, columns = line.split("\t"), split_columns(line)
     if header_of(columns, QIDS, ("corpus-id", "score")):
         return "qrels"
-    # a text holds blanks: only where tabs do not say otherwise is each word a column
+    # texts contain spaces, so words count as columns only if there are no tabs
     width = len(columns) if len(tabs) in (1, len(columns)) else 0
     if width == 4 and _NUMBER.fullmatch(columns[3]):
         return "qrels"
@@ -63,7 +63,7 @@ def kind_of(path: str | Path) -> Kind | None:
 
 
 def _named(path: str | Path, possible: Sequence[Kind]) -> Kind | None:
-    """Return the kind that a file's name speaks of, among those that its content leaves open."""
+    """Return the kind that a file's name suggests, among those that its content allows."""
     name = Path(path).name.lower()
     return next((kind for kind in possible for word in _WORDS[kind] if word in name), None)
 
@@ -71,7 +71,7 @@ def _named(path: str | Path, possible: Sequence[Kind]) -> Kind | None:
 def _kind_of_fields(fields: object, path: str | Path, number: int) -> Kind:
     place = f"{path}:{number}"
     if not isinstance(fields, dict):
-        raise InputError(f"{place}: wanted JSON objects, found {type(fields).__name__} {fields!r:.40}")
+        raise InputError(f"{place}: expected JSON objects, found {type(fields).__name__} {fields!r:.40}")
     possible: list[Kind] = []
     qid, docid = pick(fields, QIDS) is not None, pick(fields, DOCIDS) is not None
     # `id` and `_id` name both; `contents`, `title` and `text` too
@@ -91,5 +91,5 @@ def _kind_of_fields(fields: object, path: str | Path, number: int) -> Kind:
 
 
 def _ask(place: str, what: str, possible: Sequence[Kind] = ()) -> NoReturn:
-    could = f"could be {' or '.join(possible)}" if possible else "not known"
-    raise InputError(f"{place}: {what}: {could}; give the kind of the file: {', '.join(possible or KINDS)}")
+    could = f"could be {' or '.join(possible)}" if possible else "unknown kind of file"
+    raise InputError(f"{place}: {what}: {could}; specify the kind of the file: {', '.join(possible or KINDS)}")

@@ -1,4 +1,4 @@
-"""What lines of a file belong together: a text as a whole, and the JSON values in it."""
+"""Records that span several lines: a file as one text, and the JSON values in it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _DECODER = json.JSONDecoder()
 _ARRAY = re.compile(r'\s*\[\s*($|[{\["\]])')
 
 Lines = Iterable[tuple[int, str]]
-"""Numbered lines without their ends, as `files.read_lines` yields them; blank ones may be left out."""
+"""Numbered lines without their ends, as `files.read_lines` yields them; empty lines may be omitted."""
 
 
 class WholeText:
-    """Lines joined to one text, which knows the line of every place in it."""
+    """Lines joined into one text that maps each offset back to its line."""
 
     def __init__(self, lines: Lines, path: object) -> None:
         """Join the lines.
 
         Raises:
-            InputError: more than a gigabyte, for what is meant to be read as a whole.
+            InputError: more than a gigabyte, too much to read as one text.
         """
         self._numbers: list[int] = []
         self._starts: list[int] = []
@@ -37,27 +37,27 @@ class WholeText:
             parts.append(line)
             size += len(line) + 1
             if size > _LARGEST_WHOLE:
-                raise InputError(f"{path}: too large to be read as one JSON value; write one object a line (jq -c)")
+                raise InputError(f"{path}: too large to read as one JSON value; write one object per line (jq -c)")
         self.text = "\n".join(parts)
 
     def line_of(self, offset: int) -> int:
-        """Return the number of the line in which a place of the text lies."""
+        """Return the number of the line that contains an offset of the text."""
         return self._numbers[max(0, bisect_right(self._starts, offset) - 1)]
 
 
 def starts_json(line: str) -> bool:
-    """Say whether a file that begins with this line is meant as JSON: objects, or an array of them."""
+    """Return whether a file that begins with this line is JSON: objects, or an array of them."""
     return line.lstrip().startswith("{") or _ARRAY.match(line) is not None
 
 
 def json_texts(lines: Lines, path: object) -> Iterator[tuple[int, str]]:
-    """Yield the text of each JSON value of a file, with its line.
+    """Yield the text of each JSON value in a file, with its line number.
 
-    Each line is one, unless the file begins with `[` (an array, whose members are yielded) or with an object that
-    does not end on its first line (one value after another, over as many lines as they like).
+    Each line is one value, unless the file begins with `[` (an array, whose members are yielded) or with an object
+    that does not end on its first line (consecutive values, each of which may span several lines).
 
     Raises:
-        InputError: an array or an object over several lines is not JSON.
+        InputError: an array or a multi-line object is not valid JSON.
     """
     lines = iter(lines)
     first = list(islice(lines, 1))
@@ -83,14 +83,14 @@ def json_texts(lines: Lines, path: object) -> Iterator[tuple[int, str]]:
         if array and text[at : at + 1] == ",":
             at = _skip(",", text, at)
         elif array and text[at : at + 1] != "]":
-            raise InputError(f"{path}:{whole.line_of(at)}: not JSON: wanted , or ] after a member of the array")
+            raise InputError(f"{path}:{whole.line_of(at)}: not JSON: expected , or ] after an element of the array")
     if array and (at >= len(text) or text[at + 1 :].strip()):
-        what = "the array does not end" if at >= len(text) else "something follows the array"
+        what = "the array is not closed" if at >= len(text) else "unexpected text after the array"
         raise InputError(f"{path}:{whole.line_of(at)}: not JSON: {what}")
 
 
 def _goes_on(line: str) -> bool:
-    """Say whether a line is the beginning of a JSON object that ends on a later one."""
+    """Return whether a line starts a JSON object that ends on a later line."""
     try:
         _DECODER.raw_decode(line.strip())
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""TREC's topics in markup: `<top>` of the ad hoc tracks, closed or not, and `<topic>` of the later ones' XML."""
+"""TREC topics in markup: `<top>` of the ad hoc tracks, closed or not, and `<topic>` in the XML of later tracks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from instrerank.trec.problems import Problems
 from instrerank.trec.records import shown
 
 NUMBERS = ("num", "number", "qid", "id", "identifier", "topic_id")
-"""Elements, or attributes of `<topic>`, that hold the qid."""
+"""Elements, or attributes of `<topic>`, that contain the qid."""
 
 TITLES = ("title", "query", "summary")
-"""Elements that hold the text; where a topic has no elements, it is what stands in `<topic>` itself."""
+"""Elements that contain the query text; a topic without elements has it directly in `<topic>`."""
 
 NARRATIVES = ("narr", "narrative")
 
@@ -42,7 +42,7 @@ _OTHERS = {
     "querytime",
     "topic",
 }
-"""Elements of `<top>` that are not read."""
+"""Elements of `<top>` that are ignored."""
 
 _INLINE = {"a", "b", "br", "em", "font", "i", "p", "small", "span", "strong", "sub", "sup", "tt", "u"}
 _LABELS = {
@@ -57,9 +57,9 @@ class MarkupTopic:
     """One `<top>` or `<topic>`.
 
     Attributes:
-        line: where it begins.
-        attributes: of its tag, names in lower case.
-        fields: text by element, names in lower case; "" is the text that stands in no element.
+        line: line number of its tag.
+        attributes: attributes of its tag, names in lower case.
+        fields: text by element, names in lower case; "" is the text outside all elements.
     """
 
     line: int
@@ -67,27 +67,27 @@ class MarkupTopic:
     fields: dict[str, str] = field(default_factory=dict)
 
     def get(self, *names: str) -> str:
-        """Return the first of these elements that has a text, else ""."""
+        """Return the text of the first of these elements that has any, else ""."""
         return next((self.fields[name] for name in names if self.fields.get(name)), "")
 
     @property
     def qid(self) -> str:
-        """The topic's number: of an element, else of an attribute."""
+        """The topic's number, from an element or else from an attribute."""
         return self.get(*NUMBERS) or next((self.attributes[name] for name in NUMBERS if name in self.attributes), "")
 
     @property
     def text(self) -> str:
-        """The title or query, or the text of a topic that is nothing but text."""
+        """The title or query, or the whole text of a topic without elements."""
         return self.get(*TITLES) or ("" if self.fields.keys() - {"", *NUMBERS} else self.get(""))
 
     @property
     def elements(self) -> str:
-        """Names of its elements, for messages."""
+        """The names of its elements, for messages."""
         return shown([f"<{name}>" for name in self.fields if name])
 
 
 def parse_markup(whole: WholeText, problems: Problems) -> Iterator[MarkupTopic]:
-    """Yield the topics of a file in its order, and note markup that would lose or mix some."""
+    """Yield topics in file order, and record markup that would lose or merge some of them."""
     topic: MarkupTopic | None = None
     outside = element = ""
     tags: dict[str, None] = {}
@@ -100,7 +100,7 @@ def parse_markup(whole: WholeText, problems: Problems) -> Iterator[MarkupTopic]:
             elif name in _OUTSIDE:
                 problems.add(whole.line_of(offset), f"</{name}> without <{name}>")
             elif text.strip():
-                what = f"text outside of topics is not read: {text.strip():.60}"
+                what = f"text outside topics is ignored: {text.strip():.60}"
                 at = offset + len(text) - len(text.lstrip())
                 problems.add(whole.line_of(at), what, warning=True)
         elif name == outside and closing:
@@ -116,25 +116,25 @@ def parse_markup(whole: WholeText, problems: Problems) -> Iterator[MarkupTopic]:
             topic.fields[element] = topic.fields.get(element, "") + " "
         elif closing:
             if element != name and name in _LABELS and topic.fields.get(name, "").strip():
-                problems.add(whole.line_of(offset), f"</{name}>: other tags stand within it; write < as &lt;")
+                problems.add(whole.line_of(offset), f"</{name}>: contains other tags; write < as &lt;")
             element = ""
         else:
             element = name
             if element in topic.fields and element in _LABELS:
-                problems.add(whole.line_of(offset), f"a second <{element}> in the topic of line {topic.line}")
+                problems.add(whole.line_of(offset), f"a second <{element}> in the topic on line {topic.line}")
             if outside == "top" and name not in _OTHERS and name not in _LABELS and name not in tags:
                 tags[name] = None
-                what = f"<{name}> is not an element of TREC's topics: what follows it is not read"
+                what = f"<{name}> is not an element of a TREC topic: the text after it is ignored"
                 problems.add(whole.line_of(offset), what, warning=True)
             topic.fields.setdefault(element, "")
     if topic is not None:
         problems.add(topic.line, f"<{outside}> without </{outside}>")
     elif not count and not problems.errors:
-        problems.add(0, f"no <top> or <topic> in it; its tags: {shown(list(tags))}")
+        problems.add(0, f"no <top> or <topic> found; its tags: {shown(list(tags))}")
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str, bool, dict[str, str], str]]:
-    """Yield (offset, name, whether it closes, attributes, "") of a tag, (offset, "", False, {}, text) between tags."""
+    """Yield (offset, name, is closing, attributes, "") per tag, (offset, "", False, {}, text) per text between."""
     at = 0
     for match in _TOKEN.finditer(text):
         if text[at : match.start()]:
@@ -153,19 +153,19 @@ def _tokens(text: str) -> Iterator[tuple[int, str, bool, dict[str, str], str]]:
 
 
 def _local(name: str) -> str:
-    """Return a tag's name in lower case, without the language of CLEF's (`EN-title`)."""
+    """Return a tag's name in lower case, without CLEF's language prefix (`EN-title`)."""
     return re.sub(r"^[a-z]{2}-", "", name.lower())
 
 
 def _finished(topic: MarkupTopic, problems: Problems) -> MarkupTopic:
-    """Strip whitespace and TREC's labels (`Number:`), and say what is left over."""
+    """Strip whitespace and TREC's labels (`Number:`), and warn about stray text."""
     for name, text in topic.fields.items():
         labels = _LABELS.get(name)
         text = re.sub(rf"^\s*(?:{labels})\s*:", "", text, flags=re.IGNORECASE) if labels else text
         topic.fields[name] = " ".join(text.split())
     left = topic.fields.get("", "")
     if left and topic.get(*TITLES, *NARRATIVES):
-        problems.add(topic.line, f"text outside of the topic's elements is not read: {left:.60}", warning=True)
+        problems.add(topic.line, f"text outside the topic's elements is ignored: {left:.60}", warning=True)
     return topic
 
 

@@ -1,4 +1,4 @@
-"""The one order of rankings: that of trec_eval."""
+"""The order of rankings, which is always that of trec_eval."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def fits_float32(score: float) -> bool:
-    """Say whether a score is a finite number as float32, too."""
+    """Return whether a score is finite, also as float32."""
     return abs(score) <= _LARGEST
 
 
 def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
-    """Sort as trec_eval sorts: score descending, then docid descending; the rank column plays no part.
+    """Sort as trec_eval does: by descending score, then descending docid; the rank column is ignored.
 
-    Scores are rounded to float32 first, because trec_eval up to 9.0.8 keeps them so: what ties there must tie
-    here. Docids compare by code point, which is the byte order of their UTF-8 (trec_eval's `strcmp`).
+    Scores are rounded to float32 first, because trec_eval up to 9.0.8 stores them that way: what ties there
+    must tie here. Docids compare by code point, which is the byte order of their UTF-8 (trec_eval's `strcmp`).
 
     Raises:
-        InputError: a score is NaN, which has no place in any order.
+        InputError: a score is NaN and cannot be ordered.
     """
     ranking = list(ranking)
     exact = np.array([document.score for document in ranking], np.float64)
@@ -36,7 +36,7 @@ def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
 
 
 def ranked(scores: Mapping[str, Mapping[str, float]]) -> dict[str, list[ScoredDoc]]:
-    """Return the ranking of each qid, in trec_eval's order, from scores by qid and docid."""
+    """Return the ranking of each qid in trec_eval's order, given scores by qid and docid."""
     return {
         qid: trec_eval_order(ScoredDoc(docid, score) for docid, score in of_topic.items())
         for qid, of_topic in scores.items()
@@ -44,16 +44,16 @@ def ranked(scores: Mapping[str, Mapping[str, float]]) -> dict[str, list[ScoredDo
 
 
 def count_tied(ranking: Iterable[ScoredDoc]) -> int:
-    """Count the documents of a ranking that share their float32 score with another."""
+    """Count the documents of a ranking that share their float32 score with another document."""
     scores = np.array([document.score for document in ranking], np.float64).astype(np.float32)
     _, counts = np.unique(scores, return_counts=True)
     return int(counts[counts > 1].sum())
 
 
 def without_ties(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
-    """Put a ranking into trec_eval's order and lower scores, as little as float32 can, until no two are equal.
+    """Sort a ranking in trec_eval's order and lower tied scores by the smallest float32 steps until all differ.
 
-    For programs that break ties otherwise: what they see is the order that trec_eval sees in the original scores.
+    For programs that break ties differently: they then see the order that trec_eval derives from the original scores.
     """
     untied: list[ScoredDoc] = []
     for docid, score in trec_eval_order(ranking):

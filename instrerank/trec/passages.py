@@ -1,4 +1,4 @@
-"""Passages as records: the fields that collections use, passage files, and where passages come from."""
+"""Passages: record fields, passage files and the `PassageSource` interface."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ log = logging.getLogger(__name__)
 
 
 class PassageSource(Protocol):
-    """Where passage texts come from: a file, a Lucene index, ir_datasets."""
+    """A source of passage texts: a file, a Lucene index or ir_datasets."""
 
     name: str
 
     def __iter__(self) -> Iterator[Passage]:
-        """Yield every passage of the source."""
+        """Yield every passage in the source."""
         ...
 
     def lookup(self, docids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of those docids that the source has; the others are simply absent."""
+        """Return the texts of the docids found in the source; others are omitted."""
         ...
 
 
 PassageRow = tuple[int, Passage]
-"""One passage of a file, with the line on which it begins."""
+"""One passage of a file, with the line on which it starts."""
 
 
 def parse_passages(path: str | Path) -> Iterator[PassageRow]:
-    """Yield the passages of a file, read as a stream, in any of the forms of docs/formats.md.
+    """Stream the passages of a file in any of the formats of docs/formats.md.
 
     Raises:
-        InputError: names the line that is not a passage, or whose docid cannot stand in a run file.
+        InputError: a line is not a passage, or its docid is not allowed in a run file; the message names the line.
     """
     lines = ((number, line) for number, line in read_lines(path) if line and not line.isspace())
     first = list(islice(lines, 1))
@@ -91,7 +91,7 @@ def _tsv_rows(first: tuple[int, str], lines: Iterator[tuple[int, str]], path: st
             yield number, passage_of_fields(dict(zip(header, columns, strict=True)), place)
         elif len(columns) != 3:
             raise InputError(
-                f'{path}:{number}: wanted {{"id": …, "contents": …}} or docid<TAB>text or docid<TAB>title<TAB>text; '
+                f'{path}:{number}: expected {{"id": …, "contents": …}} or docid<TAB>text or docid<TAB>title<TAB>text; '
                 f"found {len(columns)} tab-separated columns"
             )
         else:
@@ -99,43 +99,43 @@ def _tsv_rows(first: tuple[int, str], lines: Iterator[tuple[int, str]], path: st
 
 
 def _header(first: tuple[int, str], path: str | Path) -> list[str] | None:
-    """Return the names of the columns, if the first row is a header.
+    """Return the column names if the first row is a header.
 
     Raises:
-        InputError: it is one of something else, or of unknown columns.
+    InputError: a header of another kind of file, or of unknown columns.
     """
     number, line = first
     columns = line.split("\t")
     header = header_of(columns, DOCIDS, TEXTS)
     if header:
-        log.warning(f"{path}:{number}: a header row ({shown(header)}), not a passage")
+        log.warning(f"{path}:{number}: read as a header row ({shown(header)}), not as a passage")
         return header
     comma = header_of(line.split(","), DOCIDS, TEXTS)
     if comma or looks_like_header(columns) or header_of(columns, QIDS, (*TITLES, "corpus-id", "query")):
         what = f"a header row of {'comma' if comma else 'tab'}-separated columns ({shown(comma or columns)})"
         raise InputError(
-            f"{path}:{number}: {what}; wanted tabs between columns, one of {', '.join(DOCIDS)} and one of "
-            f"{', '.join(TEXTS)}; rename the columns, or delete the row"
+            f"{path}:{number}: {what}; expected tab-separated columns, one of {', '.join(DOCIDS)} and one of "
+            f"{', '.join(TEXTS)}; rename the columns or delete the row"
         )
     return None
 
 
 def passage_of_fields(fields: Any, place: str) -> Passage:
-    """Make a passage of a JSON object in Pyserini's (`id`, `contents`) or BEIR's (`_id`, `title`, `text`) fields.
+    """Make a passage from a JSON object with Pyserini's (`id`, `contents`) or BEIR's (`_id`, `title`, `text`) fields.
 
     Raises:
-        InputError: no object, or its docid or text is missing; `place` says where it stands.
+        InputError: not an object, or without docid or text; the message starts with `place`.
     """
     if not isinstance(fields, dict):
-        raise InputError(f"{place}: wanted a JSON object, found {type(fields).__name__} {fields!r:.40}")
+        raise InputError(f"{place}: expected a JSON object, found {type(fields).__name__} {fields!r:.40}")
     docid, text, title = pick(fields, DOCIDS), pick(fields, TEXTS), pick(fields, TITLES)
     if not is_id(docid) or not isinstance(text, str) or not isinstance(title, str | None):
         raise InputError(
-            f"{place}: wanted one of {', '.join(DOCIDS)} and one of {', '.join(TEXTS)}; found {shown(list(fields))}"
+            f"{place}: expected one of {', '.join(DOCIDS)} and one of {', '.join(TEXTS)}; found {shown(list(fields))}"
         )
     return Passage(str(docid), join_title(title or "", text=text))
 
 
 def join_title(title: str = "", *, text: str) -> str:
-    """Return title, blank, text (the passage of every template), or the text alone."""
+    """Return title and text joined by a space (the passage in every template), or the text alone."""
     return f"{title} {text}" if title else text

@@ -1,4 +1,4 @@
-"""Relevance judgements: `qid 0 docid grade`, or columns that a header row names, as in BEIR's files."""
+"""Relevance judgements: `qid 0 docid grade`, or columns named by a header row, as in BEIR's files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_qrels(path: str | Path) -> Qrels:
     """Read judgements by qid and docid, in file order.
 
     Raises:
-        InputError: what is wrong with which lines; a judgement that stands twice would inflate the ideal ranking.
+        InputError: lists the invalid lines; a duplicate judgement is an error, as it would inflate the ideal ranking.
     """
     problems = Problems(path)
     qrels: Qrels = {}
@@ -48,11 +48,11 @@ _HEADERS = (
     ("corpus-id", "corpus_id", "doc-id", "doc_id", "docid", "docno", "doc"),
     ("score", "relevance", "grade", "label", "rel"),
 )
-"""Names of the columns of qid, docid and grade in BEIR, ir_datasets, PyTerrier and mteb."""
+"""Column names of qid, docid and grade in BEIR, ir_datasets, PyTerrier and mteb."""
 
 
 class _Columns(NamedTuple):
-    """Where a row of so many columns has what."""
+    """The number of columns, and which of them are qid, docid and grade."""
 
     width: int
     qid: int
@@ -65,7 +65,7 @@ _TREC = _Columns(4, 0, 2, 3, "qid 0 docid grade")
 
 
 def header_columns(row: Sequence[str]) -> _Columns | None:
-    """Return where the rows have what, if this row is a header, such as BEIR's `query-id corpus-id score`."""
+    """Return the column layout if this row is a header, such as BEIR's `query-id corpus-id score`."""
     lower = [column.lower() for column in row]
     places = [next((lower.index(name) for name in names if name in lower), None) for names in _HEADERS]
     qid, docid, grade = places
@@ -75,7 +75,7 @@ def header_columns(row: Sequence[str]) -> _Columns | None:
 
 
 def parse_qrels(path: str | Path, problems: Problems) -> Iterator[QrelsRow]:
-    """Yield the sound rows of a qrels file and note what is wrong with the others."""
+    """Yield the valid rows of a qrels file and record problems in the others."""
     lines: dict[tuple[str, str], tuple[int, str]] = {}
     layout: _Columns | None = None
     for number, columns in read_columns(path, problems):
@@ -98,7 +98,7 @@ def parse_qrels(path: str | Path, problems: Problems) -> Iterator[QrelsRow]:
             problems.add(
                 number,
                 f"second judgement of {docid} for topic {qid}, for {iteration!r:.40} after {of_first!r:.40} on line "
-                f"{first}: judgements by subtopic are not supported; keep one row for each document, or use ndeval",
+                f"{first}: judgements by subtopic are not supported; keep one row per document, or use ndeval",
             )
             continue
         if first != number:
@@ -106,11 +106,11 @@ def parse_qrels(path: str | Path, problems: Problems) -> Iterator[QrelsRow]:
             continue
         yield QrelsRow(number, qid, docid, grade)
     if not lines and not problems.errors:
-        problems.add(0, "empty file: no judgement in it")
+        problems.add(0, "empty file: contains no judgements")
 
 
 def _wrong_width(columns: Sequence[str], layout: _Columns) -> str:
-    wrong = f"{len(columns)} columns; wanted {layout.width}: {layout.names}"
+    wrong = f"{len(columns)} columns; expected {layout.width}: {layout.names}"
     if layout is _TREC and len(columns) == 3 and whole_number(columns[2]) is not None:
         wrong += " (or qid docid grade under a header row: query-id corpus-id score)"
     return wrong

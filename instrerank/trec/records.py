@@ -1,6 +1,6 @@
-"""Fields of JSON objects and columns of TSV files: the names under which collections keep ids, texts, instructions.
+"""Names of JSON fields and TSV columns that collections use for ids, texts and instructions.
 
-docs/formats.md shows these tables; the first name that is there, and is not null, counts.
+docs/formats.md shows these tables; the first name that is present and not null is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ QIDS = ("qid", "query_id", "query-id", "id", "_id", "request_id", "topic_id", "n
 QUERIES = ("text", "query", "title", "contents", "narrative")
 INSTRUCTIONS = ("instruction",)
 NARRATIVES = ("narrative",)
-"""Instructions where instructions are asked for."""
+"""Fields that also count as instructions when reading an instructions file."""
 
 DOCIDS = ("pid", "docid", "id", "_id", "docno", "doc_id")
 TEXTS = ("contents", "text", "passage", "segment", "body", "content")
@@ -27,11 +27,11 @@ _NAME = re.compile(r"[A-Za-z_][\w .-]{0,40}")
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zs", "Zl", "Zp")
 _GLUED = re.compile("[\ufeff\r][^\\s\ufeff]+\t")
-GLUED = "two records on one line, with a byte order mark or a carriage return between: end each line with \\n"
+GLUED = "two records on one line, separated by a byte order mark or a carriage return: end each line with \\n"
 
 
 def pick(fields: Mapping[str, Any], names: Sequence[str]) -> Any:
-    """Return the first of these fields that is there and not null, else None."""
+    """Return the value of the first of these fields that is present and not null, else None."""
     for name in names:
         value = fields.get(name)
         if value is not None:
@@ -40,12 +40,12 @@ def pick(fields: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 
 def is_id(value: object) -> bool:
-    """Say whether a JSON value can be an id: a string or a whole number."""
+    """Return whether a JSON value can be an id: a string or an integer."""
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def unfit_id(name: str) -> str:
-    """Say what keeps an id out of a run file: it is empty, or contains whitespace or a control character; else ""."""
+    """Return why an id is not allowed in a run file (empty, whitespace, a control character), else ""."""
     if name.isprintable() and name and " " not in name:
         return ""
     if not name:
@@ -55,21 +55,21 @@ def unfit_id(name: str) -> str:
         return ""
     character = unfit[0]
     what = "whitespace" if character.isspace() and character not in "\x1c\x1d\x1e\x1f" else "a control character"
-    return f"contains {what} (U+{ord(character):04X}), not allowed in a run file"
+    return f"contains {what} (U+{ord(character):04X}), which is not allowed in a run file"
 
 
 def is_empty(text: str) -> bool:
-    """Say whether a text has nothing to read: only whitespace, control and format characters, or nothing at all."""
+    """Return whether a text is empty or consists only of whitespace, control and format characters."""
     return not any(not character.isspace() and unicodedata.category(character) not in _INVISIBLE for character in text)
 
 
 def header_of(columns: Sequence[str], ids: Sequence[str], others: Sequence[str]) -> list[str] | None:
-    """Return the names of the columns where a file's first row is a header, else None.
+    """Return the column names if a file's first row is a header, else None.
 
     Args:
         columns: the first row.
-        ids: names of the column of ids.
-        others: names of any other column; one of them must be there.
+        ids: possible names of the id column.
+        others: possible names of the other columns; one of them must be present.
     """
     names = [column.strip().strip('"').lower() for column in columns]
     known = set(names) & set(ids) and set(names) & set(others) - set(ids)
@@ -77,7 +77,7 @@ def header_of(columns: Sequence[str], ids: Sequence[str], others: Sequence[str])
 
 
 def looks_like_header(columns: Sequence[str]) -> bool:
-    """Say whether a first row of unknown names is a header all the same: an id column and nothing but names."""
+    """Return whether a first row looks like a header with unknown names: an id column, and only names."""
     return (
         len(columns) > 1
         and _ANY_ID.fullmatch(columns[0].strip()) is not None
@@ -86,7 +86,7 @@ def looks_like_header(columns: Sequence[str]) -> bool:
 
 
 def columns_of(line: str, header: bool) -> list[str]:
-    """Split a line at its tabs; in a file with a header row, quoted cells lose their quotes, as in CSV."""
+    """Split a line at tabs; in a file with a header row, quoted cells are unquoted as in CSV."""
     columns = line.split("\t")
     return [_unquoted(column) for column in columns] if header else columns
 
@@ -98,10 +98,10 @@ def _unquoted(cell: str) -> str:
 
 
 def glued(line: str) -> bool:
-    """Say whether a line is two records: files joined without a line break, or old line ends (a carriage return)."""
+    """Return whether a line contains two records (files joined without a line break, or carriage returns)."""
     return ("\ufeff" in line or "\r" in line) and _GLUED.search(line) is not None
 
 
 def shown(names: Sequence[str], most: int = 8) -> str:
-    """Return names of fields, so far as a message has room for them."""
+    """Return field names, shortened to fit a message."""
     return ", ".join(f"{name:.40}" for name in names[:most]) + (", …" if len(names) > most else "") or "nothing"

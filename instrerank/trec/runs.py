@@ -1,4 +1,4 @@
-"""Run files: TREC's six columns and MS MARCO's three."""
+"""Run files in TREC's six-column and MS MARCO's three-column format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RunFormat = Literal["trec", "msmarco"]
 
 
 class RunRow(NamedTuple):
-    """One row of a run file, with its line number; `q0` is the second of six columns, "" where there are three."""
+    """One row of a run file, with its line number; `q0` is the second of six columns, "" in three-column files."""
 
     line: int
     qid: str
@@ -30,17 +30,17 @@ class RunRow(NamedTuple):
 
 
 def read_run(path: str | Path, *, keep_first_duplicate: bool = False) -> Run:
-    """Read a run and put each ranking into trec_eval's order.
+    """Read a run and sort each ranking in trec_eval's order.
 
-    Three columns are MS MARCO's `qid docid rank`, to which Pyserini's scores (1/rank) are given; six are TREC's.
+    Six columns are TREC's format. Three are MS MARCO's `qid docid rank`, with scores of 1/rank as in Pyserini.
 
     Args:
-        path: the file, gzipped where its name ends in `.gz`.
-        keep_first_duplicate: of a docid that stands twice under one qid keep the better-ranked row, as one wants
-            of a first stage, instead of raising.
+        path: the file, gzipped if its name ends in `.gz`.
+        keep_first_duplicate: for a duplicate docid, keep the better-ranked row instead of raising, as is usual for a
+            first stage.
 
     Raises:
-        InputError: what is wrong with which lines.
+        InputError: lists the invalid lines.
     """
     problems = Problems(path)
     best: dict[str, dict[str, float]] = {}
@@ -60,16 +60,16 @@ def write_run(
     *,
     on_complete: Callable[[Path], None] | None = None,
 ) -> None:
-    """Write a run in trec_eval's order, ranks from 1, scores with the nine digits that keep float32 order.
+    """Write a run in trec_eval's order, with ranks from 1 and nine-digit scores, which preserve float32 order.
 
     Args:
-        path: of the file.
+        path: the file.
         run: the rankings.
-        output_format: "trec", six columns, or "msmarco", `qid docid rank`.
+        output_format: "trec" (six columns) or "msmarco" (`qid docid rank`).
         on_complete: see `instrerank.files.whole_file`.
 
     Raises:
-        InputError: a docid stands twice under a qid, a score is not finite, or a field holds a blank.
+        InputError: a duplicate docid, a score that is not finite, or a field that contains whitespace.
     """
     check_tag(run.tag)
     with whole_file(path, on_complete=on_complete) as file:
@@ -83,11 +83,11 @@ def write_run(
 
 
 def cut_run(run: Run, max_docs: int | None) -> Run:
-    """Return a run with at most so many documents of each ranking, in trec_eval's order (its `-M`).
+    """Return a run with at most `max_docs` documents per topic, in trec_eval's order (its `-M`).
 
     Args:
-        run: the run, left as it is.
-        max_docs: how many; None for all.
+        run: the run, which is not modified.
+        max_docs: maximum number of documents per topic; None: all.
 
     Raises:
         InputError: `max_docs` is below 1.
@@ -95,14 +95,14 @@ def cut_run(run: Run, max_docs: int | None) -> Run:
     if max_docs is None:
         return run
     if max_docs < 1:
-        raise InputError(f"max_docs must be at least 1, got {max_docs}")
+        raise InputError(f"`max_docs` must be at least 1, got {max_docs}")
     return Run(run.tag, {qid: trec_eval_order(ranking)[:max_docs] for qid, ranking in run.rankings.items()})
 
 
 def remove_query(run: Run) -> Run:
-    """Return a run without the documents whose id is the qid, as Pyserini's `--remove-query` does for ArguAna.
+    """Return a run without documents whose docid equals the qid, as Pyserini's `--remove-query` does for ArguAna.
 
-    There every query is a document of the collection, and finds itself first.
+    There, every query is a document of the collection and retrieves itself first.
     """
     return Run(
         run.tag,
@@ -113,36 +113,36 @@ def remove_query(run: Run) -> Run:
 def run_name(collection: str, first_stage: str, encoder: str, instructions: str, query_set: str) -> str:
     """Return `run.<collection>.<first stage>.<encoder>.<instructions>.<query set>.txt`.
 
-    Fields are split by points, so that users can glob by name: a point, a blank or a slash inside a field
-    becomes a hyphen.
+    Fields are separated by dots so that users can glob by name; dots, whitespace and slashes inside a field become
+    hyphens.
     """
     fields = (collection, first_stage, encoder, instructions, query_set)
     return ".".join(["run", *(re.sub(r"[^\w+-]+", "-", field) for field in fields), "txt"])
 
 
 def check_tag(tag: str) -> None:
-    """Refuse a run tag that would break the six columns.
+    """Reject a run tag that would break the six-column format.
 
     Raises:
-        InputError: the tag is empty or holds a blank.
+        InputError: the tag is empty or contains whitespace.
     """
     if not tag or re.search(r"\s", tag):
-        raise InputError(f"run tag {tag!r}: give a name without blanks")
+        raise InputError(f"run tag {tag!r}: must be a name without whitespace")
 
 
 def _check_ranking(qid: str, ranking: list[ScoredDoc]) -> None:
     docids = [document.docid for document in ranking]
     if len(set(docids)) < len(docids):
         twice = next(docid for docid in docids if docids.count(docid) > 1)
-        raise InputError(f"topic {qid}: docid {twice} stands twice in the ranking; trec_eval would refuse the run")
+        raise InputError(f"topic {qid}: duplicate docid {twice} in the ranking; trec_eval would reject the run")
     if any(re.search(r"\s", name) or not name for name in [qid, *docids]):
-        raise InputError(f"topic {qid}: an id is empty or holds a blank, which a run file cannot bear")
+        raise InputError(f"topic {qid}: an id is empty or contains whitespace, which is not allowed in a run file")
     if not all(fits_float32(document.score) for document in ranking):
         raise InputError(f"topic {qid}: a score is NaN or infinite as float32")
 
 
 def parse_run(path: str | Path, problems: Problems, *, report_duplicates: bool = True) -> Iterator[RunRow]:
-    """Yield the sound rows of a run file and note what is wrong with the others."""
+    """Yield the valid rows of a run file and record problems in the others."""
     width = 0
     tags: dict[str, int] = {}
     lines: dict[tuple[str, str], int] = {}
@@ -157,16 +157,16 @@ def parse_run(path: str | Path, problems: Problems, *, report_duplicates: bool =
         if row.tag not in tags:
             tags[row.tag] = number
             if len(tags) == 2:
-                problems.add(number, f"tag {row.tag!r} differs from {next(iter(tags))!r} before", warning=True)
+                problems.add(number, f"tag {row.tag!r} differs from {next(iter(tags))!r} above", warning=True)
         yield row
     if not lines and not problems.errors:
-        problems.add(0, "empty file: no ranking in it")
+        problems.add(0, "empty file: contains no rankings")
 
 
 def _parse_row(number: int, columns: list[str], width: int, problems: Problems) -> RunRow | None:
     if len(columns) != width:
-        wanted = "qid Q0 docid rank score tag" if width == 6 else "qid docid rank"
-        problems.add(number, f"{len(columns)} columns; wanted {width}: {wanted}")
+        layout = "qid Q0 docid rank score tag" if width == 6 else "qid docid rank"
+        problems.add(number, f"{len(columns)} columns; expected {width}: {layout}")
         return None
     if width == 3:
         qid, docid, rank_text = columns
@@ -178,7 +178,7 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
         problems.add(number, f"rank {rank_text!r:.40} is not a whole number")
         return None
     if width == 3 and rank == 0:
-        problems.add(number, "rank 0; ranks begin at 1")
+        problems.add(number, "rank 0: ranks start at 1")
         return None
     score = _decimal(score_text) if width == 6 else 1 / rank
     if score is None:
@@ -191,7 +191,7 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
 
 
 def whole_number(text: str) -> int | None:
-    """Return what C reads from the whole of a text, or None: `int` also takes `1_0` and other scripts' digits."""
+    """Return the integer that C parses from the whole text, or None; `int` also accepts `1_0` and non-ASCII digits."""
     try:
         return int(text) if text.isascii() and "_" not in text else None
     except ValueError:
@@ -199,7 +199,7 @@ def whole_number(text: str) -> int | None:
 
 
 def _decimal(text: str) -> float | None:
-    """Return what C reads from the whole of a text that is a decimal number, or None; as `whole_number`."""
+    """Return the number that C parses from the whole text if it is decimal, or None; see `whole_number`."""
     try:
         return float(text) if text.isascii() and "_" not in text else None
     except ValueError:
@@ -207,17 +207,17 @@ def _decimal(text: str) -> float | None:
 
 
 def read_columns(path: str | Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:
-    """Yield the columns of each line with its number, and note lines that are empty or contain NUL."""
+    """Yield the columns of each line with its number, and record lines that are empty or contain NUL."""
     for number, line in read_lines(path):
         columns = split_columns(line)
         if "\0" in line:
-            problems.add(number, "contains NUL, which ends a name in trec_eval; is it a text file in UTF-8?")
+            problems.add(number, "contains NUL, which ends a string in trec_eval; is this a UTF-8 text file?")
         elif columns:
             yield number, columns
         else:
-            problems.add(number, "blank line", warning=True)
+            problems.add(number, "empty line", warning=True)
 
 
 def split_columns(line: str) -> list[str]:
-    """Split at blanks and tabs only: an id may hold other Unicode white space."""
+    """Split at spaces and tabs only, since an id may contain other Unicode whitespace."""
     return line.split() if line.isascii() else [column for column in re.split("[ \t]+", line) if column]

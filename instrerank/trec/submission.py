@@ -1,4 +1,4 @@
-"""The rules that tracks and leaderboards set for a run, checked before they refuse it."""
+"""Submission rules of tracks and leaderboards for runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from instrerank.trec.runs import RunRow
 
 
 class Form(NamedTuple):
-    """What an id or a tag looks like: a regular expression that matches all of it, and the same in words."""
+    """The form of an id or a tag: a regular expression for the whole string, and a description in words."""
 
     expression: str
     words: str
@@ -28,11 +28,11 @@ class Preset:
     """The rules of one track or leaderboard.
 
     Attributes:
-        documents: most documents of a topic.
-        tag: of the run; None for MS MARCO's three columns, which have none.
-        qid: what a qid looks like.
-        docid: what a docid looks like.
-        counted: ranks must count 1, 2, 3, … and scores must not rise, in file order.
+        documents: maximum number of documents per topic.
+        tag: form of the run tag; None for MS MARCO's three columns, which have no tag.
+        qid: form of a qid.
+        docid: form of a docid.
+        counted: ranks must be 1, 2, 3, … and scores must not increase, in file order.
     """
 
     documents: int
@@ -48,10 +48,10 @@ _DEEP_LEARNING_TAG = Form(r"[A-Za-z0-9_-]{1,25}", "1 to 25 letters, digits, '_',
 PRESETS = {
     "trec": Preset(1000, _TREC_TAG),
     "trec-dl-passage": Preset(
-        100, _DEEP_LEARNING_TAG, docid=Form(r"msmarco_passage_\d\d_\d+", "msmarco_passage_ and two numbers")
+        100, _DEEP_LEARNING_TAG, docid=Form(r"msmarco_passage_\d\d_\d+", "msmarco_passage_ followed by two numbers")
     ),
     "trec-dl-document": Preset(
-        100, _DEEP_LEARNING_TAG, docid=Form(r"msmarco_doc_\d\d_\d+", "msmarco_doc_ and two numbers")
+        100, _DEEP_LEARNING_TAG, docid=Form(r"msmarco_doc_\d\d_\d+", "msmarco_doc_ followed by two numbers")
     ),
     "trec-rag": Preset(
         100,
@@ -59,29 +59,32 @@ PRESETS = {
         docid=Form(r"msmarco_v2\.1_doc_\d\d_\d+#\d+_\d+", "a segment, msmarco_v2.1_doc_00_0#0_0"),
     ),
     "trec-rag-2026": Preset(
-        100, _TREC_TAG, docid=Form(r"shard_\d+_\d+", "a document of ClimbMix, shard_ and two numbers"), counted=True
+        100,
+        _TREC_TAG,
+        docid=Form(r"shard_\d+_\d+", "a ClimbMix document, shard_ followed by two numbers"),
+        counted=True,
     ),
     "msmarco-passage": Preset(1000, qid=_NUMBER, docid=_NUMBER),
-    "msmarco-document": Preset(100, qid=_NUMBER, docid=Form(r"D\d+", "D and a number")),
+    "msmarco-document": Preset(100, qid=_NUMBER, docid=Form(r"D\d+", "D followed by a number")),
 }
 """By name. The rules are those of NIST's submission form for TREC-COVID and its checker of standard runs (`trec`),
 its checker for the Deep Learning Track of 2022 (`trec-dl-…`), the guidelines of TREC RAG 2024 and 2025 (`trec-rag`),
-those of 2026 and the organisers' checker (`trec-rag-2026`), and `ms_marco_eval.py`, which reads ids as numbers and has
-room for 1000 ranks, of which a second document on the same one drops the first (`msmarco-…`)."""
+those of 2026 and the organisers' checker (`trec-rag-2026`), and `ms_marco_eval.py`, which parses ids as
+numbers and has 1000 rank slots, where a second document at the same rank replaces the first (`msmarco-…`)."""
 
 
 def check_submission(
     rows: Iterable[RunRow], preset: Preset, problems: Problems, qids: Sequence[str] | None = None
 ) -> None:
-    """Note every row that breaks a rule of the preset, and every topic without a row.
+    """Record every row that breaks a rule of the preset, and every topic without a row.
 
-    What `parse_run` notes (unreadable rows, duplicate docids) is not noted again.
+    Problems that `parse_run` records (invalid rows, duplicate docids) are not repeated.
 
     Args:
-        rows: of the run, in file order.
+        rows: rows of the run, in file order.
         preset: the rules.
-        problems: takes what is found.
-        qids: of all topics; without them no topic is found missing or unknown.
+        problems: collects the problems found.
+        qids: qids of all topics; without them, missing and unknown topics are not detected.
     """
     tags: list[str] = []
     by_topic: dict[str, list[RunRow]] = {}
@@ -97,7 +100,9 @@ def check_submission(
         if preset.tag and row.tag not in tags:
             tags.append(row.tag)
             if len(tags) > 1:
-                problems.add(row.line, f"run tag {row.tag}: expected one tag only, the first is {tags[0]}")
+                problems.add(
+                    row.line, f"run tag {row.tag}: expected the same tag on every row, the first is {tags[0]}"
+                )
             if not re.fullmatch(preset.tag.expression, row.tag, re.ASCII):
                 problems.add(row.line, f"run tag {row.tag}: expected {preset.tag.words}")
         by_topic.setdefault(row.qid, []).append(row)
@@ -117,21 +122,21 @@ def check_submission(
 
 
 def _check_order(of_topic: Sequence[RunRow], problems: Problems) -> None:
-    """Note rows of one topic whose rank is not their place, and scores above the one before."""
+    """Record rows of one topic whose rank does not match their position, and scores that increase."""
     for place, row in enumerate(of_topic, start=1):
         if row.rank != place:
-            problems.add(row.line, f"rank {row.rank}: expected {place}, ranks count from 1 in file order")
+            problems.add(row.line, f"rank {row.rank}: expected {place}, since ranks count from 1 in file order")
     for before, row in pairwise(of_topic):
         if row.score > before.score:
-            problems.add(row.line, f"score {row.score:.9g} is above the {before.score:.9g} before it")
+            problems.add(row.line, f"score {row.score:.9g} is higher than {before.score:.9g} on the row before it")
 
 
 def _check_ranks(of_topic: Sequence[RunRow], documents: int, problems: Problems) -> None:
-    """Note rows of one topic with a duplicate rank, or one out of range."""
+    """Record rows of one topic with a duplicate rank or a rank out of range."""
     lines: dict[int, int] = {}
     for row in of_topic:
         first = lines.setdefault(row.rank, row.line)
         if first != row.line:
-            problems.add(row.line, f"rank {row.rank} is a duplicate in topic {row.qid}, first on line {first}")
+            problems.add(row.line, f"duplicate rank {row.rank} for topic {row.qid}, first on line {first}")
         if not 1 <= row.rank <= documents:
             problems.add(row.line, f"rank {row.rank}: expected 1 to {documents}")

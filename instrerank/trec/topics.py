@@ -1,4 +1,4 @@
-"""Topics and instructions: TSV, JSON and TREC's markup, gzipped or not."""
+"""Topics and instructions in TSV, JSON and TREC markup, gzipped or not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TOPIC_TAG = re.compile(r"\s*<(top|topic|topics)[\s>]", re.IGNORECASE)
 
 
 class TopicRow(NamedTuple):
-    """One topic of a file, with the line on which it begins."""
+    """One topic of a file, with the line on which it starts."""
 
     line: int
     topic: Topic
@@ -51,12 +51,12 @@ class TopicRow(NamedTuple):
 def read_topics(path: str | Path) -> list[Topic]:
     """Read topics in file order.
 
-    The content tells the format: TREC's markup (the title is the text; the narrative is left to
-    `read_instructions`, so that it is used only when asked for), JSON objects (one a line, or in an array), else
-    TSV of `qid`, `text` and, where there is a third column, `instruction`. docs/formats.md lists all fields.
+    The format is detected from the content: TREC markup (the title is the text; narratives are read only by
+    `read_instructions`, so that they are used only on request), JSON objects (one per line, or in an array), or else
+    TSV with `qid`, `text` and an optional third column `instruction`. docs/formats.md lists all fields.
 
     Raises:
-        InputError: what is wrong with which lines: unreadable, empty, a duplicate qid, an empty text.
+        InputError: lists the invalid lines: malformed, empty, a duplicate qid, an empty text.
     """
     return [row.topic for row in _sound_rows(path, instructions_only=False)]
 
@@ -65,16 +65,16 @@ def read_instructions(path: str | Path) -> dict[str, str]:
     """Read instructions by qid: TSV `qid<TAB>instruction`, JSON with `instruction` or `narrative`, TREC narratives.
 
     Raises:
-        InputError: what is wrong with which lines, as for `read_topics`.
+        InputError: lists the invalid lines, as `read_topics` does.
     """
     return {row.topic.qid: row.topic.instruction for row in _sound_rows(path, instructions_only=True)}
 
 
 def write_topics(path: str | Path, topics: Iterable[Topic]) -> None:
-    """Write topics: JSONL where the name ends in `.jsonl` (or `.jsonl.gz`), else TSV.
+    """Write topics as JSONL if the name ends in `.jsonl` (or `.jsonl.gz`), else as TSV.
 
     Raises:
-        InputError: a text holds a tab or a line break, which TSV cannot bear, or the file cannot be written.
+        InputError: a text contains a tab or a line break, which TSV cannot represent, or the file cannot be written.
     """
     json_lines = Path(path).name.removesuffix(".gz").endswith(".jsonl")
     with whole_file(path) as file:
@@ -88,8 +88,8 @@ def write_topics(path: str | Path, topics: Iterable[Topic]) -> None:
                 columns = topic if topic.instruction else topic[:2]
                 if any(re.search(r"[\t\n\r]", column) for column in columns):
                     raise InputError(
-                        f"topic {topic.qid} holds a tab or a line break, which TSV cannot bear: "
-                        f"write JSONL instead (a name that ends in .jsonl)"
+                        f"topic {topic.qid} contains a tab or a line break, which TSV cannot represent: "
+                        f"write JSONL instead (a file name ending in .jsonl)"
                     )
                 file.write("\t".join(columns) + "\n")
 
@@ -104,7 +104,7 @@ def _sound_rows(path: str | Path, *, instructions_only: bool) -> list[TopicRow]:
 
 
 def parse_topics(path: str | Path, problems: Problems, *, instructions_only: bool = False) -> list[TopicRow]:
-    """Read the rows of a topics file, or of an instructions file, and note what is wrong with it."""
+    """Read the rows of a topics or instructions file and record its problems."""
     rows = []
     first_line: dict[str, int] = {}
     what = "instruction" if instructions_only else "text"
@@ -121,12 +121,12 @@ def parse_topics(path: str | Path, problems: Problems, *, instructions_only: boo
             rows.append(row)
         first_line.setdefault(qid, row.line)
     if not first_line and not problems.errors:
-        problems.add(0, "empty file: no topic in it")
+        problems.add(0, "empty file: contains no topics")
     return rows
 
 
 def _parse(path: str | Path, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
-    """Yield every row, sound or not, in the format that the first lines show."""
+    """Yield every row, valid or not, in the format detected from the first lines."""
     lines = ((number, line) for number, line in read_lines(path) if line.strip())
     start = list(islice(lines, 20))
     every = chain(start, lines)
@@ -138,7 +138,7 @@ def _parse(path: str | Path, problems: Problems, instructions_only: bool) -> Ite
 
 
 def _parse_tsv(lines: Lines, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
-    wanted = "qid<TAB>instruction" if instructions_only else "qid<TAB>text, and maybe <TAB>instruction"
+    layout = "qid<TAB>instruction" if instructions_only else "qid<TAB>text or qid<TAB>text<TAB>instruction"
     lines = iter(lines)
     first = list(islice(lines, 1))
     header = _header(*first[0], problems) if first else None
@@ -155,7 +155,7 @@ def _parse_tsv(lines: Lines, problems: Problems, instructions_only: bool) -> Ite
             if topic := _topic_of(fields, number, problems, instructions_only):
                 yield TopicRow(number, topic)
         elif len(columns) not in ((2,) if instructions_only else (2, 3)):
-            problems.add(number, f"{len(columns)} tab-separated columns; wanted {wanted}")
+            problems.add(number, f"{len(columns)} tab-separated columns; expected {layout}")
         elif instructions_only:
             yield TopicRow(number, Topic(columns[0], "", columns[1]))
         else:
@@ -163,17 +163,17 @@ def _parse_tsv(lines: Lines, problems: Problems, instructions_only: bool) -> Ite
 
 
 def _header(number: int, line: str, problems: Problems) -> list[str] | None:
-    """Return the names of the columns, if the first row is a header, and note where they are of no use."""
+    """Return the column names if the first row is a header, and record unusable ones."""
     columns = line.split("\t")
     header = header_of(columns, QIDS, (*QUERIES, *INSTRUCTIONS))
     commas = header_of(line.split(","), QIDS, (*QUERIES, *INSTRUCTIONS))
     if header:
-        problems.add(number, f"a header row ({shown(header)}), not a topic", warning=True)
+        problems.add(number, f"read as a header row ({shown(header)}), not as a topic", warning=True)
     elif commas:
-        problems.add(number, f"comma-separated columns ({shown(commas)}); wanted tabs between columns")
+        problems.add(number, f"comma-separated columns ({shown(commas)}); expected tab-separated columns")
     elif looks_like_header(columns) or header_of(columns, (*QIDS, *DOCIDS), ("score", "corpus-id", *QUERIES)):
-        what = f"a header row ({shown(columns)}) of other columns than {', '.join(QIDS)} and {', '.join(QUERIES)}"
-        problems.add(number, f"{what}: rename its columns, or delete it")
+        what = f"a header row ({shown(columns)}) without columns named {', '.join(QIDS)} or {', '.join(QUERIES)}"
+        problems.add(number, f"{what}: rename the columns or delete the row")
     return header
 
 
@@ -185,19 +185,19 @@ def _parse_json(lines: Lines, problems: Problems, instructions_only: bool) -> It
             problems.add_error(error)
             continue
         if not isinstance(fields, dict):
-            problems.add(number, f"wanted a JSON object, found {type(fields).__name__} {fields!r:.40}")
+            problems.add(number, f"expected a JSON object, found {type(fields).__name__} {fields!r:.40}")
         elif topic := _topic_of(fields, number, problems, instructions_only):
             yield TopicRow(number, topic)
 
 
 def _topic_of(fields: dict[str, Any], number: int, problems: Problems, instructions_only: bool) -> Topic | None:
-    """Make a topic of named fields, or note what is missing."""
+    """Make a topic from named fields, or record what is missing."""
     qid, text = pick(fields, QIDS), pick(fields, QUERIES)
-    # a narrative counts only where it is asked for, as in TREC's own topics
+    # a narrative counts only on request, as in TREC topics
     instruction = pick(fields, INSTRUCTIONS + (NARRATIVES if instructions_only else ()))
     others = [name for name in fields if name.startswith("instruction_")]
     if others and instruction is None:
-        what = f"{shown(others)}: not read, as any could be meant; rename the one that is wanted to instruction"
+        what = f"{shown(others)}: ignored because the choice is ambiguous; rename the one to use to instruction"
         problems.add_once(number, what, warning=not instructions_only)
         if instructions_only:
             return None
@@ -208,8 +208,8 @@ def _topic_of(fields: dict[str, Any], number: int, problems: Problems, instructi
         wrong += [qid] if qid is not None and not is_id(qid) else []
         problems.add(
             number,
-            f"wanted strings: one of {', '.join(QIDS)} and one of {', '.join(names)}"
-            f"{'' if instructions_only else ', and maybe instruction'}; found "
+            f"expected strings: one of {', '.join(QIDS)} and one of {', '.join(names)}"
+            f"{'' if instructions_only else ', and optionally instruction'}; found "
             + (f"the value {wrong[0]!r:.60}" if wrong else shown(list(fields))),
         )
         return None

@@ -1,4 +1,4 @@
-"""The words of the field as types. qids and docids are strings, always: leading zeros are part of an id."""
+"""The core types of the package. qids and docids are always strings: leading zeros are part of an id."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Topic(NamedTuple):
-    """A query with its id and, where there is one, the instruction that narrows what is relevant to it."""
+    """A query with its id and, optionally, an instruction that narrows what is relevant."""
 
     qid: str
     text: str
@@ -15,7 +15,7 @@ class Topic(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """A text of the collection; a title, where there is one, stands before the text with a blank between."""
+    """A passage of the collection; its title, if any, precedes the text, separated by a space."""
 
     docid: str
     text: str
@@ -33,7 +33,7 @@ class Run:
     """A ranking of documents for each query.
 
     Attributes:
-        tag: name of the system, the sixth column of a run file.
+        tag: name of the system, in the sixth column of a run file.
         rankings: documents by qid, best first.
     """
 
@@ -41,10 +41,10 @@ class Run:
     rankings: dict[str, list[ScoredDoc]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Return the size; the rankings are too many to show."""
+        """Return a summary of the size instead of all rankings."""
         documents = sum(map(len, self.rankings.values()))
         return f"Run({self.tag!r}: {len(self.rankings)} topics, {documents} documents)"
 
 
 Qrels = dict[str, dict[str, int]]
-"""Grade by docid, by qid."""
+"""Grades by qid, then by docid."""

@@ -1,4 +1,4 @@
-"""Everything that is wrong with run, qrels, topics and passage files, alone and against each other."""
+"""Validation of run, qrels, topics and passage files, individually and against each other."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class CheckedFile(NamedTuple):
     """What `check_files` found in one file.
 
     Attributes:
-        kind: what the file was read as; None where it is empty, cannot be read, or could be several things.
-        problems: what is wrong with it.
-        summary: what is in it, in a few words.
-        first_lines: line of the first row of each qid.
+        kind: the kind of file; None if it is empty, unreadable or ambiguous.
+        problems: the problems found.
+        summary: a short description of the content.
+        first_lines: line number of the first row of each qid.
     """
 
     kind: Kind | None
@@ -38,19 +38,19 @@ class CheckedFile(NamedTuple):
 def check_files(
     paths: Sequence[str | Path], kind: Kind | None = None, preset: Preset | None = None
 ) -> list[CheckedFile]:
-    """Check files, and the qids of the runs among them against the topics and qrels among them.
+    """Check files, and the qids of the given runs against the given topics and qrels.
 
     Args:
         paths: run, qrels, topics, instructions or passage files in any format that instrerank reads.
-        kind: what they all are; otherwise each file's first record tells, or is reported as ambiguous.
-        preset: what the runs are to be submitted to; they must then answer every topic.
+        kind: the kind of all files; None: detected from each file's first record, and reported if ambiguous.
+        preset: the track or leaderboard to submit to; runs must then have results for every topic.
 
     Raises:
-        InputError: a preset, and no run to hold against it.
+        InputError: a preset is given, but none of the files is a run.
     """
     checked = [_check(path, kind, preset) for path in paths]
     if preset and not any(file.kind in ("run", None) for file in checked):
-        raise InputError("a preset is for runs, and these files are none; --kind run says that one is")
+        raise InputError("`preset` applies to runs, but none of these files is a run; if one is, set `kind` to run")
     for run in checked:
         for other in checked:
             if run.kind == "run" and other.kind in ("qrels", "topics"):
@@ -89,7 +89,7 @@ def _check_passages(path: str | Path, problems: Problems) -> str:
         if is_empty(text):
             problems.add(number, f"docid {docid} has an empty text", warning=True)
     if not count:
-        problems.add(0, "empty file: no passage in it")
+        problems.add(0, "empty file: contains no passages")
     return f"{count} passages"
 
 
@@ -108,7 +108,7 @@ def _check_run(path: str | Path, problems: Problems, preset: Preset | None) -> t
         if by_rank != [document.docid for document in trec_eval_order(documents)]:
             problems.add(
                 rows[0].line,
-                f"topic {rows[0].qid}: the rank column is not trec_eval's order (score, then docid, descending)",
+                f"topic {rows[0].qid}: the rank column differs from trec_eval's order (score, then docid, descending)",
                 warning=True,
             )
     own = own_documents({qid: {row.docid for row in rows} for qid, rows in rows_by_qid.items()})

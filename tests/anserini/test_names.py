@@ -50,7 +50,7 @@ def test_names_in_the_cache_are_read_and_others_are_out_of_reach_offline(python,
     (cache / "qrels.dl19-passage.txt").write_text(QRELS)
     done = python(NAMES, tmp_path, **NO_NETWORK)
     if PYSERINI_2:  # its tables of names lie in the network too
-        assert done.stdout.count(" 3 there is no file") == 6
+        assert done.stdout.count(" 3 no such file: ") == 6
         return
     topics, qrels, instructions, no_topics, no_qrels, unknown = done.stdout.splitlines()
     assert topics == (
@@ -58,11 +58,11 @@ def test_names_in_the_cache_are_read_and_others_are_out_of_reach_offline(python,
         "instruction=''), Topic(qid='47923', text='axon terminals or synaptic knob definition', instruction='')]"
     )
     assert qrels == "load_qrels dl19-passage {'19335': {'1017759': 0, '1082489': 2}}"
-    assert instructions.endswith("2 dl19-passage: not each of its topics has a narrative; they have title")
+    assert instructions.endswith("2 dl19-passage: not every topic has a narrative; fields of the topics: title")
     for line in (no_topics, no_qrels):
-        assert " 3 there is no file dl20-passage" in line
-        assert "where there is a network" in line
-    assert unknown == "load_topics nope 2 cannot read nope: there is no such file, and no such topics in Pyserini"
+        assert " 3 no such file: dl20-passage" in line
+        assert "with network access" in line
+    assert unknown == "load_topics nope 2 cannot read nope: no such file, and Pyserini has no topics of that name"
 
 
 @pytest.mark.parametrize("source", ["nowhere.tsv", "folder/nowhere", "topics.dl19.txt.gz"])
@@ -109,7 +109,7 @@ except InstrerankError as error:
     url = f"http://127.0.0.1:{server.server_port}/standin.tar.gz"
     environment = {"PYSERINI_CACHE": str(tmp_path / "cache")}
     try:
-        assert python(code, url, "0" * 32, **environment).stdout.startswith("3 there is no folder standin")
+        assert python(code, url, "0" * 32, **environment).stdout.startswith("3 no such folder: standin")
         first = python(code, url, checksum, **environment)
     finally:
         server.shutdown()
@@ -117,4 +117,4 @@ except InstrerankError as error:
     assert first.stdout == "['d2', 'd1']\n", first.stderr
     assert python(code, url, checksum, **environment).stdout == first.stdout
     absent = python(code, url, checksum, PYSERINI_CACHE=str(tmp_path / "other"))
-    assert absent.stdout.startswith("3 there is no folder standin")
+    assert absent.stdout.startswith("3 no such folder: standin")

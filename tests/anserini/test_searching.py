@@ -69,18 +69,18 @@ def test_text_beyond_the_basic_plane_survives_java(index):
     ("k1", "b"), [(-0.1, 0.4), (0.9, 1.1), (0.9, -1), (math.nan, 0.4), (math.inf, 0.4), (0.9, math.nan)]
 )
 def test_parameters_out_of_range_are_refused(index, k1, b):
-    with pytest.raises(InputError, match="k1 >= 0 and 0 <= b <= 1"):
+    with pytest.raises(InputError, match="`k1` must be at least 0 and `b` between 0 and 1"):
         BM25Searcher(index, k1, b)
 
 
 @pytest.mark.parametrize(("hits", "threads"), [(0, 1), (10, 0)])
 def test_hits_and_threads_start_from_1(index, hits, threads):
-    with pytest.raises(InputError, match="start from 1"):
+    with pytest.raises(InputError, match="must be at least 1"):
         BM25Searcher(index).batch_search([Topic("1", "moon")], hits, threads)
 
 
 def test_a_folder_that_is_no_index_is_refused(tmp_path):
-    with pytest.raises(InputError, match="is no Lucene index"):
+    with pytest.raises(InputError, match="is not a Lucene index"):
         BM25Searcher(tmp_path)
     (tmp_path / "segments_1").write_bytes(b"torn")
     with pytest.raises(InputError, match="Lucene cannot open the index"):
@@ -122,7 +122,7 @@ def test_a_prebuilt_name_that_is_unknown_or_out_of_reach_is_told(prebuilt):
         raise ValueError("Unable to download prebuilt index at any known URLs.")
 
     prebuilt(download)
-    with pytest.raises(MissingPrerequisiteError, match=r"no folder known, and .* any known URLs"):
+    with pytest.raises(MissingPrerequisiteError, match=r"no such folder: known, and .* any known URLs"):
         indexes.locate_index("known")
     with pytest.raises(InputError, match="unknown is neither a folder"):
         indexes.locate_index("unknown")

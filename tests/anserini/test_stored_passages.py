@@ -30,7 +30,7 @@ def test_an_index_without_stored_texts_says_so(index):
     passages = IndexPassages(index)
     document = SimpleNamespace(get=lambda field: "7" if field == "id" else None)
     passages._java = SimpleNamespace(get_total_num_docs=lambda: 1, doc=lambda _: document)
-    with pytest.raises(InputError, match=r"stores no passage texts .* --corpus"):
+    with pytest.raises(InputError, match=r"stores no passage texts .* `corpus`"):
         passages.lookup(["7"])
     with pytest.raises(InputError, match=r"stores no passage texts"):
         list(passages)
@@ -75,5 +75,5 @@ def test_the_text_of_stored_fields(raw, contents, text):
 
 
 def test_stored_json_without_a_text_is_named():
-    with pytest.raises(InputError, match="stored document 1: wanted"):
+    with pytest.raises(InputError, match="stored document 1: expected"):
         stored_text("1", '{"id": "1", "vector": [1]}', None)

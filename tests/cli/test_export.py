@@ -69,7 +69,7 @@ def test_rank_llm(folder):
 
 def test_rank_llm_wants_topics_and_passages(capsys):
     assert export("rank_llm", "--topics", "topics.tsv") == 2
-    assert "requests hold texts: give" in capsys.readouterr().err
+    assert "--to rank_llm needs texts: give" in capsys.readouterr().err
 
 
 def test_tira(folder):
@@ -90,18 +90,18 @@ def test_tira(folder):
 def test_tira_wants_a_folder(folder, capsys):
     (folder / "run.txt.yaml").write_text("tag: bm25\n")
     assert export("tira", "--metadata", *FIELDS, output="-") == 2
-    assert "TIRA needs a folder" in capsys.readouterr().err
+    assert "--to tira writes a folder" in capsys.readouterr().err
     assert not (folder / "-").exists()
 
 
 @pytest.mark.parametrize(
     ("sidecar", "fields", "complaint"),
     [
-        (None, [], "run.txt.yaml does not exist: search and rerank write it"),
+        (None, [], "run.txt.yaml does not exist: search and rerank write one"),
         ("tag: t", [], "TIRA requires actor.team, implementation.source.repository, data.test collection.name"),
         ("tag: t", ["actor.team"], "--metadata takes FIELD=VALUE, got actor.team"),
-        ("{: [", FIELDS, "run.txt.yaml is not YAML: while parsing a flow node"),
-        ("- a", FIELDS, "run.txt.yaml is no sidecar"),
+        ("{: [", FIELDS, "run.txt.yaml is not valid YAML: while parsing a flow node"),
+        ("- a", FIELDS, "run.txt.yaml is not a sidecar"),
         ("method: [a]", FIELDS, "method.name: method is not a section of the sidecar"),
     ],
 )
@@ -150,7 +150,7 @@ def test_an_input_and_another_run_are_never_replaced_in_silence(folder, capsys):
     assert (folder / "run.txt").read_text() == RUN
     assert export("trec") == export("trec") == 0
     assert export("trec", "--hits", "1") == 2
-    assert "out exists and holds something else" in capsys.readouterr().err
+    assert "out exists with other content" in capsys.readouterr().err
     assert export("trec", "--hits", "1", "--overwrite") == 0
     assert len((folder / "out").read_text().splitlines()) == 2
 
@@ -165,4 +165,4 @@ def test_the_rules_hold_for_what_is_written_not_for_what_is_cut(folder, capsys):
 
 def test_a_preset_for_other_columns(capsys):
     assert export("trec", "--preset", "msmarco-passage") == 2
-    assert "msmarco-passage asks for other columns than" in capsys.readouterr().err
+    assert "msmarco-passage requires other columns than" in capsys.readouterr().err

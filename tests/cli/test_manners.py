@@ -60,7 +60,7 @@ def test_a_dash_is_standard_output_whole_and_without_sidecar(folder, standard_in
     assert main([*command, "--output", "-"]) == 0
     captured = capsys.readouterr()
     assert [line.split()[:4] for line in captured.out.splitlines()] == [["1", "Q0", "b", "1"], ["1", "Q0", "a", "2"]]
-    assert "no sidecar: the run went to standard output\n" in captured.err
+    assert "no sidecar written: the run went to standard output\n" in captured.err
     assert sorted(path.name for path in folder.iterdir()) == ["passages.jsonl", "qrels.txt", "run.txt", "topics.tsv"]
     with pytest.raises(InputError), files.whole_file("-") as file:
         file.write("half a run")
@@ -79,18 +79,18 @@ def test_quiet_and_verbose(folder, capsys):
     assert main([*RERANK, "--output", "quiet.txt", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert main([*RERANK, "--output", "verbose.txt", "--verbose"]) == 0
-    told = capsys.readouterr().err
-    assert "Encoder('minilm': float32 on cpu, 384 dimensions): {" in told
-    assert told.endswith("verbose.txt: 1 topics, 2 distinct passages\n")
+    printed = capsys.readouterr().err
+    assert "Encoder('minilm': float32 on cpu, 384 dimensions): {" in printed
+    assert printed.endswith("verbose.txt: 1 topics, 2 distinct passages\n")
     (folder / "bad.txt").write_text("1 Q0 a 1 x bm25\n")
     for flags, traceback in (([], False), (["--quiet"], False), (["--verbose"], True)):
         assert main(["evaluate", "--qrels", "qrels.txt", "bad.txt", *flags]) == 2
-        told = capsys.readouterr().err
-        assert told.endswith("instrerank evaluate: bad.txt:1: score 'x' is not a number\n")
-        assert ("Traceback" in told) is traceback
+        printed = capsys.readouterr().err
+        assert printed.endswith("instrerank evaluate: bad.txt:1: score 'x' is not a number\n")
+        assert ("Traceback" in printed) is traceback
 
 
-def test_a_missing_topic_is_told_even_when_quiet(folder, capsys):
+def test_a_missing_topic_is_reported_even_when_quiet(folder, capsys):
     (folder / "qrels.txt").write_text(QRELS + "2 0 a 1\n")
     assert main(["evaluate", "--qrels", "qrels.txt", "--quiet", "run.txt"]) == 0
     assert "answered 1 of 2 judged topics" in capsys.readouterr().err
@@ -116,9 +116,9 @@ def test_colour_is_for_terminals_only(terminal, environment, wanted, monkeypatch
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_examples_and_message_flags(verb):
     (subparsers,) = (action for action in build_parser(verb)._actions if action.dest == "verb")
-    told = subparsers.choices[verb].format_help()
-    assert "examples:\n  instrerank " + verb in told
-    assert "--quiet" in told
+    printed = subparsers.choices[verb].format_help()
+    assert "examples:\n  instrerank " + verb in printed
+    assert "--quiet" in printed
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -147,15 +147,15 @@ def test_a_dry_run_of_rerank_says_what_would_be_encoded_and_writes_no_run(folder
     assert capsys.readouterr().out == (
         "1 topics, 1 of them with an instruction; 2 candidates to rerank\n"
         "minilm in float32 on cpu\n"
-        "2 distinct texts of passages, 0 of them in the store store\n"
-        "to encode: 2 texts of passages, 1 queries\n"
+        "2 distinct passages, 0 of them stored in store\n"
+        "to encode: 2 passages, 1 queries\n"
         "to write: results/new.txt\n"
     )
     assert not (folder / "results").exists()
     assert main([*RERANK, *flags]) == 0
     assert len(read_run("results/new.txt").rankings["1"]) == 2
     assert main([*RERANK, *flags, "--dry-run"]) == 0
-    assert "2 of them in the store store\nto encode: 0 texts of passages, 1 queries\n" in capsys.readouterr().out
+    assert "2 of them stored in store\nto encode: 0 passages, 1 queries\n" in capsys.readouterr().out
 
 
 def test_doctor_as_json(capsys):

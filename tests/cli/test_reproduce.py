@@ -55,7 +55,7 @@ def test_the_list_says_what_a_condition_needs(capsys):
     assert main(["reproduce", "--list"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert set(job.read_conditions()) <= set(lines)
-    assert "nothing more" in lines["pocket.bm25"]
+    assert "nothing else" in lines["pocket.bm25"]
     assert "Hugging Face hub" in lines["dl19-passage.e5-base-v2"]
     assert "non-commercial" in lines["dl20-passage.bm25"]
     assert main(["reproduce", "--list", "--json"]) == 0
@@ -68,10 +68,10 @@ def test_an_unknown_condition_is_named_with_those_available(capsys):
 
 
 @pytest.mark.parametrize(
-    ("codes", "told", "result"),
+    ("codes", "printed", "result"),
     [({"search": 3}, "[MISSING]", 3), ({"search": 2}, "", 2), ({"search": 0}, "[FAIL] expected 0.5337", 1)],
 )
-def test_what_goes_wrong_is_told_by_the_exit_code(tmp_path, monkeypatch, capsys, codes, told, result):
+def test_what_goes_wrong_is_reported_by_the_exit_code(tmp_path, monkeypatch, capsys, codes, printed, result):
     import instrerank.cli
 
     (tmp_path / "runs").mkdir()
@@ -79,4 +79,4 @@ def test_what_goes_wrong_is_told_by_the_exit_code(tmp_path, monkeypatch, capsys,
     monkeypatch.setattr(instrerank.cli, "main", lambda command: codes.get(command[0], 0))
     arguments = ["reproduce", "--condition", "pocket.bm25", "--output", str(tmp_path)]
     assert main(arguments) == result
-    assert told in capsys.readouterr().out
+    assert printed in capsys.readouterr().out

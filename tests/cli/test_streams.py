@@ -48,9 +48,9 @@ def test_a_closed_standard_error_is_nobodys_loss(evaluate):
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_narrow_encoding(encoding):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    done = subprocess.run([*COMMAND, "rerank", "--help"], capture_output=True, env=environment)
+    done = subprocess.run([*COMMAND, "study", "--help"], capture_output=True, env=environment)
     assert done.returncode == 0
-    assert (b"alpha * first" if encoding == "ascii" else b"alpha \xb7 first") in done.stdout
+    assert (b"encoders x instructions" if encoding == "ascii" else b"encoders \xd7 instructions") in done.stdout
 
 
 @pytest.mark.parametrize("after", [0.06, 0.3])

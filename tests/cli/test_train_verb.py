@@ -102,7 +102,7 @@ def test_constraints_as_data_and_an_evaluation_of_every_checkpoint(train, tmp_pa
         == 0
     )
     code, _, err = train(data=folder)
-    assert code == 2 and "give their texts with --corpus or --index" in err
+    assert code == 2 and "give their texts by --corpus or --index" in err
     qrels = load_qrels("pocket")
     run = tmp_path / "run.txt"
     lines = [
@@ -139,13 +139,13 @@ def test_constraints_as_data_and_an_evaluation_of_every_checkpoint(train, tmp_pa
     ("flags", "message"),
     [
         (["--terms", "P,X"], "--terms P,X: expected one or more of P,IQ,I,Q"),
-        (["--side", "query"], "--side query trains an adapter: set --lora as well"),
-        (["--max-query-length", "8"], "4 rows have a query and instruction of over 8 tokens"),
-        (["--max-query-length", "8", "--too-long", "skip"], "no row is left"),
-        (["--max-passage-length", "900"], "reads at most 64 tokens"),
+        (["--side", "query"], "--side query needs --lora"),
+        (["--max-query-length", "8"], "4 rows have a query and instruction over 8 tokens"),
+        (["--max-query-length", "8", "--too-long", "skip"], "no rows are left"),
+        (["--max-passage-length", "900"], "must be at most 64 tokens"),
         (["--patience", "2"], "give --evaluate-run, --evaluate-topics"),
-        (["--evaluate-run", "x"], "an evaluation needs"),
-        (["--instructions-per-query", "9"], "raise --batch-size, or lower --instructions-per-query"),
+        (["--evaluate-run", "x"], "evaluation needs"),
+        (["--instructions-per-query", "9"], "increase --batch-size or decrease --instructions-per-query"),
         (["--batch-size", "5"], "4 rows do not fill a batch of 5"),
         (["--data", "nowhere.jsonl"], "cannot read nowhere.jsonl"),
     ],
@@ -169,7 +169,7 @@ def test_the_papers_architectures_train_under_its_preset(train, tmp_path, kind, 
 def test_the_preset_reads_as_the_paper(train, tmp_path):
     """The tiny network reads 64 tokens; the paper's base models read 512."""
     code, _, err = train("--preset", "inf-embed")
-    assert code == 2 and "reads at most 64 tokens, not 256" in err
+    assert code == 2 and "must be at most 64 tokens" in err
     code, out, _ = train(
         "--preset", "inf-embed", "--max-query-length", "64", "--max-passage-length", "64", "--inspect", "1"
     )

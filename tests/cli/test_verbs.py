@@ -1,5 +1,6 @@
 """The command line as a whole, and the small verbs."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,7 +8,8 @@ import time
 
 import pytest
 
-from instrerank.cli import VERBS, main
+from instrerank.cli import VERBS, build_parser, main
+from instrerank.encoders import LoadOptions
 
 RUN = "1 Q0 a 1 2.0 bm25\n1 Q0 b 2 1.0 bm25\n"
 
@@ -65,8 +67,8 @@ def test_evaluate_table(folder, capsys):
         "num_ret    2             0        0",
         "num_ret    all           2        1",
     ]
-    assert "run.txt: answered 1 of 2 judged topics, the missing ones count 0: 2\n" in err
-    assert "1 of its topics have no judgement" in err
+    assert "run.txt: answered 1 of 2 judged topics; missing topics count as 0: 2\n" in err
+    assert "1 of its topics are not judged" in err
 
 
 def test_evaluate_formats(folder, capsys):
@@ -146,7 +148,7 @@ def test_evaluate_stability(folder, capsys):
     assert rows["overlap@10"]["p (t)"] == rows["overlap@10"]["baseline"] == "–"
     code, _, err = printed(capsys, *command)
     assert code == 2
-    assert "--stability compares with a --baseline" in err
+    assert "--stability needs --baseline" in err
 
 
 def test_evaluate_under_changed_qrels(folder, capsys):
@@ -183,7 +185,7 @@ def test_evaluate_with_reversed_instructions(folder, capsys):
     assert row["WISE ×100"] == pytest.approx(95)
     code, _, err = printed(capsys, *changed, "run.txt", "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
-    assert "each run needs its reversed run, in the same order; given 2 and 1" in err
+    assert "each run needs its reversed run, in the same order; got 2 runs and 1 reversed runs" in err
     code, _, err = printed(capsys, *command, "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
     assert "--reversed needs --changed-qrels" in err
@@ -227,17 +229,13 @@ def test_doctor_without_java(capsys, monkeypatch):
 
 def test_evaluate_without_the_document_that_is_the_query(folder, capsys):
     (folder / "self.txt").write_text("1 Q0 1 1 9.0 self\n1 Q0 a 2 8.0 self\n")
-    command = [
-        "evaluate",
-        "--qrels",
-        "qrels.txt",
-        "-m",
-        "recip_rank",
-        "--topics",
-        "run",
-        "--format",
-        "csv",
-        "self.txt",
-    ]
+    command = ["evaluate", "--qrels", "qrels.txt", "-m", "recip_rank", "--format", "csv", "--topics", "run"]
+    command.append("self.txt")
     assert printed(capsys, *command)[1].splitlines()[1] == "recip_rank,all,0.5000"
     assert printed(capsys, *command, "--remove-query")[1].splitlines()[1] == "recip_rank,all,1.0000"
+
+
+def test_every_load_option_has_a_flag():
+    (subparsers,) = (action for action in build_parser("rerank")._actions if action.dest == "verb")
+    flags = {action.dest for action in subparsers.choices["rerank"]._actions}
+    assert {field.name for field in dataclasses.fields(LoadOptions)} <= flags

@@ -30,7 +30,7 @@ def test_beirs_folder_gzipped_or_without_queries(tmp_path):
     with pytest.raises(InputError, match="not in BEIR's layout"):
         load_topics(folder)
     fill(folder, corpus_jsonl=CORPUS)
-    with pytest.raises(InputError, match=r"corpus\.jsonl and corpus\.jsonl\.gz: name the one"):
+    with pytest.raises(InputError, match=r"corpus\.jsonl and corpus\.jsonl\.gz: give the file"):
         open_passages(folder)
 
 
@@ -55,7 +55,7 @@ def test_a_folder_of_more_than_passages_is_refused_by_the_names(tmp_path, name, 
     fill(tmp_path, part1_jsonl=CORPUS)
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=f"holds more than passages: {name.split('/')[0]} "):
+    with pytest.raises(InputError, match=f"contains more than passages: {name.split('/')[0]} "):
         open_passages(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_a_folder_of_passages(tmp_path):
 
 
 def test_a_folder_without_passages_says_what_it_holds(tmp_path):
-    with pytest.raises(InputError, match=r"holds no \.jsonl.*; found corpus\.parquet"):
+    with pytest.raises(InputError, match=r"contains no \.jsonl.*; found corpus\.parquet"):
         open_passages(fill(tmp_path, corpus_parquet=b"PAR1"))
 
 

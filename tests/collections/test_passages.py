@@ -41,8 +41,8 @@ def test_lines_end_at_newlines_only(tmp_path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("1\ta\n2\n", r"p:2: wanted .* found 1 tab"),
-        ('{"id": "1"}\n', "p:1: wanted one of pid, docid, id, .* and one of contents, .* found id"),
+        ("1\ta\n2\n", r"p:2: expected .* found 1 tab"),
+        ('{"id": "1"}\n', "p:1: expected one of pid, docid, id, .* and one of contents, .* found id"),
         ('{"id": "1", "contents": \n', "p:1: not JSON"),
     ],
 )
@@ -54,7 +54,7 @@ def test_bad_lines_are_named(tmp_path, text, complaint):
 def test_no_passages(tmp_path):
     with pytest.raises(InputError, match="no passages at nowhere"):
         open_passages("nowhere")
-    with pytest.raises(InputError, match=r"holds no \.jsonl"):
+    with pytest.raises(InputError, match=r"contains no \.jsonl"):
         open_passages(tmp_path)
 
 
@@ -171,7 +171,7 @@ def test_irds_records_without_default_text(mini, monkeypatch):
     with pytest.raises(InputError, match="1 of 1 queries have an empty text: 1"):
         load_topics("irds:instrerank-mini")
     monkeypatch.setattr(dataset, "queries_iter", lambda: iter([News("1", "d")]), raising=False)
-    with pytest.raises(InputError, match="no default text of its News, whose fields are query_id, doc_id"):
+    with pytest.raises(InputError, match="no default text for its News, whose fields are query_id, doc_id"):
         load_topics("irds:instrerank-mini")
 
 

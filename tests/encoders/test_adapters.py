@@ -65,8 +65,8 @@ def test_an_adapter_that_changes_nothing(lora, base):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda weights: {f"other.{key}": value for key, value in weights.items()}, "have no place"),
-        (lambda weights: dict(list(weights.items())[2:]), "places have no weight"),
+        (lambda weights: {f"other.{key}": value for key, value in weights.items()}, "weights are not expected"),
+        (lambda weights: dict(list(weights.items())[2:]), "expected weights are missing"),
         (lambda weights: {key: value[:, :-2].contiguous() for key, value in weights.items()}, "another base model"),
     ],
 )
@@ -85,7 +85,7 @@ def test_an_adapter_of_another_architecture(models, adapter):
 def test_not_an_adapter(base, tmp_path):
     folder = tmp_path / "repllama-nothing"
     folder.mkdir()
-    with pytest.raises(InputError, match="no peft adapter"):
+    with pytest.raises(InputError, match="is not a peft adapter"):
         vector(base, folder)
 
 
@@ -129,7 +129,7 @@ def test_the_adapter_counts_for_the_fingerprint(base, adapter):
 def test_an_unknown_adapter_reads_what_its_base_reads(models, lora, base):
     known = models("mistral", "e5-mistral-7b-instruct")
     assert load_encoder(known, adapter=lora(known, "mine")).profile.family == "e5-mistral"
-    with pytest.raises(InputError, match="not a model this project knows"):
+    with pytest.raises(InputError, match="not a known model"):
         load_encoder(base, adapter=lora(base, "mine"))
 
 
@@ -237,7 +237,10 @@ def test_what_only_peft_can_merge_goes_through_peft(models, lora, settings):
     adapter = lora(base, "mine", **{"target_modules": ["query"], **settings})
     assert merged_by_arithmetic("bert", base, adapter) is None
     flags = {"adapter": adapter, "pooling": "mean", "max_length": LENGTH, "device": "cpu"}
-    with patch.dict(sys.modules, {"peft": None}), pytest.raises(MissingPrerequisiteError, match="pip install peft"):
+    with (
+        patch.dict(sys.modules, {"peft": None}),
+        pytest.raises(MissingPrerequisiteError, match=r"instrerank\[peft\]"),
+    ):
         load_encoder(base, **flags)
     assert np.isfinite(load_encoder(base, **flags).encode_passages(PASSAGES).vectors).all()
 
@@ -245,8 +248,8 @@ def test_what_only_peft_can_merge_goes_through_peft(models, lora, settings):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda weights: {f"other.{key}": value for key, value in weights.items()}, "have no place"),
-        (lambda weights: dict(list(weights.items())[2:]), "places have no weight"),
+        (lambda weights: {f"other.{key}": value for key, value in weights.items()}, "weights are not expected"),
+        (lambda weights: dict(list(weights.items())[2:]), "expected weights are missing"),
         (lambda weights: {key: value[:, :-2].contiguous() for key, value in weights.items()}, "another base model"),
         (lambda weights: {key: torch.zeros_like(value) for key, value in weights.items()}, "lora_B weights are zero"),
     ],

@@ -89,7 +89,7 @@ def test_contenders_hold_every_possible_best(values: list[float], k: int, margin
 def test_two_models_are_refused() -> None:
     exact, rough, _ = drawn(0, 0)
     rough.fingerprint = "other"
-    with pytest.raises(InputError, match="one model in two precisions"):
+    with pytest.raises(InputError, match="the same model in two precisions"):
         Cascade(exact, rough)
     with pytest.raises(InputError, match="`cascade_depth` must be at least 1, got 0"):
         Cascade(exact, exact, 0)

@@ -36,9 +36,10 @@ class Embedding:
         return self.table[[index for ids in token_ids for index in ids]]
 
 
-def encoder(backend: Embedding, batch_tokens: int | None = None, **profile) -> Encoder:
+def encoder(backend: Embedding, batch_tokens: int | None = None, store=None, **profile) -> Encoder:
     made = EncoderProfile("f", **{"pooling": "mean", **profile})
-    return Encoder("tiny", made, TextTokenizer(tiny.wordpiece(), made, {}), backend, batch_tokens=batch_tokens)
+    tokenizer = TextTokenizer(tiny.wordpiece(), made, {})
+    return Encoder("tiny", made, tokenizer, backend, batch_tokens=batch_tokens, store=store)
 
 
 def test_each_distinct_text_is_encoded_once():
@@ -179,6 +180,40 @@ def test_a_corpus_larger_than_one_round_of_tokenising(monkeypatch):
     monkeypatch.undo()
     again = encoder(Embedding(), query_encoding="attention").encode_queries(QUERIES, INSTRUCTIONS)
     np.testing.assert_allclose(attending.vectors, again.vectors, atol=1e-6)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_after_a_kill_the_same_batches_are_run(tmp_path, monkeypatch, workers):
+    """Where a network's bits depend on the batch, a killed and resumed run gives those of a whole one."""
+    monkeypatch.setattr("instrerank.encoders.encoder._TEXTS_AT_ONCE", 8)
+    monkeypatch.setattr("instrerank.encoders.store._SECONDS_A_SHARD", 0)
+    whole, first, second = Embedding(), Embedding(workers=workers), Embedding(workers=workers)
+    for backend in (whole, first, second):
+        backend.least_batch_tokens = 8
+        backend.batch_tokens = 10**6
+    expected = encoder(whole).encode_passages(PASSAGES)
+    states, died = first.token_states, len(whole.batches) * 2 // 3
+
+    def killed(token_ids):
+        if len(first.batches) >= died:
+            raise KeyboardInterrupt
+        return states(token_ids)
+
+    first.token_states = killed
+    with pytest.raises(KeyboardInterrupt):
+        encoder(first, store=tmp_path).encode_passages(PASSAGES)
+    found = encoder(second, store=tmp_path).encode_passages(PASSAGES)
+    kept = len(whole.batches) - len(second.batches)
+    assert died - workers < kept <= len(first.batches)
+    assert sorted(second.batches) == sorted(whole.batches[kept:])
+    assert (found.vectors == expected.vectors).all() and (found.token_counts == expected.token_counts).all()
+
+
+def test_long_work_says_in_the_log_how_far_it_is(monkeypatch, caplog):
+    monkeypatch.setattr("instrerank.encoders.progress._SECONDS_A_LINE", 0)
+    with caplog.at_level("INFO"):
+        encoder(Embedding()).encode_passages(PASSAGES)
+    assert caplog.messages[-1] == f"passages: {len(set(PASSAGES))} of {len(set(PASSAGES))}"
 
 
 def test_a_batch_must_hold_something():

@@ -43,7 +43,7 @@ def test_bytes_that_are_exact_come_through_unchanged() -> None:
     assert result.tolist() == [[-124 * 127 + 0.5, -123 * 127 - 0.5]] * 3
 
 
-def test_a_processor_without_the_instructions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_without_the_instructions_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(int8, "_bytes_multiply", lambda: False)
     with pytest.raises(InputError, match="int8 needs a processor with VNNI"):
         int8_linear(drawn(2, 4), drawn(2))

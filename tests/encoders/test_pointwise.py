@@ -120,7 +120,7 @@ def test_an_over_long_passage_leaves_the_question_whole(models):
     assert scorer._tokenizer.decode(tokens.ids).endswith("A: ")
     assert tokens.ids[:20] == whole[:20]
     assert scorer.score_pairs([(QUERIES[0], "", PASSAGES[10])]).truncated.tolist() == [True]
-    with pytest.raises(InputError, match="fill all 64 tokens"):
+    with pytest.raises(InputError, match="no room for the passage within 64 tokens"):
         scorer.score_pairs([(PASSAGES[10], "", "tides")])
 
 
@@ -154,15 +154,15 @@ def test_what_is_refused(models):
     ):
         load_scorer(folder, kind="listwise")
     with pytest.raises(
-        InputError, match="asked is not known: give `prompt`, one of followir, mistral-instruct, monot5"
+        InputError, match="no prompt is known for .*: give `prompt` as one of followir, mistral-instruct, monot5"
     ):
         load_scorer(folder, kind="pointwise-llm")
     for prompt in ("{q}", "{q} {d} {d}", "follow-ir"):
-        with pytest.raises(InputError, match=r"is not a prompt: .*\{d\} once"):
+        with pytest.raises(InputError, match=r"unknown `prompt` .*\{d\} once"):
             load_scorer(folder, kind="pointwise-llm", prompt=prompt)
-    with pytest.raises(InputError, match="`true_token`: no use with `kind` crossencoder"):
+    with pytest.raises(InputError, match="`true_token` cannot be used with `kind` crossencoder"):
         load_scorer(folder, kind="crossencoder", true_token="yes")
-    with pytest.raises(InputError, match="lacks 'oui' or 'non'"):
+    with pytest.raises(InputError, match="'oui' or 'non' is not in the vocabulary"):
         load_scorer(folder, kind="pointwise-llm", prompt=ASK, true_token="oui", false_token="non")
     with pytest.raises(InputError, match="would stay random"):  # an encoder has no classifier
         load_scorer(models("bert", "unknown"), kind="crossencoder")
@@ -173,7 +173,7 @@ def test_what_is_refused(models):
         with pytest.raises(InputError, match="empty"):
             scorer.score_pairs([pair])
     cross = load_scorer(models("bert", "cross-bert", "AutoModelForSequenceClassification"), kind="crossencoder")
-    with pytest.raises(InputError, match="fill all 64 tokens"):
+    with pytest.raises(InputError, match="no room for the passage within 64 tokens"):
         cross.score_pairs([(PASSAGES[10], "", "Sand.")])
     with pytest.raises(InputError, match="empty"):
         cross.score_pairs([("tides", "", "")])

@@ -71,7 +71,7 @@ def test_every_family_has_a_source():
     ("field", "value", "message"),
     [
         ("pooling", "average", "mean, cls, last"),
-        ("pooling", (), "unknown pooling"),
+        ("pooling", (), "unknown `?pooling"),
         ("query_template", "query: ", "{q} once"),
         ("query_template", "{q} {i} {i}", "at most once"),
         ("passage_template", "passage", "{d} once"),

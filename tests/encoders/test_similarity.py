@@ -15,6 +15,6 @@ def test_scores_do_not_depend_on_what_stands_beside_them():
         assert dot_products(passages[rows], query).tolist() == together[rows].tolist()
 
 
-def test_broken_vectors_are_told():
+def test_broken_vectors_are_reported():
     with pytest.raises(InputError, match="NaN"):
         dot_products(np.full((1, 2), np.nan, np.float32), np.ones(2, np.float32))

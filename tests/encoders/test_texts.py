@@ -80,12 +80,12 @@ def test_without_instruction_the_separator_goes(template, alone):
 
 def test_a_template_that_needs_an_instruction_says_so():
     profile = EncoderProfile("p", "mean", "Instruct: {i} Query: {q}")
-    with pytest.raises(InputError, match="cannot do without an instruction"):
+    with pytest.raises(InputError, match="needs an instruction"):
         query_text(profile, "q")
 
 
 def test_an_instruction_never_disappears():
-    with pytest.raises(InputError, match="would not reach the encoder"):
+    with pytest.raises(InputError, match="the encoder would not see the instruction"):
         query_text(EncoderProfile("p", "mean", "query: {q}"), "q", "only y")
 
 

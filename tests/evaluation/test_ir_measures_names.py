@@ -72,7 +72,7 @@ def test_names_of_either_kind_come_in_the_order_asked_for(tied):
         ("nDGC@10", r"unknown measure nDGC@10, did you mean nDCG@10\? Names are trec_eval's \(ndcg_cut.10"),
         ("alpha_nDCG@10", "needs judgements by subtopic"),
         ("P@99999999999999999999", "at most 1000000000"),
-        ("nDCG(gains={1:2000000000})@10", "gains must be whole numbers from 0 to 10000"),
+        ("nDCG(gains={1:2000000000})@10", "gains must be integers from 0 to 10000"),
         ("nDCG(rel=2)@10", "unsupported params found: .*rel"),
         ("R()", "invalid param cutoff.*write it like nDCG@10"),
         ("AP(rel='x')", "invalid param rel='x'"),
@@ -111,7 +111,7 @@ def test_a_topic_without_a_value_counts_as_the_measure_says():
 def test_what_the_package_cannot_compute_is_one_line():
     with pytest.raises(InputError, match=r"^Accuracy: ir_measures cannot compute it .*\(ZeroDivisionError: .*\)$"):
         evaluate(Run("t", {"1": [ScoredDoc("a", 1.0)]}), {"1": {"a": 1}}, ["Accuracy"])
-    with pytest.raises(InputError, match="^ERR@10: gdeval takes grades up to 4, and topic 1 has 7"):
+    with pytest.raises(InputError, match="^ERR@10: gdeval supports grades up to 4, but topic 1 has 7"):
         evaluate(Run("t", {"1": [ScoredDoc("a", 1.0)]}), {"1": {"a": 7}}, ["ERR@10"])
 
 

@@ -106,17 +106,17 @@ def test_parameters_of_measures():
         ("ndcg@10", r"did you mean nDCG@10\?"),
         ("zzz", r"unknown measure zzz\. Names"),
         ("ndcg.10", r"did you mean ndcg_cut.10\?"),
-        ("map.10", "map takes no parameters; map_cut.10"),
+        ("map.10", "map takes no parameters; use map_cut.10"),
         ("infAP.3", "infAP takes no parameters"),
         ("relstring", "unknown"),
         ("prefs", "not supported"),
-        ("set_F.0.5,2", "beta is one number"),
+        ("set_F.0.5,2", "beta must be one number"),
         ("utility.2", "four numbers"),
         ("ndcg.1=,2=3", "grade=gain"),
         ("iprec_at_recall.0.151,0.152", "the same name"),
-        ("iprec_at_recall.99999999999999999999", "numbers such as"),
+        ("iprec_at_recall.99999999999999999999", "numbers, such as"),
         ("P.9999999999999999999999", "at most"),
-        *((name, "whole numbers from 1 on") for name in ("ndcg_cut.0", "P.0", "recall.1.5", "P.10,,5", "success.,")),
+        *((name, "integers, at least 1") for name in ("ndcg_cut.0", "P.0", "recall.1.5", "P.10,,5", "success.,")),
     ],
 )
 def test_unknown_measures(measure, complaint):
@@ -174,7 +174,7 @@ def test_repr():
 
 
 def test_relevance_level_note():
-    assert "TREC DL wants relevance_level 2" in relevance_level_note(QRELS, 1, ["map", "ndcg_cut.10"])
+    assert "TREC DL uses a relevance level of 2" in relevance_level_note(QRELS, 1, ["map", "ndcg_cut.10"])
     assert relevance_level_note(QRELS, 2) is None
     assert relevance_level_note({"1": {"a": 1, "b": 0}}, 1) is None
     assert relevance_level_note(QRELS, 1, ["ndcg_cut.10", "nDCG@10", "AP(rel=2)", "judged.10"]) is None

@@ -30,7 +30,7 @@ def test_pairs_of_qrels():
     qrels = {"1_q1": {"a": 1}, "1_q2": {"b": 1, "a": 0}, "2_q1": {"c": 1}, "2_q2": {"d": 1}}
     assert contrastive_pairs(qrels) == [PAIR, ContrastivePair("2_q1", "c", "2_q2", "d")]
     for wrong in ({"1_q1": {"a": 1}}, {"1_q1": {"a": 1}, "1_q2": {"a": 1, "b": 1}}):
-        with pytest.raises(InputError, match="pair 1: two queries with one relevant document each"):
+        with pytest.raises(InputError, match="pair 1: expected two queries with one relevant document each"):
             contrastive_pairs(wrong)
     with pytest.raises(InputError, match="at least one pair"):
         pairwise_accuracy(Run("t", {}), [])

@@ -43,7 +43,7 @@ def test_robustness_at_k():
     assert robustness_at_k(scores) == {"a": 0.4, "b": 0.7, "c": 0.2}
     assert robustness_at_k(scores, {"a_1": "x", "a_2": "y", "b_1": "x", "c": "y"}) == {"x": 0.7, "y": 0.2}
     assert robustness_at_k(scores, lambda qid: "all") == {"all": 0.2}
-    with pytest.raises(InputError, match="no base query is given for b_1, c"):
+    with pytest.raises(InputError, match="`base_query` has no entry for b_1, c"):
         robustness_at_k(scores, {"a_1": "x", "a_2": "x"})
 
 
@@ -51,7 +51,7 @@ def test_prompt_sensitivity():
     # deviations −2, 0, 2; 8 / (3 − 1)
     assert prompt_sensitivity([10.0, 12.0, 14.0]) == 2.0
     assert prompt_sensitivity([0.3, 0.3]) == 0.0
-    with pytest.raises(InputError, match="at least two prompts; given 1"):
+    with pytest.raises(InputError, match="at least two prompts, got 1"):
         prompt_sensitivity([0.3])
 
 

@@ -83,7 +83,7 @@ def test_kendall_tau_by_hand():
 
 
 def test_parameters_out_of_range():
-    with pytest.raises(InputError, match="at least 1; given 0"):
+    with pytest.raises(InputError, match="at least 1, got 0"):
         overlap("a", "a", 0)
     for p in (0.0, 1.0):
         with pytest.raises(InputError, match="between 0 and 1"):

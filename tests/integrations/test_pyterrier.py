@@ -21,8 +21,8 @@ pd = pytest.importorskip("pandas")
 def transformer(bag_of_words):
     from instrerank.integrations.pyterrier import InstrerankTransformer
 
-    return lambda instruction_field=None, **options: InstrerankTransformer(
-        InstructionReranker(bag_of_words, **options), instruction_field=instruction_field
+    return lambda instruction_attr=None, **options: InstrerankTransformer(
+        InstructionReranker(bag_of_words, **options), instruction_attr=instruction_attr
     )
 
 
@@ -39,14 +39,14 @@ def frame(**columns):
     return pd.DataFrame({name: values for name, values in rows.items() if values is not None})
 
 
-@pytest.mark.parametrize("instruction_field", [None, "qinstruction"])
-def test_pyterriers_contract(transformer, instruction_field, monkeypatch):
+@pytest.mark.parametrize("instruction_attr", [None, "qinstruction"])
+def test_pyterriers_contract(transformer, instruction_attr, monkeypatch):
     import unittest
 
     from pyterrier.testing import transformer_test_class
 
     monkeypatch.setenv("PT_TEST_TRANSFORMER_REPORTS", "0")
-    case = transformer_test_class(lambda: transformer(instruction_field))
+    case = transformer_test_class(lambda: transformer(instruction_attr))
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
     assert result.testsRun == 2
@@ -100,7 +100,7 @@ def test_lists_of_records_and_the_empty_frame(transformer):
 def test_texts_that_are_missing_or_differ(transformer):
     with pytest.raises(InputError, match="1 docnos have several texts in the column text: a"):
         transformer()(frame(text=["the sun", "moon", "moon", "a sun"]))
-    with pytest.raises(InputError, match="1 hits have no text: b"):
+    with pytest.raises(InputError, match="1 rows have no text in the column text: b"):
         transformer()(frame(text=["the sun", "", "moon", "the sun"]))
 
 
@@ -122,7 +122,7 @@ def test_a_pipeline_over_pocket_gives_what_rerank_gives():
         for qid, ranking in run.rankings.items()
         for rank, (docid, score) in enumerate(ranking)
     ).merge(queries, on="qid")
-    pipeline = pt.Transformer.from_df(found) >> InstrerankTransformer(reranker, instruction_field="qinstruction")
+    pipeline = pt.Transformer.from_df(found) >> InstrerankTransformer(reranker, instruction_attr="qinstruction")
     out = pipeline(queries)
 
     candidates, _ = select_candidates(run, topics, texts, hits=10)
@@ -140,3 +140,18 @@ def test_a_pipeline_over_pocket_gives_what_rerank_gives():
     table = pt.Experiment([pipeline], queries, pd.DataFrame(qrels), ["ndcg_cut_10", "recip_rank"])
     means = evaluate(expected, {t.qid: load_qrels("pocket")[t.qid] for t in topics}, list(table.columns[1:])).means
     assert table.iloc[0, 1:].tolist() == pytest.approx(list(means.values()))
+
+
+def test_missing_texts_are_refused_and_missing_instructions_are_none():
+    from instrerank.integrations.pyterrier import InstrerankTransformer
+
+    reranker = InstructionReranker.from_pretrained("minilm", device="cpu")
+    rows = [["1", "dough", "d1", "bread dough", 3.0, "x"], ["1", "dough", "d2", None, 2.0, "x"]]
+    frame = pd.DataFrame(rows, columns=["qid", "query", "docno", "text", "score", "qinstruction"])
+    with pytest.raises(InputError, match="1 rows have no text in the column text: d2"):
+        InstrerankTransformer(reranker)(frame)
+    for absent in (None, float("nan")):
+        given = frame.assign(text="a tide", qinstruction=absent)
+        plain = InstrerankTransformer(reranker)(given.drop(columns="qinstruction"))
+        out = InstrerankTransformer(reranker, instruction_attr="qinstruction")(given)
+        assert out["score"].tolist() == plain["score"].tolist()

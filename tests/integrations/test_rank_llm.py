@@ -77,7 +77,7 @@ def request(qid="1", text="moon", candidates=({"docid": "a", "score": 1, "doc": 
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [
-        ([], "empty file: no request in it"),
+        ([], "empty file: contains no requests"),
         (["{"], ":1: not JSON"),
         (["[1]"], ':1: expected {"query": {"qid": …'),
         ([request(), request()], ":2: duplicate qid 1, first on line 1"),
@@ -87,7 +87,7 @@ def request(qid="1", text="moon", candidates=({"docid": "a", "score": 1, "doc": 
         ([request(candidates=[{"docid": "a", "score": 10**400, "doc": {"text": "b"}}])], "as float32"),
         (
             [request(candidates=[{"docid": "a", "score": 1, "doc": {"url": "b"}}])],
-            ":1: wanted one of pid, docid, id, _id",
+            ":1: expected one of pid, docid, id, _id",
         ),
         ([request(candidates=[{"docid": "a", "score": 1, "doc": {"text": "b"}}] * 2)], "duplicate docid among its 2"),
         (

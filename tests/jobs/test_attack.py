@@ -92,23 +92,23 @@ def test_an_oracle_and_its_unjudged_topics(caplog):
     assert found.queries[0].before == 1
     assert found.queries[0].after < 1
     assert (found.queries[2].before, found.queries[2].after) == (0, 0)
-    assert "1 topics have no judgements, so their objective is 0: 9" in caplog.text
+    assert "1 topics are not in the qrels; their objective is 0: 9" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"objective": "nDCG@10"}, "`objective` nDCG@10 is an oracle and needs `qrels`"),
+        ({"objective": "nDCG@10"}, "`objective` nDCG@10 needs `qrels`"),
         ({"objective": "nDGC@10", "qrels": QRELS}, "nDGC@10"),
-        ({"perturbation": "other-query"}, "looks at other topics"),
+        ({"perturbation": "other-query"}, "uses other topics"),
         ({"perturbation": "typo"}, "unknown perturbation 'typo'"),
-        ({"perturbation": "typo-mixed:on=instruction"}, "no topic has an instruction to attack"),
+        ({"perturbation": "typo-mixed:on=instruction"}, "the attack needs instructions"),
         ({"corpus": None}, "either `corpus` or `index`"),
         ({"corpus": {"d1": "the moon"}}, "no text for 5 candidates"),
         ({"run": {"7": RUN["7"]}}, "no candidates for 1 topics: 8"),
         ({"edits": 0}, "at least 1"),
         ({"hits": 0}, "`hits` must be at least 1"),
-        ({"source": "a/b"}, "`source` may have only"),
+        ({"source": "a/b"}, "`source` may contain only"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(settings, said):
@@ -144,7 +144,7 @@ def test_injected_passages_can_be_reranked(tmp_path):
     [
         ({"what": "praise"}, "cannot inject 'praise' at 'start'. Available: query"),
         ({"qrels": None}, "needs `qrels`"),
-        ({"qrels": {"7": {"d1": 1}}}, "nothing to inject into"),
+        ({"qrels": {"7": {"d1": 1}}}, "no passages to inject into"),
     ],
 )
 def test_attacks_on_passages_that_make_no_sense(settings, said):
@@ -199,12 +199,12 @@ def test_a_dry_run_says_what_would_be_encoded_and_writes_nothing(files, tmp_path
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"2 topics, {2 * len(PASSAGES)} candidates"
     assert said[2:] == [
-        f"{len(PASSAGES)} distinct texts of passages, 1 of them in the store store",
-        f"to encode: {len(PASSAGES) - 1} texts of passages, 2 clean and up to 80 perturbed queries",
+        f"{len(PASSAGES)} distinct passages, 1 of them stored in store",
+        f"to encode: {len(PASSAGES) - 1} passages, 2 clean and up to 80 perturbed queries",
         f"to write: a query set in {tmp_path / 'out'}",
     ]
     assert main([*files, "--dry-run", "--passages", "query", f"--qrels={tmp_path / 'qrels.txt'}"]) == 0
-    assert "to write: passages and their run in" in capsys.readouterr().out
+    assert "to write: injected passages and a run in" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
 
 
@@ -224,7 +224,7 @@ def test_verb_on_passages(files, tmp_path, capsys):
     assert (record["id"], record["contents"]) == ("d4.injected-7", "bread moon tide")
     [row] = json.loads(captured.out)
     assert row == {"qid": "7", "docid": "d4", "rank": record["rank"], "rank_injected": record["rank_injected"]}
-    assert "1 grade-0 passages injected, 1 topics have none" in captured.err
+    assert "1 grade-0 passages injected, 1 topics have no grade-0 candidate" in captured.err
 
 
 @pytest.mark.parametrize(

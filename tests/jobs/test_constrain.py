@@ -95,11 +95,11 @@ def test_verb(files, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "topic 9 left out: 0 relevant passages" in said
     assert "1 of 3 topics, 2 passages stop being relevant" in said
-    assert "1 positive labels without a text left out" in said
+    assert "1 relevant passages without text left out" in said
 
 
 def test_verb_without_any_rule(files, tmp_path, capsys):
     (tmp_path / "other.txt").write_text("99 0 a 1\n")
     assert main(["constrain", *files, f"--qrels={tmp_path}/other.txt", f"--output={tmp_path}/out"]) == 2
-    assert "no topic has a rule: check that --qrels" in capsys.readouterr().err
+    assert "no rule found for any topic: check that --qrels" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

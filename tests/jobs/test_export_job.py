@@ -33,11 +33,11 @@ def test_requests_from_passages_in_memory(tmp_path):
         ({"to": "trec", "preset": "clef"}, "unknown `preset` 'clef'. Available: trec,"),
         (
             {"to": "trec", "preset": "msmarco-passage"},
-            "`preset` msmarco-passage asks for other columns than",
+            "`preset` msmarco-passage requires other columns than",
         ),
         ({"to": "trec", "hits": 0}, "`hits` must be at least 1, got 0"),
         ({"to": "rank_llm"}, "give `topics`, and `corpus` or `index`"),
-        ({"to": "tira"}, "TIRA needs the metadata of a run, and a run in memory has none"),
+        ({"to": "tira"}, "`to` tira needs the run's sidecar, but a run in memory has none"),
         ({"to": "trec", "runtab": "x"}, "unknown parameter `runtab` (nearest: `runtag`)"),
         ({"to": "trec", "topics": {"2": "sun"}}, "no row for 1 topics: 2"),
     ],

@@ -70,7 +70,7 @@ def test_nothing_is_written_where_the_caller_stops_or_an_error_ends_it(tmp_path)
     sets.close()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "querysets.topics.jsonl").write_text("[]\n")
-    with pytest.raises(InputError, match="querysets.topics.jsonl:1: not a line of an index"):
+    with pytest.raises(InputError, match="querysets.topics.jsonl:1: not a valid line of an index"):
         perturb(TOPICS, "typo-mixed", output=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["querysets.topics.jsonl"]
 
@@ -78,12 +78,12 @@ def test_nothing_is_written_where_the_caller_stops_or_an_error_ends_it(tmp_path)
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"source": "../elsewhere"}, "`source` may have only letters"),
-        ({"source": "a.b"}, "`source` may have only letters"),
+        ({"source": "../elsewhere"}, "`source` may contain only letters"),
+        ({"source": "a.b"}, "`source` may contain only letters"),
         ({"seeds": ()}, "`seeds` must be whole numbers"),
-        ({"seeds": (-1,)}, "`seeds` must be whole numbers, at least 0"),
-        ({"formats": ("csv",)}, "unknown format csv. Available: tsv, jsonl"),
-        ({"formats": ()}, "unknown format"),
+        ({"seeds": (-1,)}, "`seeds` must be whole numbers of at least 0"),
+        ({"format": "csv"}, "unknown format csv. Available: tsv, jsonl"),
+        ({"format": ()}, "unknown format"),
         ({"sede": 1}, "unknown parameter `sede` .nearest: `seeds`."),
         ({"instructions": {"1": "Only sencha."}}, "no instruction for 2 of 3 topics"),
     ],

@@ -46,7 +46,7 @@ def test_a_run_that_is_not_what_its_sidecar_says_never_passes_as_done(tmp_path, 
     path = write(tmp_path / "run.txt")
     path.write_text(content)
     assert settle(path, resume=True) is False
-    with pytest.raises(InputError, match="not the run that its sidecar describes"):
+    with pytest.raises(InputError, match="does not match its sidecar"):
         settle(path)
 
 

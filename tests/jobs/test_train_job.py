@@ -67,7 +67,7 @@ def test_an_earlier_training_is_resumed_or_replaced_only_when_asked(base, tmp_pa
     instrerank.train(ROWS, base, tmp_path / "out", **SETTINGS)
     before = (tmp_path / "out" / "adapter_model.safetensors").read_bytes()
     other = SETTINGS | {"learning_rate": 0.01}
-    with pytest.raises(InputError, match=r"holds an earlier training .*`resume`.*`overwrite`"):
+    with pytest.raises(InputError, match=r"contains an earlier training run .*`resume`.*`overwrite`"):
         instrerank.train(ROWS, base, tmp_path / "out", **other)
     with pytest.raises(InputError, match="another configuration"):
         instrerank.train(ROWS, base, tmp_path / "out", resume=True, **other)
@@ -119,13 +119,13 @@ def test_the_same_bytes_for_every_hash_seed_and_the_mode_of_the_umask(base, tmp_
     [
         ({"learning_rat": 1}, r"unknown parameter `learning_rat` \(nearest: `learning_rate`\)"),
         ({"preset": "paper"}, "unknown `preset` 'paper'. Available: inf-embed"),
-        ({"objective": "uni"}, "`objective` takes an Objective, got 'uni'; `form` takes uni or multi"),
+        ({"objective": "uni"}, "`objective` must be an Objective, got 'uni'; give uni or multi as `form`"),
         ({"load": LoadOptions(dtype="int8")}, "training starts from a bi-encoder in float32, got biencoder in int8"),
         ({"data": []}, "cannot read training rows from"),
         ({"data": [{"query": "a"}]}, "data:1: positive is missing"),
         ({"resume": True, "overwrite": True}, "not both"),
         ({"too_long": "cut"}, "unknown `too_long` 'cut'. Available: error, skip, truncate"),
-        ({"metric": "p_mrr", "evaluate_run": {"1": {"x": 1}}}, "an evaluation needs `evaluate_run`"),
+        ({"metric": "p_mrr", "evaluate_run": {"1": {"x": 1}}}, "evaluation needs `evaluate_run`"),
     ],
 )
 def test_what_is_refused(base, tmp_path, settings, message):

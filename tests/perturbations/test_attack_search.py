@@ -105,7 +105,7 @@ def test_where_nothing_can_be_changed_the_query_stays(encoder, target):
     ("perturbation", "options", "said"),
     [
         ("typo-mixed", {"strategy": "magic"}, "Available: greedy, beam, worst"),
-        ("other-query", {}, "looks at other topics"),
+        ("other-query", {}, "uses other topics"),
     ],
 )
 def test_bad_attacks(encoder, perturbation, options, said):
@@ -120,7 +120,7 @@ def test_passages_are_injected_and_ranked_again(encoder, target):
     assert [docid for docid in injected.attacked["7"] if docid != "d5"] == [
         d for d in injected.clean["7"] if d != "d5"
     ]
-    with pytest.raises(InputError, match="nothing to inject"):
+    with pytest.raises(InputError, match="no passages to inject"):
         attack_passages([target], {}, PASSAGES, encoder)
 
 

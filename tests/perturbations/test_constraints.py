@@ -54,8 +54,8 @@ def test_splits_and_changed_labels(seed):
     constraints, without = constrain(TOPICS, QRELS, TEXTS, seed)
     [one] = constraints
     assert without == {
-        "8": "1 relevant passages with a text; a split needs at least 2",
-        "9": "0 relevant passages with a text; a split needs at least 2",
+        "8": "1 relevant passages with text, but a split needs at least 2",
+        "9": "0 relevant passages with text, but a split needs at least 2",
     }
     assert one.qid == "7"
     assert set(one.kept) | set(one.dropped) == set("abcd")
@@ -97,7 +97,7 @@ def test_verify_finds_wrong_labels():
     problems = verify([record], qrels, TEXTS)
     assert len(problems) == 3
     del qrels["changed"]["7"]["e"]
-    assert "judge different passages" in verify([record], qrels, TEXTS)[0]
+    assert "contain different passages" in verify([record], qrels, TEXTS)[0]
 
 
 @pytest.mark.parametrize(

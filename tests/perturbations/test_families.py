@@ -94,7 +94,7 @@ def test_all_that_may_come_out(spec, query, expected):
 def test_word_deletion_by_share():
     query = " ".join("abcdefghij")
     assert len(text("word-deletion:percent=20", query).split()) == 8
-    with pytest.raises(InputError, match="`percent` must be at least 0 and below 100"):
+    with pytest.raises(InputError, match="`percent` must be at least 0 and less than 100"):
         text("word-deletion:percent=100", query)
 
 
@@ -144,7 +144,7 @@ def test_recorded_variants(tmp_path):
     with pytest.raises(InputError, match="expected the header qid<TAB>method<TAB>text"):
         text(f"recorded:file={tmp_path}/b.tsv:method=x", "green tea")
     file.with_name("c.tsv").write_text("qid\ttext\tmethod\n1\ttea\tm\n1\tmilk\tm\n")
-    with pytest.raises(InputError, match=":3: second variant of qid 1 by m"):
+    with pytest.raises(InputError, match=":3: duplicate variant of qid 1 by method m"):
         text(f"recorded:file={tmp_path}/c.tsv", "green tea")
 
 

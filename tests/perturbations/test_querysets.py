@@ -41,7 +41,7 @@ def test_edits_of_instructions_name_their_field(tmp_path):
 
 def test_a_text_that_tsv_cannot_bear_leaves_no_file(tmp_path):
     queries = query_set([Topic("1", "green tea", "two\nlines")], resolve("case-upper"), 1)
-    with pytest.raises(InputError, match="TSV cannot bear"):
+    with pytest.raises(InputError, match="TSV cannot represent"):
         write_query_set(tmp_path, queries, ["tsv"])
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="unknown format xml. Available: tsv, jsonl"):

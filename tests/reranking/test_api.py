@@ -60,7 +60,7 @@ def test_other_kinds_of_hits(reranker, hits):
 
 def test_hits_without_text_ask_for_it(reranker):
     dense = [SimpleNamespace(docid="a", score=0.9), SimpleNamespace(docid="b", score=0.8)]
-    with pytest.raises(InputError, match="2 hits have no text: a, b; give it as texts"):
+    with pytest.raises(InputError, match="2 hits have no text: a, b; give `texts`"):
         reranker.rerank("moon", dense)
     texts = {"a": "the sun", "b": "moon"}
     assert [hit.docid for hit in reranker.rerank("moon", dense, texts=texts)] == ["b", "a"]
@@ -89,7 +89,7 @@ def test_dictionaries_of_hits(reranker):
 def test_duplicates_and_unequal_lists_are_refused(reranker):
     with pytest.raises(InputError, match="duplicate docid among its 2 hits"):
         reranker.rerank("moon", [HITS[0], HITS[0]])
-    with pytest.raises(InputError, match="2 queries, 1 lists of hits"):
+    with pytest.raises(InputError, match="must have the same length, got 2, 1 and 2"):
         reranker.rerank_batch(["moon", "sun"], [HITS])
 
 
@@ -157,3 +157,10 @@ def test_from_pretrained_loads_any_kind_with_passages_to_calibrate_on(monkeypatc
     texts = list(given.pop("calibration")())
     assert len(texts) == 100 and all(texts)
     assert given == {"dtype": "int8-openvino", "kind": "biencoder"}
+
+
+def test_batch_search_wants_a_qid_of_its_own_for_each_query(reranker):
+    searcher = RerankingSearcher(None, reranker)
+    for qids in (["1"], ["1", "1"]):
+        with pytest.raises(InputError, match="give each query one qid of its own"):
+            searcher.batch_search(["moon", "sun"], qids)

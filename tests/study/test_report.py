@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import re
 import sys
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 from invented import write_study
 
 from instrerank.cli import main
 from instrerank.errors import InputError
 from instrerank.study.report import write_report
+from instrerank.study.report.labels import SHADES, shade
 
 
 class Page(HTMLParser):
@@ -144,6 +147,51 @@ def test_the_modes_are_kept_apart(page):
     assert 'data-cell="tables/fixed/' not in text[retrieve:provenance]
 
 
+def test_many_topics_are_points_not_lines(tmp_path):
+    few, many = (
+        (page_of(write_study(tmp_path / str(topics), modes=("fixed",), topics=topics, seeds=(1,))), topics)
+        for topics in (6, 70)
+    )
+    counts = [
+        len(re.findall("<use ", page.text[page.text.index('id="fixed-topics-title"') :].split("</svg>")[0]))
+        for page, _ in (few, many)
+    ]
+    assert counts[1] > counts[0] + 3 * 60
+
+
+def test_a_loss_is_never_white():
+    assert [shade(relative) for relative in (None, 0.0, 0.2, -0.001, -0.0499, -0.06, -0.9)] == [0, 0, 0, 1, 1, 2, 9]
+    assert SHADES[0] == "#ffffff" and len(set(SHADES)) == 10
+
+
+def test_setup_notes_and_instructions_are_shown(tmp_path):
+    folder = write_study(tmp_path, modes=("fixed",))
+    configuration = {
+        **{"topics": "tea.tsv", "qrels": "tea.qrels", "corpus": "tea.jsonl", "run": "bm25.txt", "hits": 50},
+        "encoders": [{"name": "m", "encoder": "minilm", "load": {"dtype": "int8"}, "fusion": "rrf"}],
+        **{"conditions": ["none", "own"], "perturbations": ["typo-swap"], "seeds": [1, 2], "relevance_level": 2},
+    }
+    record = {"configuration": configuration, "notes": ["2 judged topics <b>absent</b>"]}
+    (folder / "study.yaml").write_text(yaml.safe_dump(record))
+    for condition, texts in (("own", ("be brief", "be kind")), ("instruction-generic", ("help me", "help me"))):
+        lines = [json.dumps({"qid": str(qid), "instruction": text}) + "\n" for qid, text in enumerate(texts)]
+        (folder / "topics" / f"instructions.{condition}.jsonl").write_text("".join(lines))
+    page = page_of(folder)
+    assert "6 judged topics of tea.tsv, qrels tea.qrels" in page.words
+    assert "m (encoder minilm, dtype int8, fusion rrf)" in page.words
+    assert "typo-swap; seeds 1, 2" in page.words
+    assert "2 judged topics <b>absent</b>" in page.words
+    assert "instruction-generic, every topic: help me" in page.words
+    assert "be brief" in page.words and "be kind" in page.words
+
+
+def test_a_broken_record_is_refused(tmp_path):
+    folder = write_study(tmp_path, modes=("fixed",))
+    (folder / "study.yaml").write_text("a: [")
+    with pytest.raises(InputError, match=r"cannot read the record of a study .*study\.yaml"):
+        write_report(folder)
+
+
 def test_same_tables_same_bytes(tmp_path):
     written = []
     for name in ("one", "two"):
@@ -151,7 +199,7 @@ def test_same_tables_same_bytes(tmp_path):
         write_report(folder)
         files = [folder / "report.html", *sorted(folder.glob("plots/*/*"))]
         written.append([path.read_bytes() for path in files])
-    assert len(written[0]) == 1 + 2 * 4
+    assert len(written[0]) == 1 + 2 * 5
     assert written[0] == written[1]
 
 
@@ -196,14 +244,14 @@ def test_the_first_stage_alone_in_one_mode(tmp_path):
     page = page_of(write_study(tmp_path, systems=[("bm25", "none")], modes=("retrieve",)))
     assert "Fixed candidates" not in page.words
     assert "bm25 goes from" in page.words
-    assert "Only one system met them: the study does not say which is more robust." in page.words
+    assert "Only one system was run on them: the study does not show which system is more robust." in page.words
 
 
 def test_a_study_without_perturbed_queries(tmp_path):
     page = page_of(write_study(tmp_path, perturbations=(), modes=("fixed",)))
-    assert "No perturbation that should leave the ranking alone was run" in page.words
+    assert "No meaning-preserving perturbation of the query was run" in page.words
     assert "Means with clean queries" in page.words
-    assert not page.all("svg")
+    assert re.findall(r"<title id=[^>]*>([^<]*)<", page.text) == ["Effect of instructions"]
 
 
 def test_empty_fields_are_dashes_and_no_verdict(tmp_path):
@@ -240,18 +288,18 @@ def test_a_query_set_that_is_gone_is_said(tmp_path):
 
 def test_no_study_and_broken_tables(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
-    assert "does not hold a study" in capsys.readouterr().err
+    assert "is not a study" in capsys.readouterr().err
     folder = write_study(tmp_path, modes=("fixed",))
     path = folder / "tables" / "fixed" / "cells.csv"
     text = path.read_text()
     path.write_text(text.replace(",mean,", ",average,", 1))
-    with pytest.raises(InputError, match="no column mean"):
+    with pytest.raises(InputError, match="missing column mean"):
         write_report(folder)
     path.write_text(re.sub(r",0\.\d+,runs", ",much,runs", text, count=1))
     with pytest.raises(InputError, match="line 2: mean must be a number, got 'much'"):
         write_report(folder)
     path.write_text(text.splitlines()[0] + "\n")
-    with pytest.raises(InputError, match="has no rows"):
+    with pytest.raises(InputError, match="is empty"):
         write_report(folder)
     assert not (folder / "report.html").exists()
 

@@ -60,7 +60,7 @@ def test_a_table_that_became_empty_is_removed(tmp_path):
     [
         ("m,own,clean,,map,q1,", "line 2: score must be a number, got ''"),
         ("m,own,clean,1.5,map,q1,1", "line 2: seed must be a whole number, got '1.5'"),
-        ("m,own,clean", "line 2: 3 fields under a header of 7"),
+        ("m,own,clean", "line 2: 3 fields, but the header has 7"),
     ],
 )
 def test_a_value_of_another_type_is_named(tmp_path, line, message):

@@ -114,7 +114,7 @@ def test_a_dataset_in_the_hubs_layout(tmp_path, monkeypatch):
 
 def test_a_dataset_that_is_not_to_be_had(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(MissingPrerequisiteError, match="Give a file that holds its rows"):
+    with pytest.raises(MissingPrerequisiteError, match="Give a file with its rows"):
         read_rows(f"hf:{tmp_path / 'nothing'}")
 
 
@@ -155,5 +155,5 @@ def test_constraints_without_texts_and_damaged_ones(constraints):
     with pytest.raises(InputError, match="2 docids have no text in `corpus`: b, d"):
         constraint_rows(constraints, lambda docids: {docid: TEXTS[docid] for docid in docids if docid not in "bd"})
     (constraints / "topics.tsv").write_text("8\tbees\n")
-    with pytest.raises(InputError, match="constraints.jsonl:1: not a constraint of these topics"):
+    with pytest.raises(InputError, match="constraints.jsonl:1: not a constraint on these topics"):
         constraint_rows(constraints, lookup)

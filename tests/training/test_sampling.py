@@ -152,7 +152,7 @@ def test_a_batch_too_small_for_its_instructions_is_refused():
     ("arguments", "message"),
     [
         ({"instructions_per_query": 1}, "at least 2"),
-        ({"typos": 1.5}, "from 0 to 1"),
+        ({"typos": 1.5}, "between 0 and 1"),
         ({"objective": Objective(self_teaching=1.0)}, "set `typos`"),
     ],
 )

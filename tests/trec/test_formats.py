@@ -59,34 +59,34 @@ def test_the_names_of_the_page():
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("qid,query\n1,tides\n", ":1: comma-separated columns (qid, query); wanted tabs"),
-        ("claim_id\tclaim\n1\ttides\n", ":1: a header row (claim_id, claim) of other columns"),
-        ("query-id\tcorpus-id\tscore\n1\td\t1\n", ":1: a header row (query-id, corpus-id, score) of other columns"),
+        ("qid,query\n1,tides\n", ":1: comma-separated columns (qid, query); expected tab-separated"),
+        ("claim_id\tclaim\n1\ttides\n", ":1: a header row (claim_id, claim) without columns"),
+        ("query-id\tcorpus-id\tscore\n1\td\t1\n", ":1: a header row (query-id, corpus-id, score) without columns"),
         ("qid\tquery\n1\ttides\tno\n", ":2: 3 tab-separated columns; the header row has 2"),
         ("1\ttides\ufeff2\tbread\n", ":1: two records on one line"),
         ("1\ttides\r2\tbread\r", ":1: two records on one line"),
-        ("topic\ttext\n1\ttides\n", ":1: a header row (topic, text) of other columns"),
+        ("topic\ttext\n1\ttides\n", ":1: a header row (topic, text) without columns"),
         ('{"qid": 1.0, "text": "a"}\n', "found the value 1.0"),
         ("1\u00a0\ttides\n", ":1: qid '1\\xa0' contains whitespace (U+00A0)"),
         ("1\u0001\ttides\n", ":1: qid '1\\x01' contains a control character (U+0001)"),
         ("1\t\u200b \u00a0\n", ":1: qid 1 has an empty text"),
         ("1 tides\n", ":1: 1 tab-separated columns"),
-        ('{"qid": "1", "txt": "tides"}\n', ":1: wanted strings: one of qid, "),
+        ('{"qid": "1", "txt": "tides"}\n', ":1: expected strings: one of qid, "),
         ('{"qid": "1", "txt": "tides"}\n', "found qid, txt"),
-        ('{"qid": true, "text": "tides"}\n', ":1: wanted strings"),
+        ('{"qid": true, "text": "tides"}\n', ":1: expected strings"),
         ('{"1": "tides", "2": "bread"}\n', "found 1, 2"),
         ('[{"qid": "1", "text": "tides"},\n{"qid": "1", "text": "bread"}]\n', ":2: duplicate qid 1, first on line 1"),
-        ('[{"qid": "1", "text": "tides"}\n{"qid": "2", "text": "bread"}]\n', ":2: not JSON: wanted , or ]"),
-        ('[{"qid": "1", "text": "tides"}\n', ":1: not JSON: wanted , or ]"),
-        ('[{"qid": "1", "text": "tides"},\n', ":1: not JSON: the array does not end"),
-        ('[{"qid": "1", "text": "tides"}]\n{"qid": "2"}\n', ": not JSON: something follows the array"),
+        ('[{"qid": "1", "text": "tides"}\n{"qid": "2", "text": "bread"}]\n', ":2: not JSON: expected , or ]"),
+        ('[{"qid": "1", "text": "tides"}\n', ":1: not JSON: expected , or ]"),
+        ('[{"qid": "1", "text": "tides"},\n', ":1: not JSON: the array is not closed"),
+        ('[{"qid": "1", "text": "tides"}]\n{"qid": "2"}\n', ": not JSON: unexpected text after the array"),
         ('{"qid": "1",\n"text": tides}\n', ":2: not JSON"),
         ('{"qid": "1", "text": "a"}{"qid": "2", "text": "b"}\n', ":1: not JSON: Extra data"),
-        ('{"qid": "1", "text": "\\ud83d"}\n', ":1: \\ud83d is a lone surrogate"),
+        ('{"qid": "1", "text": "\\ud83d"}\n', ":1: \\ud83d is an unpaired surrogate"),
         ("[" * 100_000, "nested too deeply"),
         ('{"qid": "1", "text": ' + "[" * 100_000 + "\n", "nested too deeply"),
-        ('{"qid": ' + "1" * 5000 + "}\n", ":1: not JSON that can be read"),
-        ("[]", "empty file: no topic in it"),
+        ('{"qid": ' + "1" * 5000 + "}\n", ":1: JSON that cannot be parsed"),
+        ("[]", "empty file: contains no topics"),
     ],
 )
 def test_topics_that_are_refused(tmp_path, text, complaint):
@@ -106,9 +106,9 @@ def test_topics_that_are_refused(tmp_path, text, complaint):
         ("\ttides\n", ":1: docid '' is empty"),
         ("d1\ttides\ufeffd2\tbread\n", ":1: two records on one line"),
         ('{"id": "d1", "text": null}\n', "found id, text"),
-        ('"d1"\n', ":1: wanted "),
-        ('["d1", "d2"]\n', ":1: wanted a JSON object, found str 'd1'"),
-        ('{"id": "a", "text": "\\uD83D"}\n', ":1: \\ud83d is a lone surrogate"),
+        ('"d1"\n', ":1: expected "),
+        ('["d1", "d2"]\n', ":1: expected a JSON object, found str 'd1'"),
+        ('{"id": "a", "text": "\\uD83D"}\n', ":1: \\ud83d is an unpaired surrogate"),
     ],
 )
 def test_passages_that_are_refused(tmp_path, text, complaint):
@@ -138,16 +138,16 @@ def test_headers_and_fields_that_are_not_read_are_told_of(tmp_path, caplog):
     read_topics(write(tmp_path / "t", "qid\tquery\n1\ta\n"))
     passages(write(tmp_path / "p", "id\ttext\n1\ta\n"))
     assert [message.partition(": ")[2] for message in caplog.messages] == [
-        "warning: a header row (qid, query), not a topic",
-        "a header row (id, text), not a passage",
+        "warning: read as a header row (qid, query), not as a topic",
+        "read as a header row (id, text), not as a passage",
     ]
     caplog.clear()
     record = '{"_id": "%d", "text": "a", "instruction_og": "b", "instruction_changed": "c"}\n'
     path = write(tmp_path / "f", record % 1 + record % 2)
     assert len(read_topics(path)) == 2
     assert len(caplog.messages) == 1
-    assert "f:1: warning: instruction_og, instruction_changed: not read" in caplog.text
-    with pytest.raises(InputError, match="instruction_og, instruction_changed: not read"):
+    assert "f:1: warning: instruction_og, instruction_changed: ignored" in caplog.text
+    with pytest.raises(InputError, match="instruction_og, instruction_changed: ignored"):
         read_instructions(path)
 
 

@@ -47,8 +47,8 @@ def test_no_field_takes_what_belongs_to_another(tmp_path):
     [
         ("<top>\n<num>1\n<title>a\n<top>\n<num>2<title>b</top>\n", "t:1: <top> without </top>"),
         ("<top><num>1<title>a</top>\n</top>\n", "t:2: </top> without <top>"),
-        ("<top><num>1<title>a\n<title>b</top>\n", "t:2: a second <title> in the topic of line 1"),
-        ("<top><num>1</num><title>a <x>b</x> c</title></top>\n", "t:1: </title>: other tags stand within it"),
+        ("<top><num>1<title>a\n<title>b</top>\n", "t:2: a second <title> in the topic on line 1"),
+        ("<top><num>1</num><title>a <x>b</x> c</title></top>\n", "t:1: </title>: contains other tags"),
         (
             "<top><num>1</num><desc>d</desc></top>\n",
             "t:1: qid 1 has an empty text (no <title> or <query>); its elements",
@@ -58,9 +58,9 @@ def test_no_field_takes_what_belongs_to_another(tmp_path):
         ("<top><num>1 2</num><title>a</title></top>\n", "t:1: qid '1 2' contains whitespace"),
         (
             "<queries><query><id>1</id><title>a</title></query></queries>\n",
-            "no <top> or <topic> in it; its tags: <queries>",
+            "no <top> or <topic> found; its tags: <queries>",
         ),
-        ("<topics></topics>\n", "no <top> or <topic> in it"),
+        ("<topics></topics>\n", "no <top> or <topic> found"),
         ("<topic number='1'/>\n", "t:1: qid 1 has an empty text"),
     ],
 )
@@ -76,6 +76,6 @@ def test_text_that_is_not_read_is_told_of(tmp_path, caplog):
             tmp_path / "t", "<topics>\nheading\n<top>\n<num>1</num> stray <title>a</title><foo>b</foo></top></topics>"
         )
     )
-    assert "t:2: warning: text outside of topics is not read: heading" in caplog.text
-    assert "text outside of the topic's elements is not read: stray" in caplog.text
-    assert "<foo> is not an element of TREC's topics" in caplog.text
+    assert "t:2: warning: text outside topics is ignored: heading" in caplog.text
+    assert "text outside the topic's elements is ignored: stray" in caplog.text
+    assert "<foo> is not an element of a TREC topic" in caplog.text

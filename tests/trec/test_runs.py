@@ -75,8 +75,8 @@ GOOD = "1 Q0 a 1 2.0 t\n"
     ("line", "complaint"),
     [
         ("1 Q0 a 2 1.0 t", "r:2: duplicate docid a for topic 1, first on line 1"),
-        ("1 Q0 b 2 1.0", "r:2: 5 columns; wanted 6"),
-        ("1 Q0 b c 2 1.0 t", "r:2: 7 columns; wanted 6"),
+        ("1 Q0 b 2 1.0", "r:2: 5 columns; expected 6"),
+        ("1 Q0 b c 2 1.0 t", "r:2: 7 columns; expected 6"),
         ("1 Q0 b 2 high t", "r:2: score 'high' is not a number"),
         ("1 Q0 b 2 nan t", "r:2: score nan is not a finite number"),
         ("1 Q0 b 2 inf t", "r:2: score inf is not a finite number"),
@@ -117,8 +117,8 @@ def test_first_stage_duplicates_keep_the_better_rank(tmp_path):
 @pytest.mark.parametrize(
     ("ranking", "tag", "complaint"),
     [
-        ([ScoredDoc("a", 1), ScoredDoc("a", 2)], "t", "a stands twice"),
-        ([ScoredDoc("a b", 1)], "t", "holds a blank"),
+        ([ScoredDoc("a", 1), ScoredDoc("a", 2)], "t", "duplicate docid a"),
+        ([ScoredDoc("a b", 1)], "t", "contains whitespace"),
         ([ScoredDoc("a", float("nan"))], "t", "NaN"),
         ([ScoredDoc("a", 1e300)], "t", "infinite as float32"),
         ([ScoredDoc("a", 1)], "my tag", "run tag 'my tag'"),
@@ -137,17 +137,17 @@ def test_qrels_round_trip_and_problems(tmp_path):
     assert read_qrels(tmp_path / "q") == qrels
     for text, complaint in [
         ("1 0 a 1\n1 0 a 2\n", ":2: duplicate judgement of a for topic 1, first on line 1"),
-        ("1 0 a\n", ":1: 3 columns; wanted 4"),
+        ("1 0 a\n", ":1: 3 columns; expected 4"),
         ("1 0 a high\n", ":1: grade 'high'"),
         ("1 0 a 1_0\n", ":1: grade '1_0' is not a whole number"),
         ("1 0 a \u0663\n", ":1: grade '\u0663' is not a whole number"),
         (f"1 0 a {10**30}\n", ":1: grade .* is not a whole number"),
         ("1 0 a\0 1\n", ":1: contains NUL"),
-        ("1 a 1\n", r":1: 3 columns; wanted 4: qid 0 docid grade \(or qid docid grade under a header row"),
+        ("1 a 1\n", r":1: 3 columns; expected 4: qid 0 docid grade \(or qid docid grade under a header row"),
         ("1 1 a 1\n1 2 a 1\n", ":2: second judgement of a for topic 1, .* judgements by subtopic are not supported"),
         ("", "empty file"),
         ("query-id\tcorpus-id\tscore\n", "empty file"),
-        ("query-id\tcorpus-id\tscore\n1\t0\ta\t1\n", ":2: 4 columns; wanted 3: query-id corpus-id score"),
+        ("query-id\tcorpus-id\tscore\n1\t0\ta\t1\n", ":2: 4 columns; expected 3: query-id corpus-id score"),
     ]:
         with pytest.raises(InputError, match=complaint):
             read_qrels(write(tmp_path / "bad", text))
@@ -175,7 +175,7 @@ def test_a_cut_run_has_the_first_documents_in_trec_evals_order():
     run = Run("t", {"1": [ScoredDoc("a", 1.0), ScoredDoc("b", 1.0), ScoredDoc("c", 0.5)]})
     assert cut_run(run, 1).rankings == {"1": [ScoredDoc("b", 1.0)]}
     assert cut_run(run, None) is run
-    with pytest.raises(InputError, match="max_docs must be at least 1, got 0"):
+    with pytest.raises(InputError, match="`max_docs` must be at least 1, got 0"):
         cut_run(run, 0)
 
 

@@ -49,11 +49,14 @@ def test_the_kind_is_told_by_the_first_line(tmp_path, text, kind):
     [
         (
             '{"id": "1", "contents": "a"}\n',
-            "1: an object with id, contents: could be topics or passages; give the kind",
+            "1: an object with id, contents: could be topics or passages; specify the kind",
         ),
-        ('{"a": "1"}\n', "f:1: an object with a: not known; give the kind of the file: run, qrels, topics"),
-        ("1 how do tides form\n", "f:1: 5 columns without tabs: not known; give the kind"),
-        ("q1\td1\t0.3\n", "f:1: three columns, the last a number: not known; give the kind"),
+        (
+            '{"a": "1"}\n',
+            "f:1: an object with a: unknown kind of file; specify the kind of the file: run, qrels, topics",
+        ),
+        ("1 how do tides form\n", "f:1: 5 columns without tabs: unknown kind of file; specify the kind"),
+        ("q1\td1\t0.3\n", "f:1: three columns, the last a number: unknown kind of file; specify the kind"),
         ("[1, 2]\n", "f:1: 1 tab-separated"),
     ],
 )
@@ -78,7 +81,7 @@ def test_a_files_name_decides_what_its_content_leaves_open(tmp_path, name, text,
 
 def test_topics_that_find_themselves(tmp_path):
     (run,) = found(tmp_path, r="q1 Q0 q1 1 2 t\nq1 Q0 d 2 1 t\nq2 Q0 q1 1 1 t\n")
-    assert run[0].startswith("r: warning: 1 of 2 topics have a document with their own qid as docid: q1; ")
+    assert run[0].startswith("r: warning: 1 of 2 topics rank a document whose docid is their own qid: q1; ")
     assert not found(tmp_path, r="q1 Q0 q1 1 2 t\nq2 Q0 d 1 1 t\nq3 Q0 d 1 1 t\n")[0]
 
 
@@ -96,9 +99,11 @@ def test_a_file_of_nothing_but_errors_is_not_kept_in_memory(tmp_path, monkeypatc
     monkeypatch.setattr(problems, "_MOST", 10)
     (file,) = found(tmp_path, f="1\ta\n" * 100)
     assert len(file) == 11
-    assert file[-1].startswith("f: more than 10 errors, so reading stopped; the first: ")
-    assert found(tmp_path, g=RUN + "\n" * 100)[0][-1] == "g: warning: more than 10 warnings; the others are not listed"
-    with pytest.raises(InputError, match="more than 10 errors, .* first: .*f:2: duplicate qid 1, first on line 1"):
+    assert file[-1].startswith("f: more than 10 errors; stopped reading. First error: ")
+    assert found(tmp_path, g=RUN + "\n" * 100)[0][-1] == "g: warning: more than 10 warnings; the rest are not listed"
+    with pytest.raises(
+        InputError, match="more than 10 errors; .* First error: .*f:2: duplicate qid 1, first on line 1"
+    ):
         read_topics(tmp_path / "f")
 
 
@@ -122,8 +127,8 @@ def test_nothing_in_common(tmp_path):
 def test_ranks_against_scores_and_mixed_tags_are_warnings(tmp_path):
     (run,) = found(tmp_path, run="1 Q0 a 1 1.0 t\n1 Q0 b 2 1.0 u\n")
     assert run == [
-        "run:2: warning: tag 'u' differs from 't' before",
-        "run:1: warning: topic 1: the rank column is not trec_eval's order (score, then docid, descending)",
+        "run:2: warning: tag 'u' differs from 't' above",
+        "run:1: warning: topic 1: the rank column differs from trec_eval's order (score, then docid, descending)",
     ]
 
 
@@ -144,5 +149,5 @@ def test_unreadable_files_are_a_problem_among_others(tmp_path):
 
 def test_a_preset_wants_a_run(tmp_path):
     (tmp_path / "topics").write_text("1\ttides\n")
-    with pytest.raises(InputError, match="a preset is for runs"):
+    with pytest.raises(InputError, match="`preset` applies to runs"):
         check_files([tmp_path / "topics"], preset=PRESETS["trec"])

@@ -1,1 +1,1 @@
-"""What a model reads: profiles of model families, prompts, and the layouts in which models are published."""
+"""Profiles of model families, prompts, and the folder layouts in which models are published."""

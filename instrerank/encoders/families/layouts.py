@@ -1,4 +1,4 @@
-"""Model folders in the sentence-transformers layout, which say themselves how they are to be used."""
+"""Model folders in the sentence-transformers layout, which describe their own pooling and prompts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POOLING_FLAGS: dict[str, PoolingMode] = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "last",
 }
-"""Up to sentence-transformers 5.3; several at once are concatenated in this order."""
+"""Up to sentence-transformers 5.3; several modes are concatenated in this order."""
 POOLING_NAMES: dict[str, PoolingMode] = {
     "cls": "cls",
     "max": "max",
@@ -32,17 +32,17 @@ POOLING_NAMES: dict[str, PoolingMode] = {
     "weightedmean": "weightedmean",
     "lasttoken": "last",
 }
-"""From 5.4 on, in `pooling_mode`."""
+"""Since 5.4, in `pooling_mode`."""
 _ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "Sigmoid")
 
 
 class Layout(NamedTuple):
-    """A model folder taken apart.
+    """The parts of a model folder.
 
     Attributes:
         network: folder of weights, tokenizer and `config.json`.
-        modules: (class, folder) of what follows the network, in order; empty for a plain Hugging Face folder.
-        max_length: `max_seq_length`, in the tokenizer's settings since 5.4; None where neither says it.
+        modules: (class, folder) of the modules after the network, in order; empty for a plain Hugging Face folder.
+        max_length: `max_seq_length`, in the tokenizer's settings since 5.4; None if neither is set.
     """
 
     network: Path
@@ -58,7 +58,7 @@ def read_layout(folder: Path) -> Layout:
     """Read `modules.json`; a folder without one is a plain network.
 
     Raises:
-        InputError: a module or an order of modules that this project does not run.
+        InputError: an unsupported module or order of modules.
     """
     path = folder / "modules.json"
     if not path.is_file():
@@ -67,30 +67,31 @@ def read_layout(folder: Path) -> Layout:
         listed = read_json_file(path)
         modules = [(entry["type"].rpartition(".")[2], inside(folder, entry["path"], path)) for entry in listed]
     except (AttributeError, TypeError, KeyError) as error:
-        raise InputError(f"{path} does not list modules: {error}") from error
+        raise InputError(f"{path} is not a list of modules: {error}") from error
     chain = [name for name, _ in modules]
     dense = chain.count("Dense")
     if chain not in (["Transformer", "Pooling"] + ["Dense"] * dense + end for end in ([], ["Normalize"])):
         raise InputError(
-            f"{path} chains {' → '.join(chain)}; this project runs Transformer → Pooling [→ Dense …] [→ Normalize]"
+            f"{path}: unsupported modules {' → '.join(chain)}; expected Transformer → Pooling [→ Dense …] "
+            "[→ Normalize]"
         )
     network = modules[0][1]
     length = read_json(network / "sentence_bert_config.json").get("max_seq_length")
     length = length or read_json(network / "tokenizer_config.json").get("model_max_length")
-    # 10**30 stands for "not known"
+    # 10**30 means "unknown"
     return Layout(network, tuple(modules[1:]), length if length and length < 10**6 else None)
 
 
 def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderProfile:
-    """Return what a folder in the sentence-transformers layout says about itself.
+    """Return the profile of a folder in the sentence-transformers layout.
 
     Args:
         folder: the model's folder.
         layout: its modules.
-        limit: tokens the network has positions for, None where there is no such limit.
+        limit: number of positions of the network; None if there is no limit.
 
     Raises:
-        InputError: a pooling mode, a similarity or a length that is not said or not known.
+        InputError: an unknown pooling mode or similarity, or no maximum length.
     """
     pooling = read_json(layout.folders("Pooling")[0] / "config.json")
     named = pooling.get("pooling_mode")
@@ -99,16 +100,16 @@ def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderPr
     else:
         names = [named] if isinstance(named, str) else named
         if unknown := [name for name in names if name not in POOLING_NAMES]:
-            raise InputError(f"{folder}: unknown pooling {unknown}: this project knows {', '.join(POOLING_NAMES)}")
+            raise InputError(f"{folder}: unknown pooling {', '.join(unknown)}. Available: {', '.join(POOLING_NAMES)}")
         modes = [POOLING_NAMES[name] for name in names]
     config = read_json(folder / "config_sentence_transformers.json")
     similarity = config.get("similarity_fn_name") or "cosine"
     if similarity not in ("cosine", "dot"):
-        raise InputError(f"{folder} compares by {similarity}; this project ranks by cosine or dot product")
+        raise InputError(f"{folder}: unsupported similarity {similarity}. Available: cosine, dot")
     query, passage = _prompts(config)
     lengths = [length for length in (layout.max_length, limit) if length]
     if not lengths:
-        raise InputError(f"{folder} does not say how long its input may be: give `max_length`")
+        raise InputError(f"{folder} does not state its maximum length: give `max_length`")
     return EncoderProfile(
         family="sentence-transformers",
         pooling=tuple(modes),
@@ -123,7 +124,7 @@ def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderPr
 
 
 def _prompts(config: dict[str, Any]) -> tuple[str, str]:
-    """Prompts of queries and of passages, in the order of `encode_query` and `encode_document`."""
+    """Return the prompts of queries and passages, looked up in the order of `encode_query` and `encode_document`."""
     known: dict[str, str] = config.get("prompts") or {}
     default = config.get("default_prompt_name") or ""
 
@@ -134,7 +135,7 @@ def _prompts(config: dict[str, Any]) -> tuple[str, str]:
 
 
 def warn_of_difference(folder: Path, layout: Layout, profile: EncoderProfile, limit: int | None) -> None:
-    """Warn where a published folder does not say what its family's profile says: one of them is wrong."""
+    """Warn if a published folder contradicts its family's profile: one of them is wrong."""
     if not layout.modules:
         return
     said = layout_profile(folder, layout, limit)
@@ -149,11 +150,11 @@ def warn_of_difference(folder: Path, layout: Layout, profile: EncoderProfile, li
         "pooling": said.pooling_modes,
     }
     for what, own in ours.items():
-        # many published folders hold no prompts at all; instructions fill the rest of an `Instruct:` prompt
+        # many published folders have no prompts; instructions fill the rest of an `Instruct:` prompt
         if theirs[what] and not str(theirs[what]).startswith(str(own) or "\0"):
             warnings.warn(
-                f"{folder.name}: its {what} {theirs[what]!r} is not that of the profile {profile.family}, "
-                f"{own!r}, which is used. Flags overrule both",
+                f"{folder.name}: its {what} {theirs[what]!r} differs from {own!r} of the profile {profile.family}, "
+                "which is used; load options override both",
                 stacklevel=2,
             )
 
@@ -166,7 +167,7 @@ class Dense(NamedTuple):
     activation: str
 
     def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Apply it to float32 [n, in]: float32 [n, out]."""
+        """Apply the layer to float32 [n, in], giving float32 [n, out]."""
         import torch
 
         weight = self.weight.to(vectors.device)
@@ -179,7 +180,7 @@ def load_dense(folder: Path, *, allow_bin: bool = False) -> Dense:
     """Load a Dense module.
 
     Raises:
-        InputError: weights that cannot be read, or a form of this module that this project does not know.
+        InputError: weights that cannot be read, or an unsupported variant of the module.
     """
     config = read_json(folder / "config.json")
     activation = str(config.get("activation_function", "torch.nn.modules.activation.Tanh")).rpartition(".")[2]
@@ -188,5 +189,5 @@ def load_dense(folder: Path, *, allow_bin: bool = False) -> Dense:
     weights = read_weights(folder / "model.safetensors", folder / "pytorch_model.bin", allow_bin=allow_bin)
     weight, bias = weights.get("linear.weight"), weights.get("linear.bias")
     if weight is None:
-        raise InputError(f"{folder} holds no Dense layer: its weights are {', '.join(sorted(weights))}")
+        raise InputError(f"{folder} is not a Dense layer: its weights are {', '.join(sorted(weights))}")
     return Dense(weight.float(), None if bias is None else bias.float(), activation)

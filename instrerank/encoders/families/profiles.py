@@ -1,4 +1,4 @@
-"""How a model reads its input, as one frozen value: templates, pooling, lengths, special tokens."""
+"""The profile of a model: templates, pooling, lengths, special tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADAPTER_SIDES: tuple[str, ...] = get_args(AdapterSide)
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "bool": (bool,), "str | None": (str, type(None))}
 """What JSON has for an annotation of the profile."""
 PROFILE_FILE = "instrerank.json"
-"""A checkpoint's own profile, beside its weights: what it was trained with, so that no options are needed."""
+"""File with a checkpoint's own profile, next to its weights, so that it loads without options."""
 
 
 @dataclass(frozen=True)
@@ -29,26 +29,25 @@ class EncoderProfile:
     r"""How one model family reads queries and passages. Templates are literal: no space is added or removed.
 
     Attributes:
-        family: name of the family, as shown to users and written to the run's metadata.
-        pooling: how token states become one vector; several modes are concatenated.
-        query_template: text of a query, with `{q}` and, where instructions are possible, `{i}`;
-            `{?}` stands for a question mark where the query ends without punctuation.
-        query_only_template: text of a query without instruction, where dropping `{i}` and the
-            separator is not enough.
+        family: name of the family, as shown to users and recorded in sidecars.
+        pooling: pooling of token states; several modes are concatenated.
+        query_template: text of a query, with `{q}` and, if the model takes instructions, `{i}`; `{?}` is replaced by
+            a question mark if the query ends without punctuation.
+        query_only_template: text of a query without instruction, if dropping `{i}` and the separator is not enough.
         passage_template: text of a passage, with `{d}`.
-        default_instruction: taken where a query has none; "" where the template can do without.
-        max_query_length: tokens of a query text, special tokens included.
-        max_passage_length: tokens of a passage text, special tokens included.
-        normalize: L2-normalise, so that dot product is cosine; False for models trained for dot products.
-        pool_prefix: False: the tokens before the text are attended to, not pooled (INSTRUCTOR, GritLM).
-        begin_token: token that must come first ("bos": the tokenizer's own), put there if it is missing.
-        end_token: token that must come last ("eos": the tokenizer's own), put there if it is missing.
-        bidirectional: a decoder used without its causal mask (GritLM).
-        remote_code: the network exists only as code in the model's repository.
-        query_encoding: "concatenation" (one text) or "attention" (instruction-query attention, InF-Embed).
-        adapter_side: "query": a LoRA adapter is for queries only, passages are encoded by the base model, so that
-            its stored vectors stay valid; "both" otherwise.
-        source: where these facts come from.
+        default_instruction: instruction of queries without one; "" if the template works without an instruction.
+        max_query_length: maximum tokens of a query, special tokens included.
+        max_passage_length: maximum tokens of a passage, special tokens included.
+        normalize: L2-normalise vectors, so that dot products are cosines; False for models trained with dot products.
+        pool_prefix: False if the tokens before the text are attended to but not pooled (INSTRUCTOR, GritLM).
+        begin_token: token that must come first ("bos": the tokenizer's own), added if missing.
+        end_token: token that must come last ("eos": the tokenizer's own), added if missing.
+        bidirectional: whether a decoder is used without its causal mask (GritLM).
+        remote_code: whether the network exists only as code in the model's repository.
+        query_encoding: "concatenation" (one text) or "attention" (InF-Embed's instruction-query attention).
+        adapter_side: "query" if a LoRA adapter applies to queries only, so that the base model's stored passage
+            vectors stay valid; else "both".
+        source: reference for these settings.
     """
 
     family: str
@@ -71,41 +70,42 @@ class EncoderProfile:
 
     @property
     def pooling_modes(self) -> tuple[PoolingMode, ...]:
-        """The pooling modes as a tuple, one in all published families."""
+        """The pooling modes as a tuple; published families have one."""
         return (self.pooling,) if isinstance(self.pooling, str) else self.pooling
 
     def __post_init__(self) -> None:
         wrong = [mode for mode in self.pooling_modes if mode not in POOLING_MODES]
         if wrong or not self.pooling_modes:
-            raise InputError(f"unknown pooling {wrong or '(none)'}: choose from {', '.join(POOLING_MODES)}")
+            given = ", ".join(map(repr, wrong)) or "(none)"
+            raise InputError(f"unknown `pooling` {given}. Available: {', '.join(POOLING_MODES)}")
         if self.query_encoding not in QUERY_ENCODINGS:
             raise InputError(
-                f"unknown query encoding {self.query_encoding!r}: choose from {', '.join(QUERY_ENCODINGS)}"
+                f"unknown `query_encoding` {self.query_encoding!r}. Available: {', '.join(QUERY_ENCODINGS)}"
             )
         if self.adapter_side not in ADAPTER_SIDES:
-            raise InputError(f"unknown adapter side {self.adapter_side!r}: choose from {', '.join(ADAPTER_SIDES)}")
+            raise InputError(f"unknown `adapter_side` {self.adapter_side!r}. Available: {', '.join(ADAPTER_SIDES)}")
         if self.query_template.count("{q}") != 1 or self.query_template.count("{i}") > 1:
             raise InputError(
-                f"the query template {self.query_template!r} must contain {{q}} once and {{i}} at most once"
+                f"`query_template` must contain {{q}} once and {{i}} at most once, got {self.query_template!r}"
             )
         if self.passage_template.count("{d}") != 1:
-            raise InputError(f"the passage template {self.passage_template!r} must contain {{d}} once")
-        shortest = min(self.max_query_length, self.max_passage_length)
-        if shortest < 4:
-            raise InputError(f"a maximum length of {shortest} tokens leaves nothing of a text: give at least 4")
+            raise InputError(f"`passage_template` must contain {{d}} once, got {self.passage_template!r}")
+        for name in ("max_query_length", "max_passage_length"):
+            if getattr(self, name) < 4:
+                raise InputError(f"`{name}` must be at least 4 tokens, got {getattr(self, name)}")
 
 
 def write_profile(profile: EncoderProfile, folder: Path) -> None:
-    """Put a profile beside the weights of a checkpoint, where `load_encoder` finds it."""
+    """Write a profile next to the weights of a checkpoint, where `load_encoder` finds it."""
     with whole_file(folder / PROFILE_FILE) as file:
         json.dump(asdict(profile), file, indent=2)
 
 
 def read_profile(folder: Path) -> EncoderProfile | None:
-    """Return the profile that a checkpoint carries in `instrerank.json`, or None.
+    """Return the profile in a checkpoint's `instrerank.json`, or None.
 
     Raises:
-        InputError: the file is there and is not a profile.
+        InputError: the file exists and is not a profile.
     """
     path = folder / PROFILE_FILE
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What pointwise language-model rerankers are asked, word for word, and which two tokens answer."""
+"""The prompts of pointwise language-model rerankers, word for word, and the two tokens of their answers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Prompt:
 
     Attributes:
         family: name of the family.
-        template: literal text with `{q}` (query and instruction, joined by a blank) and `{d}`.
-        true: token that says yes, as it stands in the vocabulary.
-        false: token that says no.
-        max_length: tokens of the whole prompt.
-        source: where this comes from.
+        template: literal text with `{q}` (query and instruction, joined by a space) and `{d}`.
+        true: token that answers yes, spelt as in the vocabulary.
+        false: token that answers no.
+        max_length: maximum tokens of the whole prompt.
+        source: reference for the prompt.
     """
 
     family: str
@@ -65,7 +65,7 @@ PROMPTS: tuple[tuple[str, Prompt], ...] = (
         ),
     ),
 )
-"""Patterns of model names without their organisation, matched whole, case ignored."""
+"""By pattern of the model's name without its organisation; the whole name must match, ignoring case."""
 
 
 def match_prompt(name: str) -> Prompt | None:
@@ -77,38 +77,38 @@ def match_prompt(name: str) -> Prompt | None:
 def choose_prompt(
     name: str, prompt: str | None = None, true_token: str | None = None, false_token: str | None = None
 ) -> Prompt:
-    """Return what a language model is asked, and how it answers.
+    """Return the prompt of a language model, with its answers.
 
     Args:
-        name: of the model; published rerankers are known by it.
-        prompt: a family of `PROMPTS`, or a text with {q} and {d}; None: what `name` is known for.
-        true_token: answer that says yes; None: the family's, "true" for a text.
-        false_token: answer that says no; None: the family's, "false" for a text.
+        name: name of the model, by which published rerankers are recognised.
+        prompt: a family of `PROMPTS`, or a text with {q} and {d}; None: that of the model's name.
+        true_token: token that answers yes; None: the family's, "true" for a text.
+        false_token: token that answers no; None: the family's, "false" for a text.
 
     Raises:
-        InputError: a model that is not known, or a prompt without its two fields.
+        InputError: an unknown model, or a prompt without its two fields.
     """
     families = {known.family: known for _, known in PROMPTS}
     chosen = match_prompt(name) if prompt is None else families.get(prompt)
     if prompt is not None and prompt.count("{q}") == prompt.count("{d}") == 1:
         chosen = Prompt("given by options", prompt)
     if chosen is None:
-        what = f"what {name} was trained to be asked is not known" if prompt is None else f"{prompt!r} is not a prompt"
+        what = f"no prompt is known for {name}" if prompt is None else f"unknown `prompt` {prompt!r}"
         raise InputError(
-            f"{what}: give `prompt`, one of {', '.join(families)} or a text with {{q}} and {{d}} once each; where its "
-            "answers are not true and false, also `true_token` and `false_token`"
+            f"{what}: give `prompt` as one of {', '.join(families)}, or as a text with {{q}} and {{d}} once each; if "
+            "the model's answers are not true and false, also give `true_token` and `false_token`"
         )
     return replace(chosen, true=true_token or chosen.true, false=false_token or chosen.false)
 
 
 def prompt_parts(prompt: Prompt, query: str, instruction: str, passage: str) -> tuple[str, str, str]:
-    """Return what stands before the passage, the passage, and what stands after it; joined, they are the prompt.
+    """Return the prompt in three parts: the text before the passage, the passage, and the text after it.
 
     Raises:
         InputError: an empty query or passage.
     """
     if not query.strip() or not passage.strip():
-        raise InputError("an empty query or passage cannot be scored: the answer would mean nothing")
+        raise InputError("cannot score an empty query or passage: remove it, or give it a text")
     before, after = prompt.template.split("{d}")
     asked = f"{query} {instruction}".strip()
     return before.replace("{q}", asked), passage, after.replace("{q}", asked)

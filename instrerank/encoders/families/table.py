@@ -1,4 +1,4 @@
-"""The published model families, each with its source. Name *and* network must be known."""
+"""Profiles of published model families, each with its source. Both name *and* network must match."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from instrerank.encoders.families.profiles import EncoderProfile
 
 
 class Family(NamedTuple):
-    """Which models share a profile.
+    """Models that share a profile.
 
     Attributes:
-        names: pattern of the model's name without its organisation, matched whole, case ignored.
-        networks: the `model_type`s of `config.json` that this may be.
-        profile: what they expect.
+        names: pattern of the model's name without its organisation; the whole name must match, ignoring case.
+        networks: permitted values of `model_type` in `config.json`.
+        profile: their profile.
     """
 
     names: str
@@ -204,14 +204,14 @@ FAMILIES: tuple[Family, ...] = (
     Family(r"snowflake-arctic-embed-l-v2\.0", ("xlm-roberta",), _ARCTIC_V2),
     Family(r"snowflake-arctic-embed-m-v2\.0", ("gte",), replace(_ARCTIC_V2, remote_code=True)),
 )
-"""Every family this project knows; the first that matches name and network is taken."""
+"""All known families; the first that matches name and network applies."""
 
 
 def match_family(name: str, config: dict[str, Any]) -> EncoderProfile | None:
-    """Return the profile of a published model, or None where name or network is unknown.
+    """Return the profile of a published model, or None if name or network is unknown.
 
     Args:
-        name: model id or folder; a folder of the hub's cache counts as its id.
+        name: model id or folder; a folder in the hub's cache counts as its id.
         config: the model's `config.json`.
     """
     cached = re.search(r"models--([^/\\]+)[/\\]snapshots[/\\]", name)

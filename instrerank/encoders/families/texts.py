@@ -1,4 +1,4 @@
-"""The one place where the text that an encoder reads is put together."""
+"""The one place where templates are filled in to give the text that an encoder reads."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ _FIELD = re.compile(r"\{(q|i|d|\?)\}")
 
 
 class EncoderText(NamedTuple):
-    """What the tokenizer gets, as one string, and how much of it comes before the query or passage itself."""
+    """The text for the tokenizer, and its part before the query or passage itself."""
 
     text: str
     prefix: str = ""
 
 
 def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> EncoderText:
-    """Join a query and its instruction by the profile's template.
+    """Combine a query and its instruction by the profile's template.
 
-    Without an instruction the profile's default instruction is used; where it has none, the separator between
-    query and instruction goes too.
+    Without an instruction the profile's default instruction is used; if it has none, the separator between query and
+    instruction is dropped too.
 
     Raises:
-        InputError: the query is empty, the template has no place for the instruction, or needs one.
+        InputError: the query is empty, or the template has no place for the instruction, or needs one.
     """
     if not query.strip():
-        raise InputError("an empty query cannot be encoded: remove it from the topics or give it a text")
+        raise InputError("cannot encode an empty query: remove it from the topics, or give it a text")
     template = profile.query_template
     instruction = instruction if instruction.strip() else profile.default_instruction
     if not instruction:
         template = profile.query_only_template or _without_instruction(template)
     elif "{i}" not in template:
         raise InputError(
-            f"the query template {template!r} has no {{i}}, so the instruction would not reach the "
-            "encoder: put it into `query_template`, or give no instructions"
+            f"the query template {template!r} has no {{i}}, so the encoder would not see the instruction: add {{i}} "
+            "to `query_template`, or give no instructions"
         )
-    # Promptriever's rule: a query that ends without punctuation is closed before the instruction begins
+    # Promptriever's rule: a query without final punctuation gets a question mark before the instruction
     mark = "" if query.rstrip().endswith(("?", ".", "!")) else "?"
     return _fill(template, "q", {"q": query, "i": instruction, "?": mark})
 
@@ -60,12 +60,12 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
         InputError: the passage is empty.
     """
     if not passage.strip():
-        raise InputError("an empty passage cannot be encoded: its score would mean nothing")
+        raise InputError("cannot encode an empty passage: remove it, or give it a text")
     return _fill(profile.passage_template, "d", {"d": passage})
 
 
 def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
-    # in one pass: braces inside a query, an instruction or a passage stay what they are
+    # in one pass: braces inside a query, an instruction or a passage stay as they are
     before = template.partition(f"{{{body}}}")[0]
     text, prefix = (_FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before))
     return EncoderText(text, prefix)
@@ -75,11 +75,11 @@ def _without_instruction(template: str) -> str:
     before, found, after = template.partition("{i}")
     if not found:
         return template
-    if not after:  # "query: {q} {i}": what stands between the two is separator
+    if not after:  # "query: {q} {i}": the text between the two is the separator
         return before.partition("{q}")[0] + "{q}"
     if not before:  # "{i}: {q}"
         return "{q}" + after.partition("{q}")[2]
     raise InputError(
-        f"the query template {template!r} cannot do without an instruction: give every query one "
-        "(`instruction`), or a `query_template` in which {i} stands first or last"
+        f"the query template {template!r} needs an instruction: give every query one (`instruction` for all), or a "
+        "`query_template` in which {i} comes first or last"
     )

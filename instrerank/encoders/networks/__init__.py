@@ -1,1 +1,1 @@
-"""How a network runs: packed and quantised networks for the CPU, OpenVINO, transformers; weights and adapters."""
+"""Networks: packed and quantised ones for the CPU, OpenVINO, transformers; weights and adapters."""

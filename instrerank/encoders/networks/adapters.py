@@ -1,4 +1,4 @@
-"""LoRA adapters: merged into the weights, and proved to have arrived there."""
+"""Merging of LoRA adapters into weights, with checks that every adapter weight is used."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from instrerank.encoders.locate import read_json
 from instrerank.encoders.networks.tensors import read_weights
-from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 
 if TYPE_CHECKING:
     import torch
 
 _ROOT = "base_model.model."
-"""What peft puts before the names of a network's modules."""
+"""Prefix that peft adds to the names of a network's modules."""
 _LONGEST_MATCH = 10
 _USED = ("peft_type", "r", "lora_alpha", "use_rslora", "target_modules", "exclude_modules")
 _IRRELEVANT = (
     *("auto_mapping", "base_model_name_or_path", "inference_mode", "lora_dropout", "megatron_core", "peft_version"),
     *("qalora_group_size", "revision", "runtime_config", "task_type"),
 )
-"""Settings of peft that are set without bearing on the merged weights."""
+"""Settings of peft that do not affect the merged weights."""
 
 
 def merge_plain_adapter(
@@ -36,13 +36,13 @@ def merge_plain_adapter(
 
     Args:
         weights: the tensors of the network's checkpoint by name.
-        folder: `adapter_config.json` and `adapter_model.safetensors`, as peft saves them.
-        prefixes: names, with their dot, that may stand before those of the bare network.
-        allow_bin: read `adapter_model.bin` (restricted unpickling) where there is no safetensors file.
+        folder: folder with `adapter_config.json` and `adapter_model.safetensors`, as peft saves them.
+        prefixes: prefixes, including the dot, that checkpoints may add to the names of the bare network.
+        allow_bin: read `adapter_model.bin` (restricted unpickling) if there is no safetensors file.
 
     Returns:
-        All tensors, the merged ones in float32. None where the adapter is of another kind or does not fit:
-        `merge_adapter` then merges it, or says what is wrong.
+        All tensors, the merged ones in float32. None if the adapter is not a plain one or does not fit:
+        `merge_adapter` then merges it, or reports what is wrong.
 
     Raises:
         InputError: the adapter's files cannot be read, or its weights are all zero.
@@ -50,7 +50,7 @@ def merge_plain_adapter(
     config = read_json(folder / "adapter_config.json")
     if not _is_plain(config):
         return None
-    # checkpoints with a task head put a name before the encoder's modules, and only those are the adapter's
+    # checkpoints with a task head prefix the encoder's modules, and the adapter belongs only to those
     prefix = next((one for one in prefixes if any(name.startswith(one) for name in weights)), "")
     modules = {
         _ROOT + name.removeprefix(prefix).removesuffix(".weight"): name
@@ -71,11 +71,11 @@ def merge_plain_adapter(
         if down is None or up is None or down.shape != (rank, inputs) or up.shape != (outputs, rank):
             return None
         merged[name] = weights[name].float() + up.float() @ down.float() * scale
-    return None if adapter else merged  # what is left over has no place
+    return None if adapter else merged  # leftover weights belong to no module
 
 
 def _is_plain(config: Mapping[str, Any]) -> bool:
-    """Tell whether peft would merge W + scale · B A with one rank and scale, and nothing else."""
+    """Return whether peft would merge W + scale · B A with one rank and scale, and nothing else."""
     known = {*_USED, *_IRRELEVANT}
     return (
         config.get("peft_type") == "LORA"
@@ -84,7 +84,7 @@ def _is_plain(config: Mapping[str, Any]) -> bool:
         and config.get("bias", "none") == "none"
         # others, such as PiSSA, change the base too
         and config.get("init_lora_weights", True) in (True, False)
-        # every variant of LoRA, those to come included, is a setting that is not empty
+        # every variant of LoRA, including future ones, is a setting that is not empty
         and not any(config[name] for name in config.keys() - known - {"bias", "init_lora_weights"})
     )
 
@@ -137,17 +137,17 @@ def _check_patterns(config: Any, paths: Sequence[str]) -> None:
 def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = False) -> torch.nn.Module:
     """Merge the LoRA adapter in `folder` into a network.
 
-    An adapter whose keys do not match loads silently as the bare base model (sentence-transformers#2465,
-    #2979, #3052), so every key must match, and the weights must change something.
+    In other libraries an adapter whose keys do not match is silently ignored (sentence-transformers#2465, #2979,
+    #3052); here every key must match, and the weights must not all be zero.
 
     Args:
         model: the base network, without language-model head.
-        folder: `adapter_config.json` and `adapter_model.safetensors`, as peft saves them.
-        allow_bin: read `adapter_model.bin` (restricted unpickling) where there is no safetensors file.
+        folder: folder with `adapter_config.json` and `adapter_model.safetensors`, as peft saves them.
+        allow_bin: read `adapter_model.bin` (restricted unpickling) if there is no safetensors file.
 
     Raises:
-        InputError: not a LoRA adapter, an adapter of another base, or one whose weights are all zero.
-        MissingPrerequisiteError: peft is not installed, and the adapter is not a plain one that fits.
+        InputError: not a LoRA adapter, an adapter for another base model, or one whose weights are all zero.
+        MissingPrerequisiteError: the adapter is not a plain one, and peft is not installed.
     """
     merged = merge_plain_adapter(model.state_dict(), folder, (), allow_bin=allow_bin)
     if merged is None:
@@ -157,18 +157,18 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
 
 
 def merge_by_peft(model: torch.nn.Module, folder: Path, *, allow_bin: bool = False) -> torch.nn.Module:
-    """Merge any LoRA adapter, or say why it cannot be; arguments and errors as for `merge_adapter`."""
+    """Merge any LoRA adapter with peft; arguments and errors as for `merge_adapter`."""
     try:
         import peft
     except ImportError as error:
-        raise MissingPrerequisiteError("LoRA adapters need the package peft: pip install peft") from error
+        raise MissingPrerequisiteError(f"this LoRA adapter needs the package peft: {pip_install('peft')}") from error
 
     try:
         config = peft.PeftConfig.from_pretrained(str(folder))
     except Exception as error:  # a missing or malformed file raises several types
-        raise InputError(f"no peft adapter in {folder}: {error}") from error
+        raise InputError(f"{folder} is not a peft adapter: {error}") from error
     if config.peft_type != peft.PeftType.LORA:
-        raise InputError(f"{folder} holds a {config.peft_type} adapter; only LoRA adapters can be merged")
+        raise InputError(f"{folder} is a {config.peft_type} adapter; only LoRA adapters can be merged")
     config.task_type = None  # an adapter trained under a language-model head fits the network below it too
     config.inference_mode = True
     weights = _adapter_weights(folder, allow_bin=allow_bin)
@@ -189,8 +189,8 @@ def merge_by_peft(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
     wrong = list(result.unexpected_keys) + missing
     if wrong:
         raise InputError(
-            f"the adapter in {folder} does not fit its base model: {len(result.unexpected_keys)} of its "
-            f"weights have no place, {len(missing)} places have no weight ({', '.join(wrong[:3])}, …)"
+            f"the adapter in {folder} does not fit its base model: {len(result.unexpected_keys)} weights are not "
+            f"expected, {len(missing)} expected weights are missing ({', '.join(wrong[:3])}, …)"
         )
     network: torch.nn.Module = adapted.merge_and_unload()
     return network.eval()
@@ -199,12 +199,12 @@ def merge_by_peft(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
 def _adapter_weights(folder: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]:
     weights = read_weights(folder / "adapter_model.safetensors", folder / "adapter_model.bin", allow_bin=allow_bin)
     if not any(bool(value.any()) for key, value in weights.items() if "lora_B" in key):
-        raise InputError(f"the adapter in {folder} changes nothing: all its lora_B weights are zero or missing")
+        raise InputError(f"the adapter in {folder} has no effect: all its lora_B weights are zero or missing")
     return weights
 
 
 def _without_head(weights: dict[str, torch.Tensor], known: Collection[str]) -> dict[str, torch.Tensor]:
-    """Drop the `model.` that a language-model class puts before the network's own (`known`) names."""
+    """Drop the prefix `model.` that a language-model class adds to the network's own (`known`) names."""
     deep = f"{_ROOT}model."
     if all(key.startswith(deep) for key in weights) and not any(key.startswith(deep) for key in known):
         return {_ROOT + key.removeprefix(deep): value for key, value in weights.items()}

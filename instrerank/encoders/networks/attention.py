@@ -1,4 +1,4 @@
-"""Attention over texts that lie one after the other without padding."""
+"""Attention over texts packed one after the other without padding."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 _ROWS = 128
-"""Tokens that attend together where attention has a window."""
+"""Number of tokens that attend together if attention has a window."""
 _LONG = 1024
-"""Tokens from which on the scores of a text are too many to lie in the cache."""
+"""Number of tokens above which the attention scores of a text do not fit into the cache."""
 
 
 class Block(NamedTuple):
-    """Neighbouring texts of one length, whose states lie in [first token, last token)."""
+    """Neighbouring texts of equal length, with the slice of their states."""
 
     texts: int
     length: int
@@ -26,7 +26,7 @@ class Block(NamedTuple):
 
 
 def equal_length_blocks(lengths: Sequence[int]) -> list[Block]:
-    """Group neighbours of one length; batches are sorted by length, so the blocks are few."""
+    """Group neighbours of equal length; batches are sorted by length, so there are few blocks."""
     blocks = []
     first = 0
     for length, run in groupby(lengths):
@@ -41,9 +41,9 @@ def attend(projected: torch.Tensor, blocks: Sequence[Block], heads: int, window:
 
     Args:
         projected: [tokens, 3 · hidden], queries, keys and values side by side, float32 or bfloat16.
-        blocks: where the texts lie.
+        blocks: the texts.
         heads: number of attention heads.
-        window: number of tokens on either side that a token attends to; None: to its whole text.
+        window: number of tokens on either side that a token attends to; None: the whole text.
 
     Returns:
         [tokens, hidden] in the same precision.
@@ -66,7 +66,7 @@ def attend(projected: torch.Tensor, blocks: Sequence[Block], heads: int, window:
 
 
 def _near(rows: slice, keys: int, first_key: int, window: int) -> torch.Tensor:
-    """Which of `keys` tokens from `first_key` on lie in the window of each row, bool [rows, keys]."""
+    """Return which of `keys` tokens from `first_key` on lie in the window of each row, bool [rows, keys]."""
     import torch
 
     distance = torch.arange(rows.start, rows.stop).unsqueeze(1) - torch.arange(first_key, first_key + keys)

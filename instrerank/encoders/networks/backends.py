@@ -1,4 +1,4 @@
-"""What runs the network: token ids in, token states out. Padding never leaves this module."""
+"""Backends that run a network: token ids in, token states out. Padding is handled inside this module."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Backend(Protocol):
     """A network ready to run.
 
     Attributes:
-        hidden_size: width of a token state.
+        hidden_size: dimension of token states.
         dtype: precision of weights and states as users name it, such as "float32".
         device: "cpu", "cuda:0", …
-        workers: how many batches may be asked for at the same time, each from a thread of its own.
-        batch_tokens: tokens of a batch unless the user sets them.
-        least_batch_tokens: below this, batches are not cut finer to keep all workers busy.
+        workers: number of batches that may run in parallel, each in its own thread.
+        batch_tokens: default maximum tokens per batch.
+        least_batch_tokens: batches are not made smaller than this to keep all workers busy.
     """
 
     hidden_size: int
@@ -49,8 +49,8 @@ class Backend(Protocol):
             token_ids: the ids of each text, special tokens included, without padding.
 
         Returns:
-            [tokens, hidden_size], the texts one after the other in the order given, real tokens only, on
-            `device`, in the precision of the network.
+            [tokens, hidden_size], the texts one after the other in the given order, without padding, on `device`, in
+            the precision of the network.
         """
         ...
 
@@ -67,22 +67,23 @@ def choose_backend(
     trust_remote_code: bool = False,
     allow_bin: bool = False,
 ) -> Backend:
-    """Return the fastest backend that computes what this model asks for.
+    """Return the fastest backend for this model.
 
     Args:
-        folder: where the network's weights and `config.json` lie.
+        folder: folder of the network's weights and `config.json`.
         config: the content of `config.json`.
         profile: decides whether attention is causal and whether the repository's code is needed.
-        dtype: one of `DTYPES`; "auto" is bfloat16 on a GPU that has it, else float32.
-        device: "auto" (the first GPU, else the CPU) or a torch device, which must then exist.
+        dtype: one of `DTYPES`; "auto" is bfloat16 on a GPU that supports it, else float32.
+        device: "auto" (the first GPU, else the CPU) or a torch device.
         adapter: folder of a LoRA adapter to merge into the weights.
-        calibration: token ids of passages, for a quantisation that has to see some.
-        trust_remote_code: run code from the model's folder.
-        allow_bin: read `.bin` weights (restricted unpickling) where there is no safetensors file.
+        calibration: returns token ids of passages to calibrate quantisation with.
+        trust_remote_code: run Python code from the model's folder.
+        allow_bin: read `.bin` weights (restricted unpickling) if there is no safetensors file.
 
     Raises:
-        InputError: an unknown dtype, one this network has not; weights that cannot be read or do not fit.
-        MissingPrerequisiteError: no such device, or a package is missing.
+        InputError: an unknown dtype, or one that this network does not support; weights that cannot be read or do not
+            fit.
+        MissingPrerequisiteError: the device does not exist, or a package is missing.
     """
     if dtype not in DTYPES:
         raise InputError(f"unknown `dtype` {dtype!r}. Available: {', '.join(DTYPES)}")
@@ -90,7 +91,7 @@ def choose_backend(
     dtype = resolve_dtype(dtype, place)
     if profile.remote_code and not trust_remote_code:
         raise InputError(
-            f"{profile.family} models run only with the code of their own repository: if you trust it, set "
+            f"{profile.family} models need Python code from their own repository: if you trust it, set "
             "`trust_remote_code`"
         )
     packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
@@ -124,7 +125,7 @@ def choose_backend(
 
 
 class TransformersBackend:
-    """Any network that transformers can load; scaled-dot-product attention where it has it."""
+    """Any network that transformers can load, with scaled-dot-product attention if available."""
 
     workers = 1
 
@@ -132,8 +133,8 @@ class TransformersBackend:
         """Take a loaded network.
 
         Args:
-            model: called with `input_ids` and `attention_mask`, gives `last_hidden_state`.
-            bidirectional: let every token see every other one, in a decoder too.
+            model: takes `input_ids` and `attention_mask`, returns `last_hidden_state`.
+            bidirectional: let every token attend to all others, in decoders too.
         """
         parameter = next(model.parameters())
         self._model = model
@@ -150,7 +151,7 @@ class TransformersBackend:
         return f"TransformersBackend({network}: {self.dtype} on {self.device}, hidden size {self.hidden_size})"
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""
+        """Pad on the right, run, and remove the padding (see `Backend.token_states`)."""
         import torch
 
         ids, mask = (one.to(self.device) for one in padded([torch.tensor(ids) for ids in token_ids], self._pad))
@@ -159,7 +160,7 @@ class TransformersBackend:
         return states[mask]
 
     def _unmasked(self, mask: torch.Tensor) -> torch.Tensor:
-        """An additive mask of all pairs: decoders take one of four dimensions as it is, without causality."""
+        """Return an additive mask of all pairs: decoders use a 4-D mask as it is, without making it causal."""
         import torch
 
         dtype = getattr(torch, self.dtype)

@@ -1,6 +1,6 @@
 """Linear layers in 8-bit integers: weights scaled per output, activations per token.
 
-A token's scale is its own largest value, so that its result does not depend on what else is in the batch.
+A token's scale is its own largest value, so that its result does not depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ def int8_linear(
         after_gelu: the input comes from a GELU.
 
     Raises:
-        InputError: this processor or this torch cannot multiply bytes fast and right.
+        InputError: this processor or this torch does not support fast and exact int8 products.
     """
     import torch
     import torch.nn.functional as F
 
     if not _bytes_multiply():
         raise InputError(
-            "`dtype` int8 needs a processor with VNNI (Intel since 2019, AMD since Zen 4) and a torch with oneDNN: "
-            "choose float32 or bfloat16"
+            "`dtype` int8 needs a processor with VNNI (Intel since 2019, AMD since Zen 4) and a torch built with "
+            "oneDNN: use float32 or bfloat16"
         )
     qlinear = torch.ops.onednn.qlinear_pointwise
     scale = weight.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / 127
@@ -81,7 +81,7 @@ def _gelu_bytes(states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @cache
 def _bytes_multiply() -> bool:
-    """Tell whether products of bytes are exact here: without VNNI their 16-bit sums saturate."""
+    """Return whether int8 products are exact here: without VNNI their 16-bit sums saturate."""
     import torch
 
     if not _has_vnni():

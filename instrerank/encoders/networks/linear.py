@@ -14,7 +14,7 @@ Linear = Callable[["torch.Tensor"], "torch.Tensor"]
 """[tokens, in] to [tokens, out], both in the precision of the network."""
 
 USUAL_TOKENS = 1024
-"""The number of rows that oneDNN lays the weights out for; other numbers are as right, at most a little slower."""
+"""Number of rows that oneDNN lays the weights out for; other numbers work too, at most a little slower."""
 
 
 def float_linear(
@@ -22,13 +22,13 @@ def float_linear(
 ) -> Linear:
     """Return x ↦ activation(x Wᵀ + b).
 
-    Weights are packed with oneDNN through operators of torch that are not public, so they are first proved to exist
-    and to compute the same; `torch.nn.functional.linear` (about 8 % slower) is the fallback.
+    Weights are packed with oneDNN through private operators of torch, after a check that these exist and compute the
+    same; the fallback is `torch.nn.functional.linear` (about 8 % slower).
 
     Args:
         weight: [out, in] in float32.
         bias: [out] in float32.
-        dtype: float32 or bfloat16: of the weights, the input and the output.
+        dtype: precision of weights, input and output: float32 or bfloat16.
         activation: "gelu" is the exact one (with erf).
     """
     import torch.nn.functional as F

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from instrerank.encoders.batching import padded
-from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.files import cache_folder, check_writable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class OpenVinoBackend:
 
         Args:
             network: the `.xml` that `quantised` returns.
-            hidden_size: width of a token state.
+            hidden_size: dimension of token states.
             padding: id of the padding token.
 
         Raises:
@@ -62,7 +62,7 @@ class OpenVinoBackend:
         try:
             compiled = core.compile_model(network, "CPU", settings)
         except RuntimeError as error:
-            raise InputError(f"cannot read {network}: remove its folder, and it is made again") from error
+            raise InputError(f"cannot read {network}: remove its folder, and it will be rebuilt") from error
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.workers):
             self._idle.put(compiled.create_infer_request())
@@ -71,7 +71,7 @@ class OpenVinoBackend:
         return f"OpenVinoBackend({self.dtype} on {self.device}, hidden size {self.hidden_size})"
 
     def token_states(self, token_ids: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Pad on the right, run, and take the real tokens out again (see `Backend.token_states`)."""
+        """Pad on the right, run, and remove the padding (see `Backend.token_states`)."""
         import torch
 
         ids, mask = padded([torch.tensor(ids) for ids in token_ids], self._padding)
@@ -92,9 +92,9 @@ def quantised(
     SmoothQuant (Xiao et al. 2023, arXiv 2211.10438).
 
     Args:
-        name: tells networks apart.
-        network: loads it, in float32.
-        passages: token ids of the passages whose activations decide the scales.
+        name: unique name of the network.
+        network: loads the network in float32.
+        passages: token ids of the passages whose activations determine the scales.
 
     Raises:
         InputError: the cache cannot be written.
@@ -114,20 +114,20 @@ def quantised(
         except (OSError, RuntimeError) as error:
             if not folder.is_dir():  # otherwise another process was faster
                 reason = " ".join(str(error).split())
-                raise InputError(f"cannot keep a quantised network in {folder.parent}: {reason}") from error
+                raise InputError(f"cannot write the quantised network to {folder.parent}: {reason}") from error
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     return folder / "network.xml"
 
 
 def _packages(*names: str) -> list[Any]:
-    # importing OpenVINO tells its makers over the network, unless this package is not there
+    # importing OpenVINO sends telemetry unless this package is missing
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         return [importlib.import_module(name) for name in names]
     except ImportError as error:
         raise MissingPrerequisiteError(
-            f"`dtype` {DTYPE} needs OpenVINO and nncf: pip install 'instrerank[openvino]'"
+            f"`dtype` {DTYPE} needs the packages openvino and nncf: {pip_install('openvino')}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""BERT and RoBERTa shapes on the CPU without padding: the texts of a batch lie one after the other.
+"""BERT and RoBERTa architectures on the CPU without padding: the texts of a batch are packed one after the other.
 
 The mathematics is that of `transformers` (models/bert, models/roberta, models/xlm_roberta), float32 within 1e-5.
 """
@@ -28,9 +28,9 @@ class PackedNetwork(ABC):
     """A network that runs without padding on the CPU (a `Backend` of `instrerank.encoders.networks.backends`).
 
     Attributes:
-        dtypes: precisions that the kind of network runs in.
-        prefixes: names, with their dot, that checkpoints may put before those of the bare network.
-        hidden_size: width of a token state.
+        dtypes: precisions that this kind of network supports.
+        prefixes: prefixes, including the dot, that checkpoints may add to the names of the bare network.
+        hidden_size: dimension of token states.
         dtype: the one in use. "int8" multiplies weights and states in 8 bits, keeps states in float32 in between,
             and attends in bfloat16.
         device: "cpu".
@@ -54,7 +54,8 @@ class PackedNetwork(ABC):
             dtype: one of `dtypes`.
 
         Raises:
-            InputError: weights are missing or do not have the shapes that the configuration says; no int8 here.
+            InputError: weights are missing or have other shapes than in the configuration, or int8 is not supported
+                here.
         """
         import torch
 

@@ -13,7 +13,18 @@ from instrerank.files import sha256
 if TYPE_CHECKING:
     import torch
 
-_DECISIVE = (".json", ".txt", ".model", ".safetensors", ".bin")
+_WEIGHTS, _PICKLED = ("*.safetensors", "*.safetensors.index.json"), ("pytorch_model*", "adapter_model.bin")
+_SETTINGS = (
+    *("config.json", "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"),
+    *("adapter_config.json", "instrerank.json"),
+    "*.py",
+    # decides nothing, but minilm has it, and published runs name the fingerprint that counts it
+    "data_config.json",
+)
+_TOKENIZER = (
+    *("tokenizer*", "vocab*", "merges.txt", "*.model", "*.tiktoken", "bpe.codes"),
+    *("special_tokens_map.json", "added_tokens.json"),
+)
 
 
 def read_weights(path: Path, pickled: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]:
@@ -21,7 +32,7 @@ def read_weights(path: Path, pickled: Path, *, allow_bin: bool) -> dict[str, tor
 
     Args:
         path: the safetensors file.
-        pickled: its older form, read where `path` is not there and only when asked for.
+        pickled: older format, read only if `path` does not exist and `allow_bin` is set.
         allow_bin: read `pickled` (tensors only: restricted unpickling).
 
     Raises:
@@ -42,22 +53,29 @@ def read_weights(path: Path, pickled: Path, *, allow_bin: bool) -> dict[str, tor
 
 
 def bin_hint(folder: Path, *, allow_bin: bool) -> str:
-    """Say how to read a folder that has weights only in `.bin` files."""
+    """Return a hint on how to read a folder that has weights only in `.bin` files."""
     if allow_bin or not any(folder.glob("*.bin")):
         return ""
-    return ". There are weights in .bin files: `allow_bin` reads them, without running code"
+    return ". To read its .bin weights (restricted unpickling, no code), set `allow_bin`"
 
 
 def fingerprint(folders: Iterable[Path], settings: str) -> str:
-    """Return a hex digest of all that decides a vector: weights, configs and tokenizers, and some settings.
+    """Return a hex digest of everything that determines a vector: weights, configs, tokenizers and settings.
 
     Args:
-        folders: of the model and of its adapter; one level of subfolders belongs to a model.
-        settings: any text that tells two uses of the same files apart.
+        folders: folders of the model and its adapter, each with one level of subfolders.
+        settings: any text that distinguishes two uses of the same files.
     """
     digest = hashlib.sha256(settings.encode())
     for folder in folders:
-        files = [path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.suffix in _DECISIVE]
-        for path in sorted(files):
+        for path in sorted(path for place in (folder, *folder.glob("*/")) for path in _decisive(place)):
             digest.update(f"\0{path.relative_to(folder).as_posix()}\0{sha256(path)}".encode())
     return digest.hexdigest()
+
+
+def _decisive(folder: Path) -> set[Path]:
+    """Return the files of one folder that are read, as far as names say: others may come and go."""
+    weights = {path for pattern in _WEIGHTS for path in folder.glob(pattern)}
+    weights = weights or {path for pattern in _PICKLED for path in folder.glob(pattern)}
+    rest = {path for pattern in (*_SETTINGS, *_TOKENIZER) for path in folder.glob(pattern)}
+    return {path for path in weights | rest if path.is_file()}

@@ -1,4 +1,4 @@
-"""Networks that transformers loads: precision, device and adapter settled, every weight in its place."""
+"""Load networks with transformers, in a given precision, on a given device, and check that no weight is missing."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def load_network(
     """Load a network through transformers, ready for inference.
 
     Args:
-        folder: where its weights and `config.json` lie.
-        auto_class: the class of transformers that loads it, such as "AutoModel".
+        folder: folder of its weights and `config.json`.
+        auto_class: transformers class to load it with, such as "AutoModel".
         dtype: "float32", "bfloat16" or "float16": named always, because transformers 5 would otherwise take the
             checkpoint's own.
         device: a torch device.
         adapter: folder of a LoRA adapter to merge into the weights.
-        trust_remote_code: run code from `folder`.
-        allow_bin: read `.bin` weights (restricted unpickling) where there is no safetensors file.
+        trust_remote_code: run Python code from `folder`.
+        allow_bin: read `.bin` weights (restricted unpickling) if there is no safetensors file.
 
     Raises:
-        InputError: weights that are missing, corrupt, or not those of this architecture; no such dtype here.
+        InputError: weights that are missing, corrupt, or of another architecture; an unsupported dtype.
         MissingPrerequisiteError: an adapter without the package peft.
     """
     import torch
     import transformers
 
     if dtype not in ("float32", "bfloat16", "float16"):
-        raise InputError(f"{dtype} is not available for this network: choose float32, bfloat16 or float16")
+        raise InputError(f"this network does not support `dtype` {dtype}. Available: float32, bfloat16, float16")
     for index in folder.glob("*.index.json"):
         shards(index)
     bars = transformers.utils.logging.is_progress_bar_enabled()
@@ -67,8 +67,8 @@ def load_network(
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
     if missing:
         raise InputError(
-            f"the weights in {folder} lack {len(missing)} parameters of its network ({', '.join(missing[:3])}, …), "
-            f"which would stay random: they are not those of a {type(model).__name__}"
+            f"the weights in {folder} lack {len(missing)} parameters of a {type(model).__name__} "
+            f"({', '.join(missing[:3])}, …), which would stay random: use a checkpoint of that architecture"
         )
     if hasattr(model.config, "use_cache"):
         model.config.use_cache = False
@@ -79,11 +79,11 @@ def load_network(
 
 
 def resolve_device(device: str) -> str:
-    """Return the torch device that `device` stands for.
+    """Return the torch device for `device`.
 
     Raises:
         InputError: not the name of a device.
-        MissingPrerequisiteError: a device this machine does not have.
+        MissingPrerequisiteError: this machine does not have the device.
     """
     import torch
 
@@ -97,14 +97,14 @@ def resolve_device(device: str) -> str:
         raise InputError(f"unknown `device` {device!r}. Available: auto, cpu, cuda, cuda:N")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise MissingPrerequisiteError(
-            f"no device {device}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices. "
-            "Use `device` cpu or auto"
+            f"`device` {device} is not available: torch {torch.__version__} finds {torch.cuda.device_count()} CUDA "
+            "devices. Use `device` cpu or auto"
         )
     return f"cuda:{found.index or 0}" if found.type == "cuda" else "cpu"
 
 
 def resolve_dtype(dtype: str, device: str) -> str:
-    """Return the precision that `dtype` stands for: "auto" is bfloat16 on a GPU that has it, else float32."""
+    """Return the precision for `dtype`: "auto" is bfloat16 on a GPU that supports it, else float32."""
     if dtype != "auto":
         return dtype
     import torch

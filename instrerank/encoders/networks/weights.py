@@ -18,8 +18,8 @@ def network_weights(folder: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]
     """Return the tensors of `model.safetensors`, or of the shards its index names, as they are stored.
 
     Args:
-        folder: of the network.
-        allow_bin: read `pytorch_model.bin` (tensors only: restricted unpickling) where there is neither.
+        folder: folder of the network.
+        allow_bin: read `pytorch_model.bin` (tensors only: restricted unpickling) if there are no safetensors files.
 
     Raises:
         InputError: a file is missing or damaged.
@@ -44,7 +44,7 @@ class Parameters:
 
         Args:
             weights: tensors of any float dtype by name.
-            prefixes: names, with their dot, that may stand before those of the encoder.
+            prefixes: prefixes, including the dot, that checkpoints may add to the names of the encoder.
         """
         old_names = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
         self._weights: dict[str, torch.Tensor] = {}
@@ -61,15 +61,15 @@ class Parameters:
         """Return a parameter in float32.
 
         Raises:
-            InputError: it is missing or has another shape than the configuration says.
+            InputError: the parameter is missing or has another shape than in the configuration.
         """
         tensor = self._weights.get(name)
         if tensor is None:
-            raise InputError(f"the weights lack {name!r}: they are not those of the network in config.json")
+            raise InputError(f"the weights lack {name!r}: they do not belong to the network in config.json")
         if tuple(tensor.shape) != shape:
-            raise InputError(f"{name!r} has shape {tuple(tensor.shape)}; config.json says {shape}")
+            raise InputError(f"{name!r} has shape {tuple(tensor.shape)}; expected {shape} as in config.json")
         return tensor.float()
 
     def optional(self, name: str, *shape: int) -> torch.Tensor | None:
-        """Return a parameter in float32, or None where the network has none of this name."""
+        """Return a parameter in float32, or None if the network has no parameter of this name."""
         return self.get(name, *shape) if name in self._weights else None

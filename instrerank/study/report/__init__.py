@@ -1,4 +1,4 @@
-"""The report of a study: one HTML page that needs nothing else, and its plots as files."""
+"""The report of a study: one self-contained HTML page, and its plots as files."""
 
 from instrerank.study.report.page import write_report
 

@@ -10,22 +10,22 @@ Kind = Literal["kept", "deleted", "inserted"]
 
 
 class Segment(NamedTuple):
-    """A stretch of text that an edit left alone, took away or put in."""
+    """A stretch of text that the edits kept, deleted or inserted."""
 
     kind: Kind
     text: str
 
 
 def marked(original: str, edits: Sequence[Mapping[str, Any]]) -> list[Segment]:
-    """Replay edits on the original text and keep what they took away.
+    """Replay edits on the original text, keeping what they delete.
 
     Args:
         original: the text before the edits.
-        edits: `kind`, `position`, `before` and `after` of each, in order: the position counts code points in the
-            text as the edits before have left it (docs/perturb.md).
+        edits: `kind`, `position`, `before` and `after` of each, in order; positions count code points in the text
+            after all earlier edits (docs/perturb.md).
 
     Returns:
-        Segments whose kept and deleted ones join to the original, kept and inserted ones to the perturbed text.
+        Segments; kept and deleted ones join to the original text, kept and inserted ones to the perturbed text.
     """
     letters: list[tuple[Kind, str]] = [("kept", letter) for letter in original]
     for edit in edits:
@@ -34,7 +34,7 @@ def marked(original: str, edits: Sequence[Mapping[str, Any]]) -> list[Segment]:
         start = standing[position] if position < len(standing) else len(letters)
         for index in standing[position : position + length]:
             kind, letter = letters[index]
-            # what an earlier edit put in leaves no trace
+            # text that an earlier edit inserted leaves no trace
             letters[index] = ("deleted", letter if kind == "kept" else "")
             start = index + 1
         letters[start:start] = [("inserted", letter) for letter in edit["after"]]
@@ -43,10 +43,10 @@ def marked(original: str, edits: Sequence[Mapping[str, Any]]) -> list[Segment]:
 
 
 def visible(text: str) -> str:
-    """Return the text with the code points of characters that are invisible, or look like others.
+    """Return the text with code points for characters that are invisible or look like others.
 
-    Those are control and format characters (zero-width ones among them), and a lone one outside ASCII, which may
-    look like a letter of ASCII.
+    These are control and format characters such as zero-width ones, and a single non-ASCII character, which may look
+    like an ASCII letter.
     """
     if len(text) == 1 and not text.isascii() and text.isprintable():
         return f"{text} [U+{ord(text):04X}]"

@@ -1,4 +1,4 @@
-"""How the report shows names and numbers."""
+"""Names, numbers and colours of the report."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from instrerank.study.report.reading import Sourced
 from instrerank.study.rows import Row
 
 SHADES = (
-    *("#ffffff", "#fff5eb", "#fee6ce", "#fdd0a2", "#fdae6b"),
+    *("#ffffff", "#feeddb", "#fee0c4", "#fdd0a2", "#fdae6b"),
     *("#fd8d3c", "#f16913", "#d94801", "#a63603", "#7f2704"),
 )
-"""Background of a relative loss, one shade for each 5 %; lightness falls steadily, so that it shows in grey too
-(ColorBrewer's Oranges)."""
+"""Backgrounds: white for a gain, then one shade per 5% of relative loss. Lightness decreases steadily, so that they
+are distinct in greyscale too (after ColorBrewer's Oranges)."""
 
 DARK = 8
-"""From this shade on, text is white."""
+"""First shade with white text."""
 
 _MEASURES = {
     "ndcg_cut": "nDCG",
@@ -29,18 +29,18 @@ _MEASURES = {
     "judged": "Judged",
     "success": "Success",
 }
-_NAMES = {"map": "AP", "recip_rank": "RR", "p_mrr": "p-MRR × 100", "p_mrr_kept": "p-MRR × 100 of kept"}
+_NAMES = {"map": "AP", "recip_rank": "RR", "p_mrr": "p-MRR × 100", "p_mrr_kept": "p-MRR × 100, still relevant"}
 _COLUMNS = {
-    "low": "95% from",
+    "low": "95% CI from",
     "high": "to",
     "wins": "better",
     "ties": "equal",
     "losses": "worse",
-    "none": "with none",
+    "none": "without",
     "drop_a": "drop of A",
     "drop_b": "drop of B",
     "changed_share": "queries changed",
-    "success_rate": "changed queries that lose",
+    "success_rate": "changed queries with a loss",
     "sd_over_seeds": "SD over seeds",
     "overlap_10": "overlap@10",
     "rbo": "RBO",
@@ -55,7 +55,7 @@ def system_label(system: System) -> str:
 
 
 def measure_label(measure: str) -> str:
-    """Return the name of a measure as papers have it: `ndcg_cut_10` is `nDCG@10`."""
+    """Return the name of a measure as in papers: `nDCG@10` for `ndcg_cut_10`."""
     if measure.startswith("prompt_sensitivity "):
         return f"prompt sensitivity, {measure_label(measure.partition(' ')[2])}"
     match = re.fullmatch(r"(\w+?)_(\d+)", measure)
@@ -70,8 +70,8 @@ def column_label(column: str) -> str:
 
 
 def shade(relative: float | None) -> int:
-    """Return the index into SHADES of a relative change; gains and what is unknown stay white."""
-    return 0 if relative is None else min(len(SHADES) - 1, max(0, math.floor(-20 * relative)))
+    """Return the index into SHADES of a relative change: 0 for gains, no change and unknown, from 1 for any loss."""
+    return 0 if relative is None or relative >= 0 else min(len(SHADES) - 1, 1 + math.floor(-20 * relative))
 
 
 def stars(corrected_p: float | None) -> str:
@@ -82,8 +82,8 @@ def stars(corrected_p: float | None) -> str:
 def shown(column: str, value: float | int | None) -> str:
     """Return a value as the report prints it in a column.
 
-    Four digits; shares in percent with one; p below 0.0001 in scientific notation; differences with their sign
-    (U+2212 for minus); a dash where nothing can be said.
+    Four decimals; shares in percent with one; p below 0.0001 in scientific notation; differences with a sign (U+2212
+    for minus); a dash for None.
     """
     if value is None:
         return "–"
@@ -99,7 +99,7 @@ def shown(column: str, value: float | int | None) -> str:
 
 
 def number(found: Sourced[Row], column: str) -> Markup:
-    """Return a number of a table for the page, with its full value and the field of the CSV that it comes from."""
+    """Return a number of a table for the page, with its full value and its field in the CSV file."""
     value = getattr(found.row, column)
     text = shown(column, value)
     if value is None:

@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything in it."""
+"""The page: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -11,26 +11,34 @@ import jinja2
 from instrerank.files import whole_file
 from instrerank.jobs.sidecar import read_sidecar, sidecar_path
 from instrerank.study.configuration import System
+from instrerank.study.examples import Example, read_examples
+from instrerank.study.folder import RECORD
 from instrerank.study.report import labels
 from instrerank.study.report.answer import LEVEL, sentences
 from instrerank.study.report.edits import visible
 from instrerank.study.report.plots import inline, write_plots
 from instrerank.study.report.reading import MODES, Sourced, Tables, read_tables
+from instrerank.study.report.setup import instruction_texts, setup
 from instrerank.study.report.worst import worst
 from instrerank.study.rows import CellMean, system, system_pair
 from instrerank.version import __version__
 
 _OF_INSTRUCTIONS = ("p_mrr", "prompt_sensitivity")
+"""Measures that are about instructions alone."""
+
+_PASSAGE = 300
+"""Characters of a passage that the page shows."""
+
 _EXPECTATIONS = {
-    "invariance": "should change nothing",
-    "directional": "should move named documents",
-    "indifference": "should not beat the query alone",
-    "ablation": "no expectation, a control",
+    "invariance": "the ranking should not change",
+    "directional": "specific documents should move",
+    "indifference": "should not improve on the query alone",
+    "ablation": "control, no expectation",
 }
 
 
 class Repetition(NamedTuple):
-    """A run's path in the study's folder, its SHA-256, and the command that makes it again there."""
+    """A run's path in the study's folder, its SHA-256, and the command that reproduces it there."""
 
     run: str
     sha256: str
@@ -41,14 +49,14 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     """Write the page of a study, and its plots as files to `plots/<mode>/` in the study's folder.
 
     Args:
-        folder: what `instrerank study` has written.
-        output: the page; without, `report.html` in `folder`.
+        folder: output folder of `instrerank study`.
+        output: the page; None: `report.html` in `folder`.
 
     Returns:
         The path of the page.
 
     Raises:
-        InputError: `folder` holds no tables, or broken ones.
+        InputError: `folder` has no tables, or a file in it is broken.
         MissingPrerequisiteError: matplotlib is not installed.
     """
     found = read_tables(folder)
@@ -72,15 +80,21 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         "system_pair": system_pair,
         "visible": visible,
         "inline": inline,
+        "shown": labels.shown,
+        "shorten": lambda text: text if len(text) <= _PASSAGE else f"{text[:_PASSAGE]}…",
         "titles": MODES,
         "level": LEVEL,
         "expectations": _EXPECTATIONS,
     }
-    configuration = folder / "study.yaml"
+    configuration = folder / RECORD
+    lines, notes = setup(folder, found)
     page = environment.get_template("page.html").render(
         version=__version__,
         # run.<collection>.<first stage>.…
         collection=Path(found[0].cells[0].row.run).name.split(".")[1],
+        setup=lines,
+        notes=notes,
+        instruction_texts=instruction_texts(folder),
         modes=[_section(folder, tables) for tables in found],
         configuration=configuration.read_text(encoding="utf-8") if configuration.exists() else "",
         repetitions=_repetitions(folder, found),
@@ -104,6 +118,14 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
     failed: dict[str, Counter[System]] = {}
     for failure, _ in tables.failed:
         failed.setdefault(failure.reason, Counter())[system(failure)] += 1
+    about_instructions = [
+        each
+        for each in tables.instructions
+        if each.row.measure in tables.measures or each.row.measure.startswith(_OF_INSTRUCTIONS)
+    ]
+    examples: dict[str, list[Example]] = {"query": [], "instruction": []}
+    for example in read_examples(folder, tables.mode):
+        examples.setdefault(example.change, []).append(example)
     robustness = {(each.row.measure, each.row.perturbation, system(each.row)): each for each in tables.robustness}
     return {
         "tables": tables,
@@ -116,13 +138,15 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
         "robustness": robustness,
         "hardest": [each for key, each in robustness.items() if key[:2] == (tables.measures[0], tables.hardest)],
         "worst": worst(folder, tables),
-        # those of p-MRR and prompt sensitivity first: they are about nothing but instructions
-        "instructions": sorted(tables.instructions, key=lambda it: not it.row.measure.startswith(_OF_INSTRUCTIONS)),
+        # p-MRR and prompt sensitivity first
+        "instructions": sorted(about_instructions, key=lambda it: not it.row.measure.startswith(_OF_INSTRUCTIONS)),
+        "other_instructions": [each for each in tables.instructions if each not in about_instructions],
+        "examples": examples,
     }
 
 
 def _repetitions(folder: Path, found: list[Tables]) -> list[Repetition]:
-    """Return, from the sidecars of the runs, how to make each again."""
+    """Return how to reproduce each run, from its sidecar."""
     repetitions = []
     for run in dict.fromkeys(row.run for tables in found for row, _ in tables.cells):
         if sidecar_path(folder / run).is_file():

@@ -1,4 +1,4 @@
-"""The plots of a study: small multiples, one panel a system, legible without colour."""
+"""The plots of a study: small multiples, one panel per system, legible without colour."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from instrerank.errors import MissingPrerequisiteError
+from instrerank.evaluation.means import mean
 from instrerank.files import whole_file
 from instrerank.study.configuration import System
 from instrerank.study.report.labels import DARK, SHADES, measure_label, shade, shown, stars, system_label
@@ -28,14 +28,17 @@ _COLUMNS = 3
 _PANEL = 3.0
 """Width of a panel in inches."""
 
+_MOST_SLOPES = 60
+"""Topics above which lines cover each other: a scatter plot takes their place."""
+
 _DARK, _LIGHT, _ACCENT = "#222222", "#9a9a9a", "#d94801"
 
 
 def write_plots(folder: Path, tables: Tables) -> dict[str, str]:
-    """Write every plot that the tables allow as SVG and PNG, the same bytes for the same tables.
+    """Write every plot that the tables allow as SVG and PNG; the same tables give the same bytes.
 
     Args:
-        folder: where `<name>.svg` and `<name>.png` go.
+        folder: of `<name>.svg` and `<name>.png`.
         tables: of one mode.
 
     Returns:
@@ -45,8 +48,12 @@ def write_plots(folder: Path, tables: Tables) -> dict[str, str]:
         MissingPrerequisiteError: matplotlib is not installed.
     """
     drawn = {}
+    plots = (
+        *(("drops", _drops), ("families", _families), ("topics", _topics), ("recall", _recall)),
+        ("instructions", _instructions),
+    )
     with _style(tables.mode):
-        for name, draw in (("drops", _drops), ("families", _families), ("slopes", _slopes), ("recall", _recall)):
+        for name, draw in plots:
             if figure := draw(tables):
                 drawn[name] = _written(figure, folder / name)
     return drawn
@@ -87,13 +94,13 @@ def _written(figure: Figure, path: Path) -> str:
 
 
 def _panels(tables: Tables, height: float, **shared: Any) -> tuple[Figure, list[tuple[System, Axes]]]:
-    """Return a figure with one panel a system, titled; `height` in inches is a panel's."""
+    """Return a figure with one titled panel per system, each `height` inches high."""
     from matplotlib.figure import Figure
 
     systems = tables.systems
     columns = min(_COLUMNS, len(systems))
     rows = math.ceil(len(systems) / columns)
-    # a lone panel is wider: its title has to fit
+    # a single panel is wider: its title has to fit
     figure = Figure(figsize=(max(4.5, _PANEL * columns), rows * height))
     grid = figure.subplots(rows, columns, squeeze=False, **shared)
     for axes in grid.flat[len(systems) :]:
@@ -101,7 +108,7 @@ def _panels(tables: Tables, height: float, **shared: Any) -> tuple[Figure, list[
     panels = list(zip(systems, grid.flat, strict=False))
     for number, (each, axes) in enumerate(panels, start=1):
         axes.set_title(_two_lines(each), loc="left", fontweight="bold")
-        # the last row may be short: the lowest panel of each column has the labels
+        # the last row may be short: label the lowest panel of each column
         axes.tick_params(labelbottom=number > len(systems) - columns)
     return figure, panels
 
@@ -140,7 +147,7 @@ def _drops(tables: Tables) -> Figure | None:
 
 
 def _families(tables: Tables) -> Figure | None:
-    """Bars with 95 % intervals: change of the first measure by family."""
+    """Bars with 95% CIs: change of the first measure by family."""
     rows = {(system(row), row.family): row for row, _ in tables.families if row.measure == tables.measures[0]}
     families = list(dict.fromkeys(family for _, family in rows))
     if not rows or not tables.systems:
@@ -149,7 +156,7 @@ def _families(tables: Tables) -> Figure | None:
     for each, axes in panels:
         found = [rows.get((each, family)) for family in families]
         values = [row.difference if row else math.nan for row in found]
-        # the family of all stands out by its hatching
+        # hatching sets the family of all apart
         hatches = ["///" if family == INVARIANCE else "" for family in families]
         axes.barh(range(len(families)), values, 0.7, color="#d9d9d9", edgecolor=_DARK, linewidth=0.6, hatch=hatches)
         for y, row in enumerate(found):
@@ -162,8 +169,8 @@ def _families(tables: Tables) -> Figure | None:
     return figure
 
 
-def _slopes(tables: Tables) -> Figure | None:
-    """Every topic from clean to the hardest perturbation, seeds averaged."""
+def _topics(tables: Tables) -> Figure | None:
+    """Every topic, clean and under the hardest perturbation (seeds averaged): lines, or points if there are many."""
     name = tables.hardest
     scores: dict[tuple[System, str, str], list[float]] = {}
     for row, _ in tables.topics:
@@ -171,31 +178,99 @@ def _slopes(tables: Tables) -> Figure | None:
             scores.setdefault((system(row), row.perturbation, row.qid), []).append(row.score)
     if name is None or not scores:
         return None
-    figure, panels = _panels(tables, 2.8, sharex=True, sharey=True)
+    many = len({qid for _, _, qid in scores}) > _MOST_SLOPES
+    figure, panels = _panels(tables, 3.0 if many else 2.8, sharex=True, sharey=True)
+    label = measure_label(tables.measures[0])
     for each, axes in panels:
-        clean = {qid: fmean(values) for (of, kind, qid), values in scores.items() if (of, kind) == (each, "clean")}
-        pairs = [
-            (value, fmean(scores[each, name, qid])) for qid, value in clean.items() if (each, name, qid) in scores
-        ]
-        for before, after in pairs:
-            falls = after < before
-            axes.plot(
-                *((0, 1), (before, after)),
-                color=_DARK if falls else _LIGHT,
-                linestyle="-" if falls else (0, (2, 2)),
-                linewidth=0.7,
-            )
+        clean = {qid: mean(values) for (of, kind, qid), values in scores.items() if (of, kind) == (each, "clean")}
+        pairs = {
+            qid: (value, mean(scores[each, name, qid])) for qid, value in clean.items() if (each, name, qid) in scores
+        }
         if pairs:
-            means = [fmean(column) for column in zip(*pairs, strict=True)]
-            axes.plot((0, 1), means, color=_ACCENT, linewidth=2.5, marker="o", zorder=3)
-        axes.set_xticks((0, 1), ("clean", name))
-        axes.set_xlim(-0.15, 1.15)
-    figure.supylabel(measure_label(tables.measures[0]), fontsize=8)
+            means = tuple(mean({qid: pair[side] for qid, pair in pairs.items()}) for side in (0, 1))
+            (_scatter if many else _slopes)(axes, list(pairs.values()), (means[0], means[1]))
+        if not many:
+            axes.set_xticks((0, 1), ("clean", name))
+            axes.set_xlim(-0.15, 1.15)
+    if many:
+        figure.supxlabel(f"{label}, clean", fontsize=8)
+        label += f", {name}"
+    figure.supylabel(label, fontsize=8)
+    return figure
+
+
+def _slopes(axes: Axes, pairs: list[tuple[float, float]], means: tuple[float, float]) -> None:
+    for before, after in pairs:
+        falls = after < before
+        axes.plot(
+            *((0, 1), (before, after)),
+            color=_DARK if falls else _LIGHT,
+            linestyle="-" if falls else (0, (2, 2)),
+            linewidth=0.7,
+        )
+    axes.plot((0, 1), means, color=_ACCENT, linewidth=2.5, marker="o", zorder=3)
+
+
+def _scatter(axes: Axes, pairs: list[tuple[float, float]], means: tuple[float, float]) -> None:
+    """Draw clean against perturbed scores: below the diagonal, a topic loses."""
+    from matplotlib.colors import to_rgba
+
+    falls = [perturbed < clean for clean, perturbed in pairs]
+    axes.axline((0, 0), slope=1, color=_LIGHT, linewidth=0.8)
+    colors = [to_rgba(_DARK if fall else _LIGHT, 0.55) for fall in falls]
+    before, after = zip(*pairs, strict=True)
+    axes.scatter(before, after, s=10, c=colors, linewidths=0)
+    axes.plot(
+        *([value] for value in means), marker="D", markersize=8, color=_ACCENT, markeredgecolor="white", zorder=3
+    )
+    axes.set_aspect("equal", adjustable="box")
+
+
+def _instructions(tables: Tables) -> Figure | None:
+    """Points with 95% CIs: each condition against no instruction by the first measure, and p-MRR."""
+    from matplotlib.figure import Figure
+
+    effects = [
+        row for row, _ in tables.instructions if row.measure == tables.measures[0] and row.difference is not None
+    ]
+    moves = [row for row, _ in tables.instructions if row.measure in ("p_mrr", "p_mrr_kept")]
+    parts = [
+        (f"change of {measure_label(tables.measures[0])} against no instruction", effects, "difference"),
+        ("p-MRR × 100", moves, "mean"),
+    ]
+    parts = [part for part in parts if part[1]]
+    if not parts:
+        return None
+    most = max(len(rows) for _, rows, _ in parts)
+    figure = Figure(figsize=(1.5 + 3.7 * len(parts), 0.9 + 0.26 * most))
+    grid = figure.subplots(1, len(parts), squeeze=False)
+    for (title, rows, column), axes in zip(parts, grid.flat, strict=True):
+        axes.axvline(0, color=_LIGHT, linewidth=0.8)
+        names = []
+        for y, row in enumerate(rows):
+            kept = row.measure == "p_mrr_kept"
+            names.append(
+                row.encoder
+                + (", still relevant" if kept else "" if row.measure == "p_mrr" else f" + {row.instructions}")
+            )
+            if row.low is not None and row.high is not None:
+                axes.plot([row.low, row.high], [y, y], color=_DARK, linewidth=1.2, marker="|", markersize=5)
+            axes.plot(
+                [getattr(row, column)],
+                [y],
+                marker="o",
+                markersize=5,
+                color=_DARK,
+                markerfacecolor="white" if kept else _DARK,
+            )
+        axes.set_yticks(range(len(rows)), names)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlabel(title)
     return figure
 
 
 def _recall(tables: Tables) -> Figure | None:
-    """Recall at each cut-off, clean and as the mean over the perturbations that should change nothing."""
+    """Recall at each cut-off, clean and over the perturbations of the answer."""
     rows = [row for row, _ in tables.families if row.family == INVARIANCE and row.measure.startswith("recall_")]
     cut_offs = sorted({cut_off(row.measure) for row in rows})
     if len(cut_offs) < 2 or not tables.systems:
@@ -225,13 +300,13 @@ def _recall(tables: Tables) -> Figure | None:
 
 
 def inline(svg: str, identifier: str, title: str, description: str) -> Markup:
-    """Return an SVG for use inside a page: with title and description, and ids that no other plot has.
+    """Return an SVG to be embedded in a page, with title, description and unique ids.
 
     Args:
-        svg: a whole SVG file of matplotlib's.
+        svg: an SVG file written by matplotlib.
         identifier: prefix of its ids.
-        title: what it shows, read out by screen readers.
-        description: the same at more length. Both are escaped.
+        title: for screen readers; escaped.
+        description: the same at more length; escaped.
     """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)

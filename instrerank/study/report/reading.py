@@ -6,10 +6,10 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Generic, NamedTuple, TypeVar
 
 from instrerank.errors import InputError
+from instrerank.evaluation.means import mean
 from instrerank.study.configuration import System
 from instrerank.study.rows import (
     CellMean,
@@ -25,7 +25,7 @@ from instrerank.study.rows import (
 from instrerank.study.table_files import read_table
 
 MODES = {"fixed": "Fixed candidates", "retrieve": "Retrieval with each query"}
-"""Mode to its title; the two never share a table."""
+"""Titles of the modes, which never share a table."""
 
 _Row = TypeVar("_Row", bound=Row, covariant=True)
 
@@ -43,8 +43,9 @@ class Tables:
 
     Attributes:
         mode: `fixed` or `retrieve`.
-        measures: those the page shows in full: nDCG@10 (or the study's first measure), then the recall with the
-            largest cut-off at which any perturbation changes it.
+        measures: those that the page shows in full: nDCG@10 (or the study's first measure), then the recall with the
+            largest cut-off that the perturbations of the answer change; recall at the depth of fixed candidates
+            cannot change.
         topics: scores by the first of `measures` only.
     """
 
@@ -63,7 +64,7 @@ class Tables:
 
     @property
     def systems(self) -> list[System]:
-        """The systems that met perturbed queries, in the order of the study."""
+        """The systems that were run on perturbed queries, in the order of the study."""
         met = {system(row) for row, _ in self.robustness}
         return [each for each in dict.fromkeys(system(row) for row, _ in self.cells) if each in met]
 
@@ -74,31 +75,31 @@ class Tables:
 
     @property
     def hardest(self) -> str | None:
-        """The one of `invariant` that costs most by the first measure, as a mean over systems."""
+        """The one of `invariant` with the largest loss by the first measure, as a mean over systems."""
         changes: dict[str, list[float]] = {}
         for row, _ in self.robustness:
             if row.perturbation in self.invariant and row.measure == self.measures[0]:
                 changes.setdefault(row.perturbation, []).append(row.difference)
-        return min(changes, key=lambda name: (fmean(changes[name]), name), default=None)
+        return min(changes, key=lambda name: (mean(changes[name]), name), default=None)
 
 
 def read_tables(folder: Path) -> list[Tables]:
-    """Read the tables of a study's folder, one `Tables` for each mode that it has.
+    """Read the tables of a study's folder, one `Tables` per mode.
 
     Raises:
-        InputError: no tables, a missing column, or a value that is not of its column's type.
+        InputError: no tables, a missing column, or a value of the wrong type.
     """
     modes = [mode for mode in MODES if (folder / "tables" / mode / "cells.csv").is_file()]
     if not modes:
-        wanted = " or ".join(f"tables/{mode}/cells.csv" for mode in MODES)
-        raise InputError(f"{folder} does not hold a study: no {wanted}; give the output folder of `instrerank study`")
+        files = " or ".join(f"tables/{mode}/cells.csv" for mode in MODES)
+        raise InputError(f"{folder} is not a study: no {files}; give the output folder of `instrerank study`")
     return [_read_mode(folder, mode) for mode in modes]
 
 
 def _read_mode(folder: Path, mode: str) -> Tables:
     cells = list(_read(folder, mode, "cells", CellMean))
     if not cells:
-        raise InputError(f"{folder}/tables/{mode}/cells.csv has no rows: run the study first (`instrerank study`)")
+        raise InputError(f"{folder}/tables/{mode}/cells.csv is empty: run the study first (`instrerank study`)")
     robustness = list(_read(folder, mode, "robustness", Robustness))
     measures = _headline(cells, robustness)
     return Tables(
@@ -122,10 +123,10 @@ def _read(folder: Path, mode: str, name: str, row_type: type[_Row]) -> Iterator[
 
 def _headline(cells: Iterable[Sourced[CellMean]], robustness: Iterable[Sourced[Robustness]]) -> tuple[str, ...]:
     known = list(dict.fromkeys(row.measure for row, _ in cells))
-    moved = {row.measure for row, _ in robustness if row.difference}
+    moved = {row.measure for row, _ in robustness if row.difference and row.in_invariance}
     first = ["ndcg_cut_10"] if "ndcg_cut_10" in known else known[:1]
-    recalls = [measure for measure in known if measure.startswith("recall_")]
-    last = max(recalls, key=lambda measure: (measure in moved, cut_off(measure)), default=first[0])
+    recalls = [measure for measure in known if measure.startswith("recall_") and measure in moved]
+    last = max(recalls, key=cut_off, default=first[0])
     return tuple(dict.fromkeys([*first, last]))
 
 

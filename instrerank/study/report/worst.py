@@ -1,13 +1,13 @@
-"""The queries that lose most, with what was done to them."""
+"""The queries with the largest losses, with their edits."""
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from instrerank.files import parse_json, read_lines
 from instrerank.study.configuration import System
 from instrerank.study.report.edits import Segment, marked
 from instrerank.study.report.reading import Sourced, Tables
@@ -18,12 +18,12 @@ SHOWN = 5
 
 
 class Loser(NamedTuple):
-    """A topic that loses under a perturbation that should change nothing.
+    """A topic that loses under a meaning-preserving perturbation.
 
     Attributes:
         clean: its score with the clean query.
         perturbed: its score with the worst of its perturbed queries.
-        text: of the query with its edits marked; empty where the study's folder has no such query set.
+        text: of the query with its edits marked; empty if the study's folder lacks the query set.
     """
 
     clean: Sourced[TopicScore]
@@ -32,7 +32,7 @@ class Loser(NamedTuple):
 
 
 def worst(folder: Path, tables: Tables) -> dict[System, list[Loser]]:
-    """Return, for each system, the topics with the largest loss by the first measure, each once, worst first.
+    """Return, for each system, the topics with the largest losses by the first measure, each once, largest first.
 
     Args:
         folder: of the study; `topics/topics.<source>.<perturbation>.s<seed>.jsonl` are read from it.
@@ -61,8 +61,8 @@ def worst(folder: Path, tables: Tables) -> dict[System, list[Loser]]:
 def _queries(folder: Path, perturbation: str, seed: int | None) -> dict[str, Any]:
     """Return the perturbed queries of one query set by qid."""
     records = [
-        json.loads(line)
+        parse_json(line, f"{path}:{number}")
         for path in sorted(folder.glob(f"topics.*.{perturbation}.s{seed}.jsonl"))
-        for line in path.read_text(encoding="utf-8").splitlines()
+        for number, line in read_lines(path)
     ]
     return {record["qid"]: record for record in records}

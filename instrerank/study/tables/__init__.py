@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from instrerank.study.results import Results
 from instrerank.study.rows import Row
@@ -14,13 +14,17 @@ from instrerank.study.tables.scores import cell_rows, topic_rows
 __all__ = ["all_tables"]
 
 
-def all_tables(results: Results) -> dict[str, Sequence[Row]]:
-    """Return the tables of one mode by name, all but `failed`."""
-    return {
-        "cells": cell_rows(results),
-        "topics": topic_rows(results),
-        "robustness": robustness_rows(results),
-        "families": family_rows(results),
-        "hypotheses": hypothesis_rows(results),
-        "instructions": instruction_rows(results),
+def all_tables(results: Results, *, progress: bool = False) -> dict[str, Sequence[Row]]:
+    """Return the tables of one mode by name, except `failed`; with a progress bar if asked for."""
+    from tqdm import tqdm
+
+    tables: dict[str, Callable[[Results], Sequence[Row]]] = {
+        "cells": cell_rows,
+        "topics": topic_rows,
+        "robustness": robustness_rows,
+        "families": family_rows,
+        "hypotheses": hypothesis_rows,
+        "instructions": instruction_rows,
     }
+    bar = tqdm(tables.items(), desc=f"tables, {results.mode}", unit="table", disable=not progress)
+    return {name: rows(results) for name, rows in bar}

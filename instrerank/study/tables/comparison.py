@@ -1,11 +1,11 @@
-"""What the tables share: two sets of scores compared topic by topic, and p corrected over a table."""
+"""Shared by the tables: scores compared topic by topic, and p corrected over a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 from typing import TypeVar
 
+from instrerank.evaluation.means import mean
 from instrerank.evaluation.significance import Comparison, compare, corrected
 from instrerank.study.plan import Cell
 from instrerank.study.results import Scores
@@ -15,12 +15,12 @@ _Tested = TypeVar("_Tested", Robustness, Hypothesis, InstructionEffect)
 
 
 def compared(scores: Scores, baseline: Scores) -> Comparison:
-    """Compare scores with a baseline, on the topics of the baseline and without the randomisation test."""
-    return compare([scores[qid] for qid in baseline], list(baseline.values()), randomisation=False)
+    """Compare scores by qid with a baseline on the same topics, without the randomisation test."""
+    return compare(scores, baseline, randomisation=False)
 
 
 def with_corrected_p(rows: Sequence[_Tested]) -> list[_Tested]:
-    """Correct p by Holm over all rows with the same measure: the family of tests that a reader scans."""
+    """Correct p by Holm over all rows with the same measure."""
     corrected_p: dict[int, float | None] = {}
     for measure in dict.fromkeys(row.measure for row in rows):
         family = [index for index, row in enumerate(rows) if row.measure == measure]
@@ -42,4 +42,4 @@ def is_invariance(cell: Cell) -> bool:
 def mean_of_known(values: Iterable[float | None]) -> float | None:
     """Return the mean of the values that are not None, or None without any."""
     known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+    return mean(known) if known else None

@@ -18,7 +18,7 @@ def hypothesis_rows(results: Results) -> list[Hypothesis]:
     """Return the drops of each pair of systems, compared topic by topic.
 
     A drop is clean − perturbed, the seeds of a perturbation averaged within the topic; that of `invariance` is the
-    mean over the query perturbations that both systems met and that should change nothing.
+    mean over the meaning-preserving query perturbations that both systems were run on.
     """
     rows = []
     for pair in _pairs(results):
@@ -41,7 +41,7 @@ def _hypothesis_row(
     pair: tuple[System, System], perturbation: str, measure: str, drops: Sequence[dict[str, float]]
 ) -> Hypothesis:
     (a, b), (drops_a, drops_b) = pair, drops
-    change = compare(list(drops_a.values()), [drops_b[qid] for qid in drops_a])
+    change = compare(drops_a, drops_b)
     low, high = change.interval or (None, None)
     return Hypothesis(
         *a,
@@ -65,14 +65,14 @@ def _drop(results: Results, clean: Cell, perturbations: Sequence[list[Cell]], me
     """Return clean − perturbed by qid, the mean over perturbations."""
     perturbed = mean_over_seeds([results.mean_scores(draws, measure) for draws in perturbations])
     drops = {qid: score - perturbed[qid] for qid, score in results.scores[clean][measure].items()}
-    # a mean of equal scores may differ from them in the last bit: that is not a drop
+    # the mean of equal scores may differ from them in the last bit: not a drop
     return {qid: drop if abs(drop) >= LEAST_DIFFERENCE else 0.0 for qid, drop in drops.items()}
 
 
 def _pairs(results: Results) -> list[tuple[System, System]]:
-    """Return the pairs of systems to compare: those of the configuration, or else the usual ones.
+    """Return the pairs of systems to compare: those of the configuration, or the default ones.
 
-    The usual ones are, under the same condition, the first stage and the first encoder each against every other
+    These are, under the same condition, the first stage and the first encoder each against every other
     encoder; and for each encoder, no instructions against each other condition.
     """
     asked = results.plan.configuration.system_pairs

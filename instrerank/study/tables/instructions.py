@@ -1,12 +1,12 @@
-"""The table `instructions`: what instructions change on the clean queries, p-MRR, and prompt sensitivity."""
+"""The table `instructions`: effect of instructions on the clean queries, p-MRR, and prompt sensitivity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import fmean
 
 from instrerank.evaluation.infosearch import gold_documents
 from instrerank.evaluation.instructions import Documents, changed_documents, p_mrr_by_topic
+from instrerank.evaluation.means import mean
 from instrerank.evaluation.robustness import prompt_sensitivity
 from instrerank.evaluation.significance import compare
 from instrerank.study.configuration import FIRST_STAGE, System
@@ -24,7 +24,7 @@ def instruction_rows(results: Results) -> list[InstructionEffect]:
 
 
 def _against_none(results: Results, encoder: str) -> Iterator[InstructionEffect]:
-    """Yield each condition of an encoder against none, `changed` by the changed qrels."""
+    """Yield each condition of an encoder against none; `changed` with the changed qrels."""
     none = System(encoder, "none")
     if none not in results.systems:
         return
@@ -51,9 +51,9 @@ def _against_none(results: Results, encoder: str) -> Iterator[InstructionEffect]
 
 
 def _p_mrr(results: Results, encoder: str) -> Iterator[InstructionEffect]:
-    """Yield p-MRR × 100 of the documents that stop being relevant, and of those that stay relevant.
+    """Yield p-MRR × 100 over the documents that stop being relevant, and over those that stay relevant.
 
-    Only topics that both runs answer count; without any there is no row.
+    Only topics in both runs count; without any, no row.
     """
     own, changed = System(encoder, "own"), System(encoder, "changed")
     plan = results.plan
@@ -65,20 +65,20 @@ def _p_mrr(results: Results, encoder: str) -> Iterator[InstructionEffect]:
         chosen_documents = chosen(plan.qrels, plan.changed_qrels, plan.configuration.relevance_level)
         documents: Documents = {qid: docids for qid, docids in chosen_documents.items() if qid in answered}
         if documents:
-            moves = [100 * move for move in p_mrr_by_topic(runs[0], runs[1], documents).values()]
-            result = compare(moves, [0.0] * len(moves), randomisation=False)
+            moves = {qid: 100 * move for qid, move in p_mrr_by_topic(runs[0], runs[1], documents).items()}
+            result = compare(moves, dict.fromkeys(moves, 0.0), randomisation=False)
             low, high = result.interval or (None, None)
             yield InstructionEffect(*changed, measure, len(moves), result.mean, low=low, high=high)
 
 
 def _prompt_sensitivity(results: Results, encoder: str) -> Iterator[InstructionEffect]:
-    """Yield the standard deviation of each measure's mean over generic instructions, if there are two or more."""
+    """Yield the standard deviation of each measure's mean over two or more generic instructions."""
     own = System(encoder, "own")
     generic = results.draws(own).get("instruction-generic", []) if own in results.systems else []
     if len(generic) < 2:
         return
     for measure, scores in results.scores[generic[0]].items():
-        deviation = prompt_sensitivity([fmean(results.scores[cell][measure].values()) for cell in generic])
+        deviation = prompt_sensitivity([mean(results.scores[cell][measure]) for cell in generic])
         yield InstructionEffect(
             encoder, "instruction-generic", f"prompt_sensitivity {measure}", len(scores), deviation
         )

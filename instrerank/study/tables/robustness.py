@@ -1,11 +1,12 @@
-"""The tables `robustness` and `families`: what perturbed queries cost each system."""
+"""The tables `robustness` and `families`: the effect of perturbed queries on each system."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import NamedTuple
 
+from instrerank.evaluation.means import mean
 from instrerank.evaluation.robustness import mean_over_seeds, success_rate, worst_case
 from instrerank.evaluation.stability import kendall_tau, overlap, rank_biased_overlap
 from instrerank.study.configuration import System
@@ -16,7 +17,7 @@ from instrerank.study.tables.comparison import compared, is_invariance, mean_of_
 
 
 class _Stability(NamedTuple):
-    """How similar the perturbed rankings are to the clean one, within the depth of reranking: means over topics."""
+    """Similarity of the perturbed rankings to the clean one, down to the depth of reranking: means over topics."""
 
     overlap_10: float | None
     rbo: float | None
@@ -24,9 +25,9 @@ class _Stability(NamedTuple):
 
 
 def robustness_rows(results: Results) -> list[Robustness]:
-    """Return what each perturbation costs each system by each measure.
+    """Return the effect of each perturbation on each system by each measure.
 
-    Seeds are averaged within a topic before topics are compared.
+    Seeds are averaged within each topic first.
     """
     rows = []
     for system in results.systems:
@@ -44,7 +45,7 @@ def _robustness_row(
     """Return the row of one measure for the draws of one perturbation."""
     before = results.scores[clean][measure]
     scores = [results.scores[cell][measure] for cell in draws]
-    means = [fmean(each.values()) for each in scores]
+    means = [mean(each) for each in scores]
     change = compared(mean_over_seeds(scores), before)
     low, high = change.interval or (None, None)
     perturbation = draws[0].variation.perturbation
@@ -57,7 +58,7 @@ def _robustness_row(
         expects=perturbation.expects,
         in_invariance=is_invariance(draws[0]),
         seeds=len(draws),
-        changed_share=fmean(map(len, changed)) / len(results.plan.topics),
+        changed_share=mean(map(len, changed)) / len(results.plan.topics),
         measure=measure,
         clean=change.baseline,
         perturbed=change.mean,
@@ -71,7 +72,7 @@ def _robustness_row(
         wins=change.wins,
         ties=change.ties,
         losses=change.losses,
-        worst_case=fmean(worst_case(scores).values()),
+        worst_case=mean(worst_case(scores)),
         sd_over_seeds=stdev(means) if len(means) > 1 else None,
         success_rate=mean_of_known(success_rate(before, *each) for each in zip(scores, changed, strict=True)),
         overlap_10=stability.overlap_10,
@@ -81,7 +82,7 @@ def _robustness_row(
 
 
 def family_rows(results: Results) -> list[FamilyRobustness]:
-    """Return the same by family, each of its perturbations of equal weight; last, all that should change nothing."""
+    """Return the effect by family, each perturbation with equal weight; last, the family `invariance`."""
     rows = []
     for system in results.systems:
         clean = results.clean(system)
@@ -102,7 +103,7 @@ def family_rows(results: Results) -> list[FamilyRobustness]:
                         relative=change.relative_difference,
                         low=low,
                         high=high,
-                        worst_case=fmean(worst_case(every).values()),
+                        worst_case=mean(worst_case(every)),
                     )
                 )
     return rows

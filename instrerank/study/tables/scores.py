@@ -1,9 +1,8 @@
-"""The tables `cells` and `topics`: what each run scores."""
+"""The tables `cells` and `topics`: the scores of each run."""
 
 from __future__ import annotations
 
-from statistics import fmean
-
+from instrerank.evaluation.means import mean
 from instrerank.study.results import Results
 from instrerank.study.rows import CellMean, TopicScore
 
@@ -24,7 +23,7 @@ def cell_rows(results: Results) -> list[CellMean]:
                     topics=len(by_qid),
                     changed_queries=len(variation.changed),
                     measure=measure,
-                    mean=fmean(by_qid.values()),
+                    mean=mean(by_qid),
                     run=run,
                 )
             )

@@ -1,0 +1,131 @@
+"""Shards of an embedding store: hashes of texts, their rows and a checksum, in one safetensors file.
+
+A shard is written beside its place and renamed, and never changed; its name is one that no two processes share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from instrerank.encoders.encoded import Encoded
+from instrerank.files import partial_path
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SUFFIX = ".safetensors"
+_CHECKSUM = "crc32"
+
+
+class DamagedError(Exception):
+    """A file of a store that is not what was written.
+
+    Attributes:
+        path: of its file.
+    """
+
+    def __init__(self, path: Path, why: object):
+        """Say what is wrong with which file."""
+        super().__init__(f"{path}: {why}")
+        self.path = path
+
+
+class Shard:
+    """A shard that is mapped: its vectors stay on disk until they are asked for.
+
+    Attributes:
+        hashes: S32 [n], SHA-256 of each text.
+    """
+
+    def __init__(self, path: Path, dimension: int):
+        """Map a shard.
+
+        Args:
+            path: of the file.
+            dimension: width d of its vectors.
+
+        Raises:
+            DamagedError: it cannot be read or is of another shape.
+        """
+        from safetensors import safe_open
+
+        self._path = path
+        try:
+            with safe_open(str(path), framework="pt") as file:  # torch maps the file, numpy would read it
+                hashes, *fields = (file.get_tensor(name).numpy() for name in ("hashes", *Encoded._fields))
+                checksum = (file.metadata() or {}).get(_CHECKSUM)
+        except Exception as error:  # a damaged file raises whatever its reader raises
+            raise DamagedError(path, error) from error
+        self._rows, count = Encoded(*fields), len(hashes)
+        found = [(str(array.dtype), array.shape) for array in (hashes, *self._rows)]
+        expected = [("uint8", (count, 32)), ("float32", (count, dimension)), ("int64", (count,)), ("bool", (count,))]
+        if found != expected:
+            raise DamagedError(path, f"it has vectors of shape {self._rows.vectors.shape}, not [{count}, {dimension}]")
+        self.hashes: NDArray[np.bytes_] = np.ascontiguousarray(hashes).view("S32")[:, 0]
+        # shards of earlier versions have none
+        self._expected = None if checksum is None else str(checksum)
+
+    def __repr__(self) -> str:
+        return f"Shard({self._path.name}: {len(self.hashes)} texts)"
+
+    def has(self, hashes: NDArray[np.bytes_], rows: NDArray[np.int64]) -> bool:
+        """Tell whether the texts in these rows have these hashes."""
+        return bool((abs(rows) < len(self.hashes)).all()) and np.array_equal(self.hashes[rows], hashes)
+
+    def take(self, rows: NDArray[np.int64]) -> Encoded:
+        """Return some of the rows; the first call compares the checksum of all of them (at 4 GB/s or so).
+
+        Raises:
+            DamagedError: it differs.
+        """
+        if self._expected is not None:
+            if _checksum([self.hashes, *self._rows]) != self._expected:
+                raise DamagedError(self._path, "its checksum differs")
+            self._expected = None
+        return self._rows.take(rows)
+
+
+def text_hashes(texts: Sequence[str]) -> NDArray[np.bytes_]:
+    """Return the SHA-256 of each text: S32 [n]."""
+    # numpy takes trailing zero bytes for padding: that is of no consequence, as all have the same length
+    return np.array([hashlib.sha256(text.encode()).digest() for text in texts], "S32")
+
+
+def write_shard(folder: Path, hashes: NDArray[np.bytes_], encoded: Encoded) -> None:
+    """Write n hashes and their rows as a new shard: whole or not at all.
+
+    Raises:
+        OSError, SafetensorError: it cannot be written, for example because the disk is full.
+    """
+    from safetensors.numpy import save_file
+
+    path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
+    tensors = {"hashes": hashes.view(np.uint8).reshape(-1, 32), **encoded._asdict()}
+    tensors = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+    beside = partial_path(path)
+    try:
+        beside.touch()
+        mode = beside.stat().st_mode  # as the umask says: safetensors makes files that no other user can read
+        save_file(tensors, str(beside), {_CHECKSUM: _checksum(tensors.values())})
+        beside.chmod(mode)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.rename(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _checksum(arrays: Iterable[NDArray[np.generic]]) -> str:
+    value = 0
+    for array in arrays:
+        value = zlib.crc32(array.view(np.uint8).data, value)
+    return f"{value:08x}"
