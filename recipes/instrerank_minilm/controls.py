@@ -1,4 +1,4 @@
-"""Train the controls that tell what an instruction brings: InF-Embed's objective with one change each.
+"""Train the controls that show what an instruction contributes: InF-Embed's objective with one change each.
 
 python recipes/instrerank_minilm/controls.py --rows ROWS.jsonl --output DIR [--steps 300] [--only NAME …]
 """

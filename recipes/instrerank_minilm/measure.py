@@ -1,4 +1,4 @@
-"""What an adapter has learnt, beside its base model, on data that the recipe never trains on.
+"""Measure an adapter against its base model on data that the recipe never trains on.
 
 python recipes/instrerank_minilm/measure.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
 

@@ -1,4 +1,4 @@
-"""Queries made of passages: what people might ask for that a passage tells."""
+"""Queries made from passages: questions that a passage might answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def phrases(text: str) -> list[str]:
 
 
 def question(text: str, rng: random.Random) -> str | None:
-    """Ask for something that a passage tells, or None where it has too few phrases."""
+    """Return a query that a passage answers, or None if it has too few phrases."""
     known = phrases(text)
     if len(known) < 4:
         return None

@@ -71,7 +71,7 @@ class Teacher:
         return self._discriminant(int(self.counts[at]), self._sums[at])
 
     def holds(self, rule: Rule, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which passages satisfy a rule's condition, whether it is wanted or not."""
+        """Return which passages satisfy a rule's condition, whether it requires or forbids it."""
         if rule.kind == "longer":
             return self.lengths[rows] > rule.words
         if rule.kind != "mentions":

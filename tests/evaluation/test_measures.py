@@ -158,7 +158,7 @@ def test_what_the_c_code_cannot_hold_is_refused_by_name():
 
 @pytest.mark.parametrize("parameters", [{"relevance_level": 0}, {"max_docs": 0}, {"max_docs": -1}])
 def test_parameters_out_of_range(parameters):
-    with pytest.raises(InputError, match=rf"{next(iter(parameters))} must be at least 1, got"):
+    with pytest.raises(InputError, match=rf"`{next(iter(parameters))}` must be at least 1, got"):
         evaluate(RUN, QRELS, **parameters)
 
 

@@ -86,5 +86,5 @@ def test_parameters_out_of_range():
     with pytest.raises(InputError, match="at least 1, got 0"):
         overlap("a", "a", 0)
     for p in (0.0, 1.0):
-        with pytest.raises(InputError, match="between 0 and 1"):
+        with pytest.raises(InputError, match="must be above 0 and below 1"):
             rank_biased_overlap("a", "a", p)

@@ -124,4 +124,4 @@ def test_a_run_without_topics_or_passages_is_refused(tmp_path, capsys):
     command = ["rerank", "--run", "run.txt", "--encoder", "words", "--output", str(tmp_path / "out.txt")]
     assert main(command) == 2
     assert main([*command, "--topics", "t.tsv"]) == 2
-    assert "run.txt is a run: give its --topics, and its passages by" in capsys.readouterr().err
+    assert "reranking run.txt needs --topics, and passages by --corpus or --index" in capsys.readouterr().err

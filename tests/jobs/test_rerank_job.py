@@ -73,12 +73,12 @@ def test_a_result_stands_for_its_run(folder, words):
         ({"fusion": "sum"}, "unknown `fusion` 'sum'. Available: none, interpolate, rrf"),
         ({"max_passage": "sum"}, "unknown `max_passage` 'sum'. Available: max, first, mean"),
         ({"max_passage_stride": 3}, "`max_passage_stride` needs `max_passage`"),
-        ({"dtype": "cascade", "fusion": "rrf"}, "`fusion` and `max_passage` need others"),
-        ({"kind": "crossencoder", "pooling": "mean"}, "`pooling`: no use with `kind` crossencoder"),
+        ({"dtype": "cascade", "fusion": "rrf"}, "`fusion` and `max_passage` need exact scores of all candidates"),
+        ({"kind": "crossencoder", "pooling": "mean"}, "`pooling` cannot be used with `kind` crossencoder"),
         ({"instruction": "a", "instructions": {"01": "b"}}, "not both"),
         ({"instructions": {"01": "b"}}, "no instruction for 1 of 2 topics: 2"),
         ({"output": "run.txt"}, "`output` run.txt is also the input `run`"),
-        ({"topics": None}, "run.txt is a run: give its `topics`"),
+        ({"topics": None}, "reranking run.txt needs `topics`"),
     ],
 )
 def test_what_is_refused_in_the_words_of_a_script(folder, words, settings, message):

@@ -55,14 +55,14 @@ def test_instructions_for_some_topics(topics, tmp_path, capsys):
     assert (tmp_path / "sets" / "topics.tea.instruction-swapped.s1.tsv").read_text() == (
         "1\tgreen tea in Japan\tOnly assam.\n2\twho is it\n3\tblack tea in 1999\tOnly sencha.\n"
     )
-    assert "1 of them without instruction" in capsys.readouterr().err
+    assert "1 of them without an instruction" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--perturbations", "typo-mixt"], "Nearest: typo-mixed"),
-        (["--perturbations", "instruction-negated"], "have an instruction"),
+        (["--perturbations", "instruction-negated"], "topics with instructions"),
         (["--perturbations", "typo-mixed", "--format", "csv"], "unknown format csv"),
         (["--perturbations", "typo-mixed", "--topics", "absent.tsv"], "cannot read absent.tsv"),
     ],
@@ -76,7 +76,7 @@ def test_bad_input_is_one_line_and_exit_code_2(topics, tmp_path, capsys, argumen
 def test_bad_seeds(topics, tmp_path, capsys, seeds):
     with pytest.raises(SystemExit, match="2"):
         main(["perturb", "--topics", str(topics), "--perturbations", "all", "--output", "x", "--seeds", seeds])
-    assert "give seeds like 1,2,3 or 1..10" in capsys.readouterr().err
+    assert "expected seeds" in capsys.readouterr().err
 
 
 def test_list(capsys):

@@ -87,7 +87,7 @@ def test_an_incomplete_checkpoint_is_passed_over(files, rows, tmp_path):
 
 def test_another_configuration_is_refused(files, rows, tmp_path):
     run(files, rows, tmp_path)
-    with pytest.raises(InputError, match="holds checkpoints: go on with `resume`"):
+    with pytest.raises(InputError, match="contains checkpoints: continue with `resume`"):
         run(files, rows, tmp_path)
     other = Schedule(batch_size=3, max_steps=6, learning_rate=1e-3)
     with pytest.raises(InputError, match="another configuration.*schedule: .*0.003.* before, .*0.001.* now"):
