@@ -216,6 +216,7 @@ class EmbeddingStore:
                 with whole_file(path) as file:
                     json.dump(content, file, indent=1)
         if not self._made:
+            remove_abandoned(self.folder)
             remove_abandoned(self._shards)
             self._made = True
 
