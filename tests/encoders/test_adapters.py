@@ -286,7 +286,7 @@ def test_a_plain_adapter_needs_neither_peft_nor_transformers(models, lora):
 def test_a_pattern_without_end_is_refused(base, tmp_path, monkeypatch, setting):
     monkeypatch.setattr(adapters, "_LONGEST_MATCH", 0.5)
     folder = save_adapter(tmp_path / "adapter", base)
-    hostile = r"(\w+\.?)+\.(\d+|\w+)*!"
+    hostile = r"((([\w.]+)+)+)+!"
     path = folder / "adapter_config.json"
     path.write_text(
         json.dumps(json.loads(path.read_text()) | {setting: {hostile: 2} if "rank" in setting else hostile})
