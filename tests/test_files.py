@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from instrerank import files
 from instrerank.errors import InputError
-from instrerank.files import parse_json, read_lines
+from instrerank.files import parse_json, read_lines, reading
 
 
 def packed(kind):
@@ -84,7 +83,7 @@ def test_damaged_gzip_data_is_one_line(tmp_path):
 
 @pytest.mark.parametrize("line", [b"\n", b"1\ttides\n", b" "])
 def test_what_unpacks_to_far_more_is_refused(tmp_path, monkeypatch, line):
-    monkeypatch.setattr(files, "_BOMB_SIZE", 1 << 20)
+    monkeypatch.setattr(reading, "_BOMB_SIZE", 1 << 20)
     (tmp_path / "t.gz").write_bytes(gzip.compress(line * (8 << 20)))
     with pytest.raises(InputError, match=r"t\.gz: it unpacks to more than 200 times its size"):
         for _ in read_lines(tmp_path / "t.gz"):
@@ -92,7 +91,7 @@ def test_what_unpacks_to_far_more_is_refused(tmp_path, monkeypatch, line):
 
 
 def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr(reading, "_LONGEST_LINE", 1 << 20)
     (tmp_path / "t").write_bytes(b"first\n" + b"a" * (2 << 20))
     with pytest.raises(InputError, match="t:2: the line is longer than 1 MiB"):
         list(read_lines(tmp_path / "t"))
@@ -105,7 +104,7 @@ def test_lines_over_the_edge_of_a_block(tmp_path, monkeypatch):
     assert [number for number, _ in whole] == list(range(1, 62))
     assert whole[0] == (1, "0\té\u2028")
     for size in (1, 2, 7, 64):
-        monkeypatch.setattr(files, "_BLOCK", size)
+        monkeypatch.setattr(reading, "_BLOCK", size)
         assert list(read_lines(tmp_path / "t")) == whole
 
 
@@ -119,7 +118,7 @@ def test_a_process_substitution_can_be_read_twice():
 
 
 def test_standard_input_that_is_closed(monkeypatch):
-    files._standard_input.cache_clear()
+    reading._standard_input.cache_clear()
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(InputError, match="standard input is closed"):
         list(read_lines("-"))
@@ -145,3 +144,21 @@ def test_json_that_is_refused(text, complaint):
 
 def test_json_that_only_looks_so():
     assert parse_json('{"a": "\\\\u0000 \\\\ud83d"}', "f:3") == {"a": "\\u0000 \\ud83d"}
+
+
+def test_a_regular_file_of_a_memory_disk_is_replaced_whole_and_streams_are_written_into(tmp_path):
+    memory = Path("/dev/shm")
+    if memory.is_dir():
+        path = memory / f"instrerank-{os.getpid()}.txt"
+        path.write_text("before")
+        try:
+            assert not is_stream(path)
+        finally:
+            path.unlink()
+    assert all(map(is_stream, ("-", "/dev/null", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
+    (tmp_path / "target.txt").write_text("before")
+    (tmp_path / "link.txt").symlink_to("target.txt")
+    with whole_file(tmp_path / "link.txt") as file:
+        file.write("after")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "target.txt").read_text() == "after"

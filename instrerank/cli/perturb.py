@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import statistics
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seeds",
-        type=parse_seeds,
-        default=[1],
+        default="1",
         metavar="N,N|N..M",
         help="random seeds, such as 1,2,3 or 1..10, with one query set each (default 1)",
     )
@@ -87,19 +85,3 @@ def run(arguments: argparse.Namespace) -> None:
 def _share(*sets: dict[str, Any]) -> float:
     """Return the percentage of topics that are changed, over all seeds."""
     return 100 * statistics.fmean(each["changed"] / each["topics"] for each in sets)
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Return the seeds of `1,2,3`, `1..10` or `1..3,7`.
-
-    Raises:
-        argparse.ArgumentTypeError: not a list of seeds, or an empty range.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", part.strip())
-        last = int(match[2] or match[1]) if match else -1
-        if not match or last < int(match[1]):
-            raise argparse.ArgumentTypeError(f"expected seeds such as 1,2,3 or 1..10, got {text!r}")
-        seeds += range(int(match[1]), last + 1)
-    return list(dict.fromkeys(seeds))

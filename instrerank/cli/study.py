@@ -8,7 +8,6 @@ from typing import Any
 
 from instrerank.cli.inputs import ENCODERS, add_qrels_argument, add_store_argument, add_topics_argument, positive
 from instrerank.cli.messages import log, shows_progress
-from instrerank.cli.perturb import parse_seeds
 
 EPILOG = """examples:
   instrerank study --collection pocket --encoders minilm --perturbations typo-mixed,word-swap --seeds 1..5 \\
@@ -52,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--changed-qrels", metavar="Q2", help="qrels under the changed instructions, for p-MRR")
     add("--conditions", type=_names, help=f"instruction conditions, separated by commas: {_CONDITIONS}")
     add("--perturbations", type=_names, help="perturbations, separated by commas: names or families, as in perturb")
-    add("--seeds", type=parse_seeds, help="random seeds, such as 1,2,3 or 1..5 (default 1)")
+    add("--seeds", help="random seeds, such as 1,2,3 or 1..5 (default 1)")
     add("--candidates", type=_names, help="candidates of perturbed queries: fixed, retrieve or both (default fixed)")
     add("--hits", metavar="N", type=positive, help="number of candidates per topic to rerank (default 100)")
     add("--search-hits", metavar="N", type=positive, help="number of documents per topic from BM25 (default 1000)")

@@ -154,6 +154,8 @@ def instructed_topics(
         raise InputError("give either `instruction`, the same for every topic, or `instructions` by qid, not both")
     if instruction is not None and not instruction.strip():
         raise InputError("`instruction` is empty: omit it, or give it a text")
+    if limit is not None and limit < 1:
+        raise InputError(f"`limit` must be at least 1, got {limit}")
     loaded = load_topics(topics)[:limit]
     if instruction is not None:
         return [topic._replace(instruction=instruction) for topic in loaded]

@@ -18,6 +18,7 @@ from instrerank.jobs.outputs import staged
 from instrerank.jobs.settings import settings_of
 from instrerank.perturbations import Perturbation, QuerySet, query_set, resolve_all, write_query_set
 from instrerank.perturbations.querysets import FORMATS, check_formats, check_source, check_topics, source_name
+from instrerank.perturbations.seeds import seeds_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class PerturbSettings:
 
     topics: Any
     perturbations: str | Perturbation | Sequence[str | Perturbation]
-    seeds: Sequence[int] = (1,)
+    seeds: int | str | Sequence[int] = (1,)
     instructions: Any = None
     missing: MissingPolicy = "error"
     limit: int | None = None
@@ -58,8 +59,7 @@ class PerturbSettings:
         Raises:
             InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
-        if not self.seeds or min(self.seeds) < 0:
-            raise InputError(f"`seeds` must be whole numbers of at least 0, got {list(self.seeds)}")
+        seeds_of(self.seeds)
         check_formats(self.formats)
         check_source(self.source)
 
@@ -104,7 +104,7 @@ def run_perturb(settings: PerturbSettings) -> Iterator[QuerySet]:
         nullcontext() if folder is None else staged(folder, inputs, overwrite=settings.overwrite, replaces=(index,))
     )
     with files as staging:
-        for queries in _query_sets(topics, perturbations, settings.seeds, source):
+        for queries in _query_sets(topics, perturbations, seeds_of(settings.seeds), source):
             names = [path.name for path in write_query_set(staging, queries, settings.formats)] if staging else []
             written.append({"name": queries.name, "files": names} | queries.provenance)
             yield queries
@@ -138,7 +138,7 @@ def _query_sets(
     left_out = []
     for perturbation in perturbations:
         # one draw is enough where every seed gives the same text
-        for seed in dict.fromkeys(seeds if perturbation.seeded else seeds[:1]):
+        for seed in seeds if perturbation.seeded else seeds[:1]:
             queries = query_set(topics, perturbation, seed, source)
             if bare and perturbation.changes == "instruction" and not queries.provenance["changed"]:
                 left_out.append(perturbation.name)

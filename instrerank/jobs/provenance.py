@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from instrerank.reranking.candidates import CandidateCounts, Candidates, MissingPolicy
+from instrerank.collections import MissingPolicy
+from instrerank.reranking.candidates import CandidateCounts, Candidates
 from instrerank.reranking.fusion import Fusion
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Scores, Windows

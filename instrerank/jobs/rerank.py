@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instrerank.collections import instructed_topics, load_run, open_passages
+from instrerank.collections import MissingPolicy, instructed_topics, load_run, open_passages
 from instrerank.collections.loaded import is_name
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
@@ -22,15 +22,17 @@ from instrerank.jobs.described import (
 )
 from instrerank.jobs.outputs import check_output
 from instrerank.jobs.provenance import reranking_counts, reranking_stage
+from instrerank.jobs.results import RunResult
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, read_sidecar, settle_run, write_run_with_sidecar
 from instrerank.reranking import Candidates, Fusion, Windows, candidate_docids, select_candidates
 from instrerank.reranking import rerank as rerank_candidates
-from instrerank.reranking.candidates import CandidateCounts, MissingPolicy
+from instrerank.reranking.candidates import CandidateCounts
 from instrerank.reranking.fusion import FusionMethod
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Aggregation, PreparedTexts, check_scoring
-from instrerank.trec import Run, ScoredDoc, Topic, read_run
+from instrerank.trec import Run, Topic, read_run
+from instrerank.trec.problems import own_documents
 from instrerank.trec.runs import RunFormat, check_tag
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,8 @@ class RerankSettings:
         check_tag(self.tag)
         if self.hits < 1:
             raise InputError(f"`hits` must be at least 1, got {self.hits}")
+        if self.corpus is not None and self.index is not None:
+            raise InputError("give the passages by either `corpus` or `index`, not both")
         check_scoring(self.fusion, self.alpha, self.rrf_k, self.max_passage, self.max_passage_stride, self.load)
 
     @property
@@ -109,28 +113,10 @@ class RerankSettings:
         return self.runtag or Path(name_of(self.encoder)).name
 
 
-class Reranked(NamedTuple):
-    """What `rerank` returns; it can be used wherever a run is expected.
+class Reranked(RunResult):
+    """What `rerank` returns: the run, with the counts of candidates, of missing and truncated texts, ties, …."""
 
-    Attributes:
-        run: the rankings, in trec_eval's order.
-        counts: numbers of candidates, missing and truncated texts, ties, …, as in the sidecar.
-        output: path of the run file; None if nothing was written.
-    """
-
-    run: Run
-    counts: Mapping[str, Any]
-    output: Path | None
-
-    @property
-    def tag(self) -> str:
-        """The run's tag."""
-        return self.run.tag
-
-    @property
-    def rankings(self) -> dict[str, list[ScoredDoc]]:
-        """The run's rankings by qid."""
-        return self.run.rankings
+    __slots__ = ()
 
     @property
     def summary(self) -> str:
@@ -301,7 +287,7 @@ def execute(plan: Plan, *, prepared: PreparedTexts | None = None, folder: str | 
         retrieval=plan.retrieval,
         data=inputs.data,
         counts=counts,
-        command=rerank_command(settings),
+        command=rerank_command(settings, plan.scorer.kind),
         seconds=seconds,
     )
     return Reranked(reranked, counts, output)
@@ -326,6 +312,7 @@ def read_inputs(settings: RerankSettings) -> Inputs:
         raise InputError(f"reranking {name_of(settings.run)} needs `topics`, and passages by `corpus` or `index`")
     else:
         first_stage = load_run(settings.run, keep_first_duplicate=True)
+    warn_of_own_documents(first_stage)
     loaded = instructed_topics(
         topics,
         settings.instructions,
@@ -349,6 +336,13 @@ def read_inputs(settings: RerankSettings) -> Inputs:
     return Inputs(first_stage, loaded, texts, stage, data)
 
 
+def warn_of_own_documents(run: Run) -> None:
+    """Log whether the topics of a first stage retrieve themselves."""
+    own = own_documents({qid: {document.docid for document in ranking} for qid, ranking in run.rankings.items()})
+    if own:
+        log.warning(f"the first stage: {own}")
+
+
 def windows_of(settings: RerankSettings, scorer: Scorer) -> Windows | None:
     """Return how to split long passages for this scorer; None: truncate them."""
     if settings.max_passage is None:
@@ -357,7 +351,7 @@ def windows_of(settings: RerankSettings, scorer: Scorer) -> Windows | None:
     return Windows(length, settings.max_passage_stride or max(1, length // 2), settings.max_passage)
 
 
-def rerank_command(settings: RerankSettings) -> list[str]:
+def rerank_command(settings: RerankSettings, kind: str) -> list[str]:
     """Return the command that reproduces the run, as far as its inputs are not objects in memory."""
     load = settings.load
     flags = {
@@ -366,7 +360,7 @@ def rerank_command(settings: RerankSettings) -> list[str]:
         "--corpus": None if settings.corpus is None else name_of(settings.corpus),
         "--index": settings.index,
         "--encoder": name_of(settings.encoder),
-        "--encoder-kind": load.kind,
+        "--encoder-kind": kind,
         "--instruction": settings.instruction,
         "--instructions": None if settings.instructions is None else name_of(settings.instructions),
         "--hits": settings.hits,

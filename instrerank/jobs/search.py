@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from instrerank.collections import load_topics
+from instrerank.collections import instructed_topics
 from instrerank.jobs.described import command, described_source, name_of
 from instrerank.jobs.outputs import check_output
+from instrerank.jobs.results import RunResult
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
-from instrerank.trec import Run, ScoredDoc, count_tied, read_run
+from instrerank.trec import Run, count_tied, read_run
 from instrerank.trec.problems import listed
 from instrerank.trec.runs import RunFormat, check_tag
 
@@ -54,28 +54,10 @@ class SearchSettings:
     overwrite: bool = False
 
 
-class Searched(NamedTuple):
-    """What `search` returns; it can be used wherever a run is expected.
+class Searched(RunResult):
+    """What `search` returns: the run, with the counts of topics, documents and ties."""
 
-    Attributes:
-        run: the rankings, in trec_eval's order.
-        counts: numbers of topics, documents and ties, as in the sidecar.
-        output: path of the run file; None if nothing was written.
-    """
-
-    run: Run
-    counts: Mapping[str, Any]
-    output: Path | None
-
-    @property
-    def tag(self) -> str:
-        """The run's tag."""
-        return self.run.tag
-
-    @property
-    def rankings(self) -> dict[str, list[ScoredDoc]]:
-        """The run's rankings by qid."""
-        return self.run.rankings
+    __slots__ = ()
 
 
 def search(topics: Any, index: str | Path, **settings: Any) -> Searched:
@@ -103,7 +85,7 @@ def run_search(settings: SearchSettings) -> Searched:
     output = None if settings.output is None else Path(settings.output)
     if output is not None:
         check_output(output, {"topics": settings.topics, "index": settings.index})
-    topics = load_topics(settings.topics)[: settings.limit]
+    topics = instructed_topics(settings.topics, limit=settings.limit)
     searcher = BM25Searcher(settings.index, settings.k1, settings.b)
     stage = bm25_stage(searcher, settings.hits, str(settings.index))
     data = {"topics": described_source(settings.topics, topics)}

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
+from instrerank.collections import MissingPolicy
 from instrerank.errors import InputError
 from instrerank.trec import Run, ScoredDoc, Topic
-from instrerank.trec.problems import listed, own_documents
+from instrerank.trec.problems import listed
 from instrerank.trec.records import is_empty
-
-log = logging.getLogger(__name__)
-
-MissingPolicy = Literal["error", "skip"]
 
 
 @dataclass(frozen=True)
@@ -82,11 +77,6 @@ def select_candidates(
             f"run and topics have no qid in common: the run has {listed(unknown) or 'none'}; the topics have "
             f"{listed([topic.qid for topic in topics]) or 'none'}. Give the topics that the run was made with"
         )
-    own = own_documents(
-        {qid: {document.docid for document in ranking} for qid, ranking in first_stage.rankings.items()}
-    )
-    if own:
-        log.warning(f"the first stage: {own}")
     counts = CandidateCounts(qids_without_topic=len(unknown))
     selected = []
     without_text: dict[str, None] = {}
@@ -96,8 +86,9 @@ def select_candidates(
             counts.topics_without_candidates.append(topic.qid)
             continue
         within = ranking[:hits]
-        reranked = [document for document in within if not is_empty(texts.get(document.docid, ""))]
         textless = [document for document in within if is_empty(texts.get(document.docid, ""))]
+        absent = {document.docid for document in textless}
+        reranked = [document for document in within if document.docid not in absent]
         without_text.update(dict.fromkeys(document.docid for document in textless))
         selected.append(Candidates(topic, reranked, textless + ranking[hits:]))
         counts.queries += 1

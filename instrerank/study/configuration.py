@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple, cast, get_type_hints
 
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
+from instrerank.perturbations.seeds import seeds_of
 from instrerank.reranking.scoring import check_scoring
-from instrerank.study.values import checked, seeds_of
-from instrerank.study.yaml_files import read_yaml
+from instrerank.study.values import checked, read_mapping
 
 Mode = Literal["fixed", "retrieve"]
 """Every query set reranks the candidates of the clean query, or searches for its own (docs/study.md)."""
@@ -157,7 +157,7 @@ def read_configuration(path: Path) -> dict[str, Any]:
     Raises:
         InputError: the file cannot be read or is not a mapping.
     """
-    return read_yaml(path, "the study's configuration")
+    return read_mapping(path, "the study's configuration")
 
 
 def configure(settings: Mapping[str, Any]) -> Configuration:

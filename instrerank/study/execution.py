@@ -10,7 +10,7 @@ from pathlib import Path
 from instrerank.files import sha256
 from instrerank.jobs import models
 from instrerank.jobs.described import described_texts
-from instrerank.jobs.rerank import Inputs, plan_of, windows_of
+from instrerank.jobs.rerank import Inputs, plan_of, warn_of_own_documents, windows_of
 from instrerank.jobs.rerank import execute as execute_rerank
 from instrerank.reranking import Scorer, prepare_texts
 from instrerank.study.configuration import EncoderChoice
@@ -99,6 +99,7 @@ class _FirstStage:
     def __init__(self, plan: Plan, folder: Path) -> None:
         cells = [cell for cell in plan.cells if cell.encoder is None]
         self.runs = {path: read_run(folder / path) for path in (cell.path(plan.configuration) for cell in cells)}
+        warn_of_own_documents(next(iter(self.runs.values())))
         self.texts = candidate_texts(plan, self.runs.values())
 
 

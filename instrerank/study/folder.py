@@ -14,7 +14,7 @@ from instrerank.files import check_writable, remove_abandoned, sha256, whole_fil
 from instrerank.jobs.described import described_source
 from instrerank.jobs.sidecar import read_sidecar, versions
 from instrerank.study.plan import Plan
-from instrerank.study.yaml_files import read_yaml
+from instrerank.study.values import read_mapping
 
 RECORD = "study.yaml"
 LOG = "log.jsonl"
@@ -45,7 +45,7 @@ def open_folder(folder: Path, plan: Plan, *, resume: bool) -> None:
         return
     if not resume:
         raise InputError(f"{folder} already holds a study: pass `resume` to continue it, or choose another `output`")
-    found = read_yaml(path, "the record of a study")
+    found = read_mapping(path, "the record of a study")
     changes = list(_differences(found, record))
     if changes:
         raise InputError(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import types
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from instrerank.errors import InputError
-
-_MOST_SEEDS = 10_000
+from instrerank.files import read_yaml_file
 
 
 def checked(name: str, value: Any, hint: Any) -> Any:
@@ -48,6 +47,22 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     return value
 
 
+def read_mapping(path: Path, what: str) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds.
+
+    Args:
+        path: of the file.
+        what: the file is, for messages: "the study's configuration".
+
+    Raises:
+        InputError: the file cannot be read, is not YAML, or is not a mapping.
+    """
+    found = read_yaml_file(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: {what} must be a YAML mapping (topics: …, qrels: …, encoders: […])")
+    return found
+
+
 def _tuple(name: str, value: Any, hints: Sequence[Any]) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InputError(f"{name} must be a list, got {_shown(value)}")
@@ -56,26 +71,6 @@ def _tuple(name: str, value: Any, hints: Sequence[Any]) -> tuple[Any, ...]:
     if len(value) != len(hints):
         raise InputError(f"{name} must be a list of {len(hints)}, got {_shown(value)}")
     return tuple(checked(name, each, hint) for each, hint in zip(value, hints, strict=True))
-
-
-def seeds_of(value: Any) -> Any:
-    """Return the seeds of `3`, `1,2,3`, `1..10` or `1..3,7` as a list, as `--seeds` takes them; a list as it is.
-
-    Raises:
-        InputError: something else, an empty range, or too many.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return value
-    seeds: list[int] = []
-    for part in str(value).split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,9})(?:\.\.([0-9]{1,9}))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if last < first:
-            raise InputError(f"seeds must be like 1,2,3 or 1..10, got {_shown(value)}")
-        if len(seeds) + last - first >= _MOST_SEEDS:
-            raise InputError(f"seeds must be at most {_MOST_SEEDS}, got {_shown(value)}")
-        seeds += range(first, last + 1)
-    return list(dict.fromkeys(seeds))
 
 
 def _shown(value: Any) -> str:

@@ -99,5 +99,5 @@ def own_documents(docids: Mapping[str, Collection[str]]) -> str:
         return ""
     return (
         f"{len(found)} of {len(docids)} topics rank a document whose docid is their own qid: {listed(found)}; if the "
-        f"queries are part of the collection, as in ArguAna and Quora, remove these rows (awk '$1 != $3')"
+        f"queries are part of the collection, as in ArguAna and Quora, drop these rows when evaluating (remove_query)"
     )

@@ -34,11 +34,11 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def standard_input(monkeypatch):
     def give(text):
-        files._standard_input.cache_clear()
+        files.reading._standard_input.cache_clear()
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
 
     yield give
-    files._standard_input.cache_clear()
+    files.reading._standard_input.cache_clear()
 
 
 def test_a_dash_is_standard_input(folder, standard_input, capsys):

@@ -79,6 +79,8 @@ def test_a_result_stands_for_its_run(folder, words):
         ({"instructions": {"01": "b"}}, "no instruction for 1 of 2 topics: 2"),
         ({"output": "run.txt"}, "`output` run.txt is also the input `run`"),
         ({"topics": None}, "reranking run.txt needs `topics`"),
+        ({"index": "indexes/x"}, "either `corpus` or `index`, not both"),
+        ({"limit": -1}, "`limit` must be at least 1, got -1"),
     ],
 )
 def test_what_is_refused_in_the_words_of_a_script(folder, words, settings, message):
@@ -91,3 +93,14 @@ def test_topics_without_instruction_go_without_one_on_request_and_are_counted(fo
     given = {"corpus": TEXTS, "encoder": words, "instructions": {"01": "without sun"}, "missing": "skip"}
     assert ir.rerank("run.txt", TOPICS, **given).counts["queries with instruction"] == 1
     assert "1 of 2 topics have no instruction" in caplog.text
+
+
+def test_topics_that_retrieve_themselves_are_warned_of(folder, words, caplog):
+    ir.rerank({"a": {"a": 2, "b": 1}}, [("a", "moon")], corpus=TEXTS, encoder=words)
+    assert "1 of 1 topics rank a document whose docid is their own qid: a" in caplog.text
+
+
+def test_the_command_names_the_kind_of_a_loaded_model(folder, words, monkeypatch):
+    monkeypatch.setattr(type(words), "kind", "crossencoder")
+    ir.rerank("run.txt", "topics.tsv", corpus="passages.tsv", encoder=words, output="run.pairs.txt")
+    assert "--encoder-kind crossencoder" in sidecar("run.pairs.txt")["implementation"]["executable"]["cmd"]

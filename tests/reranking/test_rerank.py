@@ -187,9 +187,3 @@ def test_pair_scorers_see_query_instruction_and_every_piece():
     run, told = rerank(candidates, texts, CountsWords(), tag="t", windows=Windows(2, 2))
     assert run.rankings == {"1": [ScoredDoc("a", 2.0), ScoredDoc("b", 1.0)], "2": [ScoredDoc("b", 1.0)]}
     assert (told.passages, told.pieces, told.pairs_truncated) == (2, 3, 2)
-
-
-def test_topics_that_find_themselves_are_warned_of(caplog):
-    run = Run("bm25", {"a1": [ScoredDoc("a1", 2), ScoredDoc("a2", 1)]})
-    select_candidates(run, [Topic("a1", "cars")], {"a1": "cars", "a2": "shops"}, hits=10)
-    assert "1 of 1 topics rank a document whose docid is their own qid: a1" in caplog.text

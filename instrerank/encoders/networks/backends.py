@@ -20,8 +20,6 @@ from instrerank.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-DTYPES = ("float32", "bfloat16", "float16", "int8", openvino.DTYPE, "auto")
-
 
 class Backend(Protocol):
     """A network ready to run.
@@ -73,7 +71,7 @@ def choose_backend(
         folder: folder of the network's weights and `config.json`.
         config: the content of `config.json`.
         profile: decides whether attention is causal and whether the repository's code is needed.
-        dtype: one of `DTYPES`; "auto" is bfloat16 on a GPU that supports it, else float32.
+        dtype: one of `DTYPES` but "cascade"; "auto" is bfloat16 on a GPU that supports it, else float32.
         device: "auto" (the first GPU, else the CPU) or a torch device.
         adapter: folder of a LoRA adapter to merge into the weights.
         calibration: returns token ids of passages to calibrate quantisation with.
@@ -85,8 +83,6 @@ def choose_backend(
             fit.
         MissingPrerequisiteError: the device does not exist, or a package is missing.
     """
-    if dtype not in DTYPES:
-        raise InputError(f"unknown `dtype` {dtype!r}. Available: {', '.join(DTYPES)}")
     place = resolve_device(device)
     dtype = resolve_dtype(dtype, place)
     if profile.remote_code and not trust_remote_code:

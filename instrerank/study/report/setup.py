@@ -10,7 +10,7 @@ from instrerank.files import parse_json, read_lines
 from instrerank.study.folder import RECORD
 from instrerank.study.report.labels import measure_label
 from instrerank.study.report.reading import Tables
-from instrerank.study.yaml_files import read_yaml
+from instrerank.study.values import read_mapping
 
 _SHOWN = 60
 """Topics whose instructions are shown."""
@@ -39,7 +39,7 @@ def setup(folder: Path, found: Sequence[Tables]) -> tuple[list[tuple[str, str]],
         InputError: a broken study.yaml.
     """
     path = folder / RECORD
-    record = read_yaml(path, "the record of a study") if path.is_file() else {}
+    record = read_mapping(path, "the record of a study") if path.is_file() else {}
     configuration, notes = record.get("configuration"), record.get("notes")
     lines = list(_described(configuration, found)) if isinstance(configuration, Mapping) else []
     return lines, [str(note) for note in notes] if isinstance(notes, list) else []
