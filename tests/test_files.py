@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from instrerank.errors import InputError
-from instrerank.files import parse_json, read_lines, reading
+from instrerank.files import is_stream, parse_json, read_lines, reading, whole_file
 
 
 def packed(kind):

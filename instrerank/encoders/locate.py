@@ -117,7 +117,11 @@ def usable_settings(model: str | Path) -> Iterator[None]:
         yield
     except InstrerankError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except BaseException as error:
+        usual = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+        # a panic of the tokenizers library is a BaseException of no module that can be imported
+        if not isinstance(error, usual) and type(error).__name__ != "PanicException":
+            raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{model}: a value in its configuration files cannot be used ({reason:.300})") from error
 

@@ -59,10 +59,6 @@ def read_json_file(path: str | Path) -> Any:
     return parse_json("\n".join(line for _, line in read_lines(path)), str(path))
 
 
-class _YamlError(ValueError):
-    """A YAML file that says something twice, or too much."""
-
-
 def read_yaml_file(path: str | Path) -> Any:
     """Return the value of a YAML file, of plain types.
 
@@ -75,10 +71,10 @@ def read_yaml_file(path: str | Path) -> Any:
     try:
         text = "\n".join(line for _, line in read_lines(path))
         if len(text) > _MOST_CHARACTERS:
-            raise _YamlError(f"larger than {_MOST_CHARACTERS:,} characters")
+            raise InputError(f"{path}: larger than {_MOST_CHARACTERS:,} characters")
         # the C parser if available: a study has thousands of sidecars
         node = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        _check_nodes(node)
+        _check_nodes(node, path)
         return yaml.SafeLoader("").construct_document(node) if node else None
     # PyYAML lets errors of Python's own types through: of dates (13th month), tags (!!bool x), deep nesting
     except (
@@ -90,14 +86,14 @@ def read_yaml_file(path: str | Path) -> Any:
         raise InputError(f"{path} is not valid YAML: {reason or type(error).__name__}") from error
 
 
-def _check_nodes(root: Any) -> None:
+def _check_nodes(root: Any, path: str | Path) -> None:
     """Refuse duplicate keys, and more values, aliases expanded, than any of our files has."""
     waiting, count = [root], 0
     while waiting:
         node = waiting.pop()
         count += 1
         if count > _MOST_VALUES:
-            raise _YamlError(f"more than {_MOST_VALUES:,} values once its aliases are expanded")
+            raise InputError(f"{path}: more than {_MOST_VALUES:,} values once its aliases are expanded")
         children = getattr(node, "value", None)
         if not isinstance(children, list):
             continue
@@ -105,6 +101,6 @@ def _check_nodes(root: Any) -> None:
             keys = [key.value for key, _ in children if isinstance(key.value, str) and key.value != "<<"]
             duplicate = next((key for key, times in Counter(keys).items() if times > 1), None)
             if duplicate is not None:
-                raise _YamlError(f"duplicate key {duplicate!r}")
+                raise InputError(f"{path} is not valid YAML: duplicate key {duplicate!r}")
             children = [each for pair in children for each in pair]
         waiting += children

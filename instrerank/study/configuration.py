@@ -184,7 +184,7 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     if "conditions" not in settings and settings.get("instructions"):
         settings["conditions"] = ["none", "own"]
     settings["encoders"] = _encoders(settings["encoders"])
-    if settings.get("seeds") is not None:
+    if isinstance(settings.get("seeds"), int | str):
         settings["seeds"] = seeds_of(settings["seeds"])
     hints = get_type_hints(Configuration)
     values = {key: checked(key, value, hints[key]) for key, value in settings.items() if value is not None}

@@ -237,3 +237,14 @@ def test_minilm_is_found_without_importing_its_package():
 def test_importing_the_room_is_cheap():
     program = "import sys, instrerank.encoders; assert not {'torch', 'transformers', 'tokenizers'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_a_tokenizer_that_panics_is_bad_input(models, tmp_path):
+    folder = tmp_path / "broken"
+    shutil.copytree(models("bert", "unknown"), folder)
+    path = folder / "tokenizer.json"
+    parts = [{"SpecialToken": {"id": "[X]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    frame = {"type": "TemplateProcessing", "single": parts, "pair": parts, "special_tokens": {}}
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"post_processor": frame}), "utf-8")
+    with pytest.raises(InputError, match="a value in its configuration files cannot be used .PanicException"):
+        load_encoder(folder, pooling="mean")

@@ -188,7 +188,7 @@ def test_setup_notes_and_instructions_are_shown(tmp_path):
 def test_a_broken_record_is_refused(tmp_path):
     folder = write_study(tmp_path, modes=("fixed",))
     (folder / "study.yaml").write_text("a: [")
-    with pytest.raises(InputError, match=r"cannot read the record of a study .*study\.yaml"):
+    with pytest.raises(InputError, match=r"study\.yaml is not valid YAML"):
         write_report(folder)
 
 
