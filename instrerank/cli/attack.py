@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from instrerank.cli.inputs import (
     ENCODERS,
     add_dry_run_argument,
-    add_encoder_arguments,
     add_format_argument,
     add_instructions_arguments,
     add_limit_argument,
@@ -19,11 +18,10 @@ from instrerank.cli.inputs import (
     add_source_argument,
     add_topics_argument,
     add_writing_arguments,
-    load_options_of,
     positive,
-    print_passages_to_encode,
     settings_of,
 )
+from instrerank.cli.loading import add_encoder_arguments, load_options_of
 from instrerank.cli.messages import shows_progress
 from instrerank.tables import render
 
@@ -109,9 +107,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _print_plan(victim: Victim, arguments: argparse.Namespace, candidates: int = 0) -> None:
+    from instrerank.jobs.preview import to_encode
+
     topics, pairs = len(victim.topics), sum(map(len, victim.candidates.rankings.values()))
     print(f"{topics} topics, {pairs} candidates")
     tried = f" clean and up to {topics * candidates} perturbed" if candidates else ""
-    print_passages_to_encode(victim.encoder, list(victim.texts.values()), f"{topics}{tried}")
+    print("\n".join(to_encode(victim.encoder, list(victim.texts.values()), f"{topics}{tried}")))
     what = "injected passages and a run" if arguments.passages else "a query set"
     print(f"to write: {what} in {arguments.output}")

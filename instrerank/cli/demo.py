@@ -46,7 +46,18 @@ def run(arguments: argparse.Namespace) -> int:
     first_stage = output / "runs" / run_name("pocket", "bm25", "none", "none", "clean")
     commands = [
         ["index", "--corpus", "pocket", "--index", str(index), "--overwrite"],
-        ["search", "--index", str(index), "--topics", "pocket", "--output", str(first_stage), "--hits", DEPTH],
+        [
+            "search",
+            "--index",
+            str(index),
+            "--topics",
+            "pocket",
+            "--output",
+            str(first_stage),
+            "--hits",
+            DEPTH,
+            "--overwrite",
+        ],
     ]
     runs = {"BM25": first_stage}
     rerank = ["rerank", "--run", str(first_stage), "--topics", "pocket", "--index", str(index), "--encoder", encoder]
@@ -58,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         runs[label] = output / "runs" / run_name("pocket", "bm25", name, kind, "clean")
         instructions = [] if kind == "none" else ["--instructions", f"pocket:{kind}"]
         tag = f"{name}-{kind}"
-        commands.append([*rerank, *instructions, "--hits", DEPTH, "--runtag", tag, "--output", str(runs[label])])
+        commands.append(
+            [*rerank, *instructions, "--hits", DEPTH, "--runtag", tag, "--output", str(runs[label]), "--overwrite"]
+        )
     for command in commands:
         print(f"$ instrerank {shlex.join(command)}", flush=True)
         code = main(command)

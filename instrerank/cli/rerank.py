@@ -8,16 +8,15 @@ from pathlib import Path
 from instrerank.cli.inputs import (
     ENCODERS,
     add_dry_run_argument,
-    add_encoder_arguments,
     add_limit_argument,
     add_output_format_argument,
     add_passage_arguments,
     add_topics_argument,
     add_writing_arguments,
-    load_options_of,
     positive,
     settings_of,
 )
+from instrerank.cli.loading import add_encoder_arguments, load_options_of
 from instrerank.cli.messages import log, shows_progress
 
 DESCRIPTION = """Rerank a run with an instruction-following bi-encoder, and write a sidecar that records how.

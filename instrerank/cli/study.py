@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from instrerank.cli.inputs import ENCODERS, add_qrels_argument, add_store_argument, add_topics_argument, positive
+from instrerank.cli.inputs import ENCODERS, add_qrels_argument, add_topics_argument, positive
+from instrerank.cli.loading import add_store_argument
 from instrerank.cli.messages import log, shows_progress
 
 EPILOG = """examples:

@@ -5,13 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from instrerank.cli.inputs import (
-    ENCODERS,
-    add_loading_arguments,
-    add_passage_arguments,
-    add_writing_arguments,
-    positive,
-)
+from instrerank.cli.inputs import ENCODERS, add_passage_arguments, add_writing_arguments, positive
+from instrerank.cli.loading import add_loading_arguments
 from instrerank.cli.messages import shows_progress
 
 EPILOG = """examples:

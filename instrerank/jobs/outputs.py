@@ -1,4 +1,4 @@
-"""Safe output of jobs: never over an input or over another call's output, and all files or none."""
+"""Safe output of jobs: never over an input or over another call's output, no file before all are complete."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def staged(
         yield staging
         files = sorted(path.relative_to(staging) for path in staging.rglob("*") if path.is_file())
         for name in files:
-            target = check_output(folder / name, inputs)
+            target = check_output(folder / name, inputs, create=False)
             free = overwrite or any(fnmatch(name.name, pattern) for pattern in replaces)
             if target.exists() and not free and not filecmp.cmp(staging / name, target, shallow=False):
                 raise InputError(

@@ -100,12 +100,12 @@ def commands_of(condition: Condition, output: Path) -> list[list[str]]:
     commands = []
     if condition.corpus:
         commands.append(["index", "--corpus", condition.corpus, "--index", index, "--overwrite"])
-    commands.append(["search", *topics, "--hits", str(condition.hits), "--output", first_stage])
+    commands.append(["search", *topics, "--hits", str(condition.hits), "--output", first_stage, "--overwrite"])
     if condition.encoder:
         instructions = ["--instructions", condition.instructions] if condition.instructions else []
         reranker = ["--encoder", condition.encoder, *instructions, "--hits", str(HITS)]
         written = ["--output", str(run_path(condition, output))]
-        commands.append(["rerank", "--run", first_stage, *topics, *reranker, *written])
+        commands.append(["rerank", "--run", first_stage, *topics, *reranker, *written, "--overwrite"])
     return commands
 
 

@@ -15,23 +15,19 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from instrerank.collections import open_passages
 from instrerank.collections.loaded import is_name
 from instrerank.encoders.families.profiles import PROFILE_FILE
-from instrerank.encoders.loading import ModelFiles, find_model
-from instrerank.encoders.locate import usable_settings
 from instrerank.encoders.options import LoadOptions
-from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.files import check_writable, one_process
 from instrerank.jobs.described import described_source
 from instrerank.jobs.outputs import staged
 from instrerank.jobs.settings import settings_of
+from instrerank.jobs.training_data import Prepared, read_training_data
 from instrerank.jobs.training_evaluation import NDCG, RerankingEvaluation, load_evaluation
-from instrerank.training.inspection import describe_batch, too_long
+from instrerank.training.inspection import describe_batch
 from instrerank.training.models import Lora
 from instrerank.training.objectives import Objective
-from instrerank.training.rows import Row, as_rows, constraint_rows, read_rows
 from instrerank.training.sampling import Sampler
 from instrerank.training.schedule import CHECKPOINTS, PRESETS, Habits, Schedule
-from instrerank.trec.problems import listed
 
 if TYPE_CHECKING:
     from instrerank.training.network import TrainableEncoder
@@ -168,27 +164,6 @@ class Trained(NamedTuple):
     triples: int
 
 
-class Prepared(NamedTuple):
-    """The inputs of a training run, read and checked.
-
-    Attributes:
-        files: files of the base model, with the profile to train with.
-        tokenizer: tokenizer of the base model.
-        sources: each source of data with its rows.
-        rows: all rows to train on.
-    """
-
-    files: ModelFiles
-    tokenizer: TextTokenizer
-    sources: list[tuple[Any, list[Row]]]
-    rows: list[Row]
-
-    @property
-    def triples(self) -> int:
-        """The number of triples in the rows."""
-        return sum(len(row.triples) for row in self.rows)
-
-
 def train_settings(*, preset: str | None = None, **given: Any) -> TrainSettings:
     """Make `TrainSettings` from keyword arguments; the preset fills in those that are not given.
 
@@ -252,14 +227,9 @@ def prepare(settings: TrainSettings) -> Prepared:
         InputError: as `train`.
     """
     settings.sampler()  # rejects sampling settings that contradict the objective
-    with usable_settings(settings.encoder):
-        files = find_model(settings.encoder, settings.load)
-    sources = [(source, _read(source, settings.passages)) for source in settings.sources]
-    tokenizer = load_tokenizer(files.layout.network, files.profile)
-    rows = _of_good_length([row for _, each in sources for row in each], files, tokenizer, settings.too_long)
-    ready = Prepared(files, tokenizer, sources, rows)
-    log.info(f"{len(rows)} rows, {ready.triples} triples")
-    return ready
+    return read_training_data(
+        settings.sources, settings.encoder, settings.load, passages=settings.passages, policy=settings.too_long
+    )
 
 
 def _check_folder(settings: TrainSettings, output: Path) -> Path:
@@ -280,36 +250,6 @@ def _check_folder(settings: TrainSettings, output: Path) -> Path:
 def _inputs(settings: TrainSettings) -> list[tuple[str, Any]]:
     names = ("encoder", "corpus", "index", "evaluate_run", "evaluate_topics", "evaluate_qrels", "evaluate_constraints")
     return [(name, getattr(settings, name)) for name in names] + [("data", source) for source in settings.sources]
-
-
-def _read(source: Any, passages: Any) -> list[Row]:
-    if not is_name(source):
-        return as_rows(source)
-    if not Path(source).is_dir():
-        return read_rows(source)
-    if passages is None:
-        raise InputError(f"{source} refers to passages by docid: give their texts by `corpus` or `index`")
-    return constraint_rows(source, open_passages(passages).lookup)
-
-
-def _of_good_length(rows: list[Row], files: ModelFiles, tokenizer: TextTokenizer, policy: str) -> list[Row]:
-    long, passages = too_long(rows, files.profile, tokenizer)
-    if passages:
-        log.warning(f"{passages} passages are truncated to {files.profile.max_passage_length} tokens")
-    if not long:
-        return rows
-    names = listed([row.name for row in long])
-    what = f"{len(long)} rows have a query and instruction over {files.profile.max_query_length} tokens: {names}"
-    if policy == "error":
-        raise InputError(f"{what}; raise `max_query_length`, or set `too_long` to skip or truncate")
-    log.warning(f"{what}; {'left out' if policy == 'skip' else 'truncated'}")
-    if policy == "truncate":
-        return rows
-    left_out = set(long)
-    kept = [row for row in rows if row not in left_out]
-    if not kept:
-        raise InputError("no rows are left to train on")
-    return kept
 
 
 def _train(settings: TrainSettings, ready: Prepared, output: Path) -> Trained:

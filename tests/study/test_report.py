@@ -319,3 +319,13 @@ def test_the_verb(tmp_path, capsys):
     page = Page((tmp_path / "page.html").read_text())
     for label in ("minilm", "minilm + own", "tuned + own"):
         assert label in page.words
+
+
+def test_a_page_never_replaces_a_file_that_is_not_the_studys_unless_asked(tmp_path):
+    folder = write_study(tmp_path / "study", modes=("fixed",))
+    other = tmp_path / "page.html"
+    other.write_text("mine")
+    with pytest.raises(InputError, match="page.html exists: choose another `output`"):
+        write_report(folder, other)
+    assert other.read_text() == "mine"
+    assert "<html" in write_report(folder, other, overwrite=True).read_text("utf-8")

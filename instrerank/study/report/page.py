@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from instrerank.files import whole_file
+from instrerank.errors import InputError
+from instrerank.files import is_stream, whole_file
 from instrerank.jobs.sidecar import read_sidecar, sidecar_path
 from instrerank.study.configuration import System
 from instrerank.study.examples import Example, read_examples
@@ -45,20 +46,23 @@ class Repetition(NamedTuple):
     command: str
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
+def write_report(folder: Path, output: Path | None = None, *, overwrite: bool = False) -> Path:
     """Write the page of a study, and its plots as files to `plots/<mode>/` in the study's folder.
 
     Args:
         folder: output folder of `instrerank study`.
-        output: the page; None: `report.html` in `folder`.
+        output: the page; None: `report.html` in `folder`, which is always written again.
+        overwrite: replace another `output` that exists.
 
     Returns:
         The path of the page.
 
     Raises:
-        InputError: `folder` has no tables, or a file in it is broken.
+        InputError: `folder` has no tables, a file in it is broken, or `output` exists.
         MissingPrerequisiteError: matplotlib is not installed.
     """
+    if output is not None and not overwrite and output.exists() and not is_stream(output):
+        raise InputError(f"{output} exists: choose another `output`, or replace it with `overwrite`")
     found = read_tables(folder)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("instrerank.study.report", ""),
