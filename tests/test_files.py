@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from instrerank.errors import InputError
-from instrerank.files import is_stream, parse_json, read_lines, reading, whole_file
+from instrerank.files import is_stream, parse_json, read_lines, read_yaml_file, reading, whole_file
 
 
 def packed(kind):
@@ -162,3 +162,18 @@ def test_a_regular_file_of_a_memory_disk_is_replaced_whole_and_streams_are_writt
         file.write("after")
     assert (tmp_path / "link.txt").is_symlink()
     assert (tmp_path / "target.txt").read_text() == "after"
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "\n".join(" " * depth + "a:" for depth in range(500))])
+def test_deep_yaml_is_refused_before_the_parser_ends_the_process(tmp_path, text):
+    path = tmp_path / "run.txt.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match="run.txt.yaml: nested too deeply"):
+        read_yaml_file(path)
+
+
+def test_yaml_that_says_something_twice(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1\na: 2\n")
+    with pytest.raises(InputError, match="a.yaml is not valid YAML: duplicate key 'a'"):
+        read_yaml_file(path)

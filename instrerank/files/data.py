@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from instrerank.files.reading import read_lines
 
 _MOST_CHARACTERS = 4_000_000
 _MOST_VALUES = 100_000
+_DEEPEST = 100
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -73,7 +75,9 @@ def read_yaml_file(path: str | Path) -> Any:
         if len(text) > _MOST_CHARACTERS:
             raise InputError(f"{path}: larger than {_MOST_CHARACTERS:,} characters")
         # the C parser if available: a study has thousands of sidecars
-        node = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        _check_depth(yaml.parse(text, loader), path)
+        node = yaml.compose(text, loader)
         _check_nodes(node, path)
         return yaml.SafeLoader("").construct_document(node) if node else None
     # PyYAML lets errors of Python's own types through: of dates (13th month), tags (!!bool x), deep nesting
@@ -84,6 +88,16 @@ def read_yaml_file(path: str | Path) -> Any:
             raise
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML: {reason or type(error).__name__}") from error
+
+
+def _check_depth(events: Iterable[Any], path: str | Path) -> None:
+    """Refuse deep nesting, at which the C parser, which composes by recursion, ends the process."""
+    depth = 0
+    for event in events:
+        name = type(event).__name__
+        depth += name.endswith("StartEvent") - name.endswith("EndEvent")
+        if depth > _DEEPEST:
+            raise InputError(f"{path}: nested too deeply")
 
 
 def _check_nodes(root: Any, path: str | Path) -> None:
