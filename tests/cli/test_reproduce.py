@@ -46,7 +46,7 @@ def test_a_dry_run_prints_every_command_once_and_writes_nothing(tmp_path, monkey
     assert len(set(commands)) == len(commands) == 10
     assert (
         "$ instrerank search --topics dl19-passage --index msmarco-v1-passage --hits 1000 "
-        "--output reproductions/runs/run.dl19-passage.bm25.none.none.clean.txt"
+        "--output reproductions/runs/run.dl19-passage.bm25.none.none.clean.txt --overwrite"
     ) in commands
     assert not list(tmp_path.iterdir())
 
