@@ -1,11 +1,8 @@
 """Closed, full and narrow standard streams, interrupts, and a user without a home folder."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -53,19 +50,28 @@ def test_a_narrow_encoding(encoding):
     assert (b"encoders x instructions" if encoding == "ascii" else b"encoders \xd7 instructions") in done.stdout
 
 
-@pytest.mark.parametrize("after", [0.06, 0.3])
-def test_an_interrupt_ends_with_130_and_without_traceback(evaluate, after):
-    process = subprocess.Popen([*COMMAND, "check", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    # not before Python itself has set up its own handler: nothing of ours runs by then
-    while "SigCgt" not in (status := Path(f"/proc/{process.pid}/status").read_text()) or not int(
-        status.split("SigCgt:")[1].split()[0], 16
-    ) & (1 << (signal.SIGINT - 1)):
-        time.sleep(0.005)
-    time.sleep(after)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130
-    assert "Traceback" not in errors
+INTERRUPTED = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == sys.argv[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.argv = sys.argv[1:]
+sys.meta_path.insert(0, Interrupt())
+runpy.run_module("instrerank", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("imported", ["instrerank.cli", "argparse", "instrerank.trec.validation"])
+def test_an_interrupt_ends_with_130_and_without_traceback(imported):
+    """Sent at the import of a module: of ours, within ours, and when the verb is at work."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, imported, "check", "-"], input="", capture_output=True, text=True
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
 
 
 def test_no_home_folder(monkeypatch):
