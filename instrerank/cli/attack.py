@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _print_plan(victim: Victim, arguments: argparse.Namespace, candidates: int = 0) -> None:
     from instrerank.jobs.preview import to_encode
 
-    topics, pairs = len(victim.topics), sum(map(len, victim.candidates.rankings.values()))
+    topics, pairs = len(victim.topics), sum(victim.candidates.sizes.values())
     print(f"{topics} topics, {pairs} candidates")
     tried = f" clean and up to {topics * candidates} perturbed" if candidates else ""
     print("\n".join(to_encode(victim.encoder, list(victim.texts.values()), f"{topics}{tried}")))

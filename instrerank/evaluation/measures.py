@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from instrerank.errors import InputError
 from instrerank.evaluation import ir_measures_names, trec_eval
-from instrerank.trec import Qrels, Run, ScoredDoc, trec_eval_order
+from instrerank.trec import Qrels, Run, trec_eval_order
+from instrerank.trec.columns import ColumnRankings
 from instrerank.trec.problems import listed
 
 if TYPE_CHECKING:
@@ -79,21 +81,24 @@ def evaluate(
     parsed = [trec_eval.parse(name) or _named(name, relevance_level) for name in measures]
     requests = [request for each in parsed if isinstance(each, list) for request in each]
     named = {name: measure for each in parsed if isinstance(each, dict) for name, measure in each.items()}
-    answered = [qid for qid in qrels if run.rankings.get(qid)]
+    sizes = run.sizes
+    answered = [qid for qid in qrels if sizes.get(qid)]
     unjudged = sorted(run.rankings.keys() - qrels.keys())
     if not answered:
         raise InputError(
             f"run {run.tag or '(no tag)'} and the qrels have no topic in common: the run has "
             f"{listed(unjudged) or 'none'}; the qrels have {listed(list(qrels)) or 'none'}"
         )
-    rankings = {qid: trec_eval_order(run.rankings[qid])[:max_docs] for qid in answered}
-    _check_ids(rankings, qrels)
+    for qid, grades in qrels.items():
+        _check_ids("qrels", qid, grades)
     largest = min(trec_eval.largest_grade(requests), ir_measures_names.largest_grade(named))
     judged = trec_eval.without_traps(qrels, largest)
-    printed, scores = trec_eval.score(requests, judged, rankings, relevance_level)
+    topics = partial(_scored, run, answered, max_docs)
+    printed, scores = trec_eval.score(requests, judged, topics, relevance_level)
     if named:
+        rankings = {qid: trec_eval_order(run.rankings[qid])[:max_docs] for qid in answered}
         for qid, values in ir_measures_names.score(named, judged, rankings).items():
-            scores[qid].update(values)
+            scores.setdefault(qid, {}).update(values)
     names = list(
         dict.fromkeys(
             name
@@ -151,24 +156,30 @@ def _suggestion(name: str) -> str | None:
     return f"{by_lower[close[0]]}{mark}{rest}" if close else None
 
 
-def _check_ids(rankings: Mapping[str, Sequence[ScoredDoc]], qrels: Qrels) -> None:
-    """Reject ids that the C code cannot tell apart.
+def _scored(run: Run, qids: Sequence[str], max_docs: int | None) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield the scores of each topic by docid.
 
     Raises:
-        InputError: a duplicate docid, or an id with NUL or an unpaired surrogate.
+        InputError: a duplicate docid, or an id with NUL or an unpaired surrogate, which the C code cannot tell apart.
     """
-    for qid, ranking in rankings.items():
-        if len(dict(ranking)) < len(ranking):
+    for qid in qids:
+        if max_docs is None and isinstance(run.rankings, ColumnRankings):
+            docids, scores, _ = run.rankings.columns(qid)
+            yield qid, dict(zip(docids, scores.tolist(), strict=True))
+            continue
+        ranking = trec_eval_order(run.rankings[qid])[:max_docs]
+        scored = dict(ranking)
+        if len(scored) < len(ranking):
             raise InputError(f"topic {qid}: the ranking has a duplicate docid; keep its best-ranked row")
-    for what, ids in (
-        ("run", ((qid, [docid for docid, _ in ranking]) for qid, ranking in rankings.items())),
-        ("qrels", ((qid, list(grades)) for qid, grades in qrels.items())),
-    ):
-        for qid, docids in ids:
-            if any("\0" in each or not _is_utf8(each) for each in (qid, "".join(docids))):
-                raise InputError(
-                    f"the {what}, topic {qid!r}: an id contains NUL or an unpaired surrogate, which is not allowed"
-                )
+        _check_ids("run", qid, scored)
+        yield qid, scored
+
+
+def _check_ids(what: str, qid: str, docids: Iterable[str]) -> None:
+    if any("\0" in each or not _is_utf8(each) for each in (qid, "".join(docids))):
+        raise InputError(
+            f"the {what}, topic {qid!r}: an id contains NUL or an unpaired surrogate, which is not allowed"
+        )
 
 
 def _is_utf8(text: str) -> bool:

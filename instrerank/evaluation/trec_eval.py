@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from instrerank.errors import InputError
 from instrerank.evaluation.means import total
-from instrerank.trec import Qrels, ScoredDoc
+from instrerank.trec import Qrels
 
 LARGEST_GRADE = 10_000_000
 """Limit because trec_eval keeps an eight-byte counter for every grade from 0 to the largest."""
@@ -45,8 +46,13 @@ _PARAMETERS = {
     "utility": (rf"{_NUMBER}(,{_NUMBER}){{3}}", "the coefficients must be four numbers, such as {}.1,-1,0,0"),
     "11pt_avg": (r"\d+(\.\d+)?(,\d+(\.\d+)?)*", "recall levels must be numbers, such as {}.0.1,0.5"),
 }
+_TOPICS_AT_ONCE = 100
+"""Dictionaries of all topics of a large run take gigabytes."""
 _NO_DOCUMENT = "\x01"
 """A docid that no run contains."""
+
+
+ScoredTopics = Callable[[], Iterator[tuple[str, dict[str, float]]]]
 
 
 class Request(NamedTuple):
@@ -122,14 +128,14 @@ def _with_parameters(base: str, parameters: str) -> Request:
 
 
 def score(
-    requests: Sequence[Request], qrels: Qrels, rankings: Mapping[str, Sequence[ScoredDoc]], relevance_level: int
+    requests: Sequence[Request], qrels: Qrels, topics: ScoredTopics, relevance_level: int
 ) -> tuple[dict[Request, list[str]], dict[str, dict[str, float]]]:
     """Return the printed names of each request, and their values by qid.
 
     Args:
         requests: from `parse`.
         qrels: from `without_traps`.
-        rankings: non-empty rankings of judged topics, by qid.
+        topics: yields judged topics with results, each with its scores by docid; called once or several times.
         relevance_level: minimum grade that counts as relevant.
 
     Raises:
@@ -137,21 +143,24 @@ def score(
     """
     import pytrec_eval_ext  # type: ignore[import-not-found]
 
-    run = {qid: dict(ranking) for qid, ranking in rankings.items()}
-    found: dict[str, dict[str, float]] = {qid: {} for qid in rankings}
+    found: dict[str, dict[str, float]] = {}
     printed: dict[Request, list[str]] = {}
     for batch in _batches(requests):
         asked = {f"{base}.{given}" if given else base for base, given in _combined(batch).items()}
-        evaluator = pytrec_eval_ext.RelevanceEvaluator(qrels, asked, relevance_level=relevance_level)
-        scores = evaluator.evaluate(run)
-        first = next(iter(scores.values()))
-        for request in batch:
-            # the C code answers measures with other parameters than cutoffs under their plain names
-            renamed = {name: request.base for name in request.printed if name not in first}
-            plain = [request.base] if request.base in first else _with_default_cutoffs(request.base, first)
-            printed[request] = list(request.printed) or plain
-            for qid, values in scores.items():
-                found[qid].update({name: values[renamed.get(name, name)] for name in printed[request]})
+        iterator = topics()
+        # an evaluator is used once: on a second call some of the C code's measures read freed memory
+        while run := dict(islice(iterator, _TOPICS_AT_ONCE)):
+            judged = {qid: qrels[qid] for qid in run}
+            scores = pytrec_eval_ext.RelevanceEvaluator(judged, asked, relevance_level=relevance_level).evaluate(run)
+            first = next(iter(scores.values()))
+            for request in batch:
+                # the C code answers measures with other parameters than cutoffs under their plain names
+                renamed = {name: request.base for name in request.printed if name not in first}
+                plain = [request.base] if request.base in first else _with_default_cutoffs(request.base, first)
+                printed[request] = list(request.printed) or plain
+                for qid, values in scores.items():
+                    chosen = {name: values[renamed.get(name, name)] for name in printed[request]}
+                    found.setdefault(qid, {}).update(chosen)
     for qid, values in found.items():
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:

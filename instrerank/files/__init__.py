@@ -2,7 +2,7 @@
 
 from instrerank.files.data import parse_json, read_json_file, read_yaml_file
 from instrerank.files.places import cache_folder, expanded, is_standard_stream, is_stream
-from instrerank.files.reading import read_lines, sha256
+from instrerank.files.reading import read_blocks, read_lines, sha256
 from instrerank.files.writing import check_writable, one_process, partial_path, remove_abandoned, whole_file
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "one_process",
     "parse_json",
     "partial_path",
+    "read_blocks",
     "read_json_file",
     "read_lines",
     "read_yaml_file",

@@ -121,9 +121,26 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"cannot read {path}{place}: {reason}") from error
 
 
-def _whole_lines(file: io.BufferedReader) -> bytes:
+def read_blocks(path: str | Path, size: int) -> Iterator[bytes]:
+    """Yield a file as `read_lines` sees it, in blocks of whole lines, for readers of columns.
+
+    Args:
+        path: the file, gzipped if its name ends in `.gz`.
+        size: bytes of a block, but for the rest of its last line.
+
+    Raises:
+        InputError: another file format, or a decompression bomb.
+        OSError, EOFError, zlib.error: it cannot be read; `read_lines` says where and why.
+    """
+    path = Path(path)
+    with _open_bytes(path) as stored, _text_bytes(path, stored) as file:
+        while block := _whole_lines(file, size):
+            yield block
+
+
+def _whole_lines(file: io.BufferedReader, size: int = _BLOCK) -> bytes:
     """Read about one block, up to the end of its last line, which is far faster than reading line by line."""
-    block = file.read(_BLOCK)
+    block = file.read(size)
     return block if not block or block.endswith(b"\n") else block + file.readline(_LONGEST_LINE)
 
 

@@ -16,7 +16,7 @@ from instrerank.files import parse_json, read_lines, whole_file
 from instrerank.reranking import Candidates
 from instrerank.trec import Run, ScoredDoc, Topic, trec_eval_order
 from instrerank.trec.lines import json_texts
-from instrerank.trec.order import fits_float32
+from instrerank.trec.numbers import fits_float32
 from instrerank.trec.passages import passage_of_fields
 from instrerank.trec.problems import Problems
 from instrerank.trec.records import is_empty, unfit_id
@@ -44,7 +44,8 @@ def read_requests(path: str | Path) -> Requests:
             a docid with two texts.
     """
     problems = Problems(path)
-    requests = Requests([], Run("rank_llm"), {})
+    rankings: dict[str, list[ScoredDoc]] = {}
+    requests = Requests([], Run("rank_llm", rankings), {})
     first_line: dict[str, int] = {}
     lines = ((number, line) for number, line in read_lines(path) if line.strip())
     for number, text in json_texts(lines, path):
@@ -60,7 +61,7 @@ def read_requests(path: str | Path) -> Requests:
             problems.add(number, f"docid {docid} has a different text on an earlier line")
         first_line.setdefault(topic.qid, number)
         requests.topics.append(topic)
-        requests.run.rankings[topic.qid] = trec_eval_order(ranking)
+        rankings[topic.qid] = trec_eval_order(ranking)
         requests.texts.update(texts)
     if not first_line and not problems.errors:
         problems.add(0, "empty file: contains no requests")

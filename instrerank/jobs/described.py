@@ -72,5 +72,5 @@ def command(verb: str, flags: Mapping[str, object]) -> list[str]:
 
 def _hash(content: Any) -> str:
     if isinstance(content, Run):
-        content = content.rankings
+        content = dict(content.rankings)
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()

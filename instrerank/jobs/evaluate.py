@@ -246,7 +246,8 @@ def _selected(qrels: Qrels, topics: Any, runs: Sequence[Run]) -> Qrels:
     if topics is None:
         return qrels
     if is_name(topics) and str(topics) == "run":
-        kept = {qid: grades for qid, grades in qrels.items() if all(run.rankings.get(qid) for run in runs)}
+        sizes = [run.sizes for run in runs]
+        kept = {qid: grades for qid, grades in qrels.items() if all(each.get(qid) for each in sizes)}
         what = "there is no judged topic that all runs answer"
     else:
         wanted = {topic.qid for topic in load_topics(topics)}

@@ -158,7 +158,7 @@ def run_export(settings: ExportSettings) -> Exported:
     else:
         with staged(output.parent, inputs, overwrite=settings.overwrite) as staging:
             _write(staging / output.name, settings, exported, topics)
-    rows = sum(map(len, exported.rankings.values()))
+    rows = sum(exported.sizes.values())
     log.info(f"{output}: {len(exported.rankings)} topics, {rows} rows for {settings.to}")
     return Exported(output, exported, rows)
 

@@ -338,7 +338,8 @@ def read_inputs(settings: RerankSettings) -> Inputs:
 
 def warn_of_own_documents(run: Run) -> None:
     """Log whether the topics of a first stage retrieve themselves."""
-    own = own_documents({qid: {document.docid for document in ranking} for qid, ranking in run.rankings.items()})
+    found = [qid for qid, ranking in run.rankings.items() if any(document.docid == qid for document in ranking)]
+    own = own_documents(found, len(run.rankings))
     if own:
         log.warning(f"the first stage: {own}")
 

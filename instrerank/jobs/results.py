@@ -28,6 +28,6 @@ class RunResult(NamedTuple):
         return self.run.tag
 
     @property
-    def rankings(self) -> dict[str, list[ScoredDoc]]:
+    def rankings(self) -> Mapping[str, list[ScoredDoc]]:
         """The rankings of the run, by qid."""
         return self.run.rankings

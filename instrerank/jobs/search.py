@@ -146,7 +146,7 @@ def search_counts(run: Run, qids: list[str]) -> dict[str, Any]:
     return {
         "queries": len(qids),
         "topics without candidates": [qid for qid in qids if not run.rankings.get(qid)],
-        "candidates": sum(map(len, run.rankings.values())),
+        "candidates": sum(run.sizes.values()),
         "candidates with tied scores": sum(map(count_tied, run.rankings.values())),
     }
 

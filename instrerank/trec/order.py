@@ -9,13 +9,6 @@ import numpy as np
 from instrerank.errors import InputError
 from instrerank.trec.types import ScoredDoc
 
-_LARGEST = float(np.finfo(np.float32).max)
-
-
-def fits_float32(score: float) -> bool:
-    """Return whether a score is finite, also as float32."""
-    return abs(score) <= _LARGEST
-
 
 def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
     """Sort as trec_eval does: by descending score, then descending docid; the rank column is ignored.

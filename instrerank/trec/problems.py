@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,25 +79,25 @@ class Problems:
             raise InputError("\n".join(lines))
 
 
-def listed(names: list[str], shown: int = 5) -> str:
+def listed(names: Sequence[str], shown: int = 5) -> str:
     """Return the first few names and the number of the others: `a, b, c (and 7 more)`."""
     rest = len(names) - shown
     return ", ".join(str(name) for name in names[:shown]) + (f" (and {rest} more)" if rest > 0 else "")
 
 
-def own_documents(docids: Mapping[str, Collection[str]]) -> str:
+def own_documents(found: Sequence[str], topics: int) -> str:
     """Warn if topics retrieve themselves: in ArguAna and Quora, queries are documents and share their ids.
 
     Args:
-        docids: the documents of each topic, by qid.
+        found: qids of the topics that rank a document with their own id.
+        topics: number of topics.
 
     Returns:
         A warning if at least half of the topics do, else "".
     """
-    found = [qid for qid, ranked in docids.items() if qid in ranked]
-    if not found or 2 * len(found) < len(docids):
+    if not found or 2 * len(found) < topics:
         return ""
     return (
-        f"{len(found)} of {len(docids)} topics rank a document whose docid is their own qid: {listed(found)}; if the "
+        f"{len(found)} of {topics} topics rank a document whose docid is their own qid: {listed(found)}; if the "
         f"queries are part of the collection, as in ArguAna and Quora, drop these rows when evaluating (remove_query)"
     )

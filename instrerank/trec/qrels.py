@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from instrerank.files import whole_file
+from instrerank.trec.numbers import whole_number
 from instrerank.trec.problems import Problems
-from instrerank.trec.runs import read_columns, whole_number
+from instrerank.trec.runs import read_columns
 from instrerank.trec.types import Qrels
 
 

@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple
 
 from instrerank.errors import InputError
 from instrerank.files import read_lines, whole_file
-from instrerank.trec.order import fits_float32, ranked, trec_eval_order
+from instrerank.trec.columns import read_run_columns
+from instrerank.trec.numbers import decimal, fits_float32, whole_number
+from instrerank.trec.order import ranked, trec_eval_order
 from instrerank.trec.problems import Problems
 from instrerank.trec.types import Run, ScoredDoc
 
@@ -42,6 +44,9 @@ def read_run(path: str | Path, *, keep_first_duplicate: bool = False) -> Run:
     Raises:
         InputError: lists the invalid lines.
     """
+    read = read_run_columns(path)
+    if read is not None:
+        return Run(*read)
     problems = Problems(path)
     best: dict[str, dict[str, float]] = {}
     tag = None
@@ -180,7 +185,7 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
     if width == 3 and rank == 0:
         problems.add(number, "rank 0: ranks start at 1")
         return None
-    score = _decimal(score_text) if width == 6 else 1 / rank
+    score = decimal(score_text) if width == 6 else 1 / rank
     if score is None:
         problems.add(number, f"score {score_text!r:.40} is not a number")
         return None
@@ -188,22 +193,6 @@ def _parse_row(number: int, columns: list[str], width: int, problems: Problems) 
         problems.add(number, f"score {score_text} is not a finite number as float32")
         return None
     return RunRow(number, qid, docid, rank, score, tag, q0)
-
-
-def whole_number(text: str) -> int | None:
-    """Return the integer that C parses from the whole text, or None; `int` also accepts `1_0` and non-ASCII digits."""
-    try:
-        return int(text) if text.isascii() and "_" not in text else None
-    except ValueError:
-        return None
-
-
-def _decimal(text: str) -> float | None:
-    """Return the number that C parses from the whole text if it is decimal, or None; see `whole_number`."""
-    try:
-        return float(text) if text.isascii() and "_" not in text else None
-    except ValueError:
-        return None
 
 
 def read_columns(path: str | Path, problems: Problems) -> Iterator[tuple[int, list[str]]]:

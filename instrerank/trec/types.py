@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,12 +39,17 @@ class Run:
     """
 
     tag: str
-    rankings: dict[str, list[ScoredDoc]] = field(default_factory=dict)
+    rankings: Mapping[str, list[ScoredDoc]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Return a summary of the size instead of all rankings."""
-        documents = sum(map(len, self.rankings.values()))
-        return f"Run({self.tag!r}: {len(self.rankings)} topics, {documents} documents)"
+        return f"Run({self.tag!r}: {len(self.rankings)} topics, {sum(self.sizes.values())} documents)"
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The number of documents by qid."""
+        known: Mapping[str, int] | None = getattr(self.rankings, "sizes", None)
+        return {qid: len(ranking) for qid, ranking in self.rankings.items()} if known is None else known
 
 
 Qrels = dict[str, dict[str, int]]

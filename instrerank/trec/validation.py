@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from instrerank.errors import InputError
+from instrerank.trec.columns import TopicColumns, read_run_columns
 from instrerank.trec.kinds import Kind, kind_of
 from instrerank.trec.order import count_tied, trec_eval_order
 from instrerank.trec.passages import parse_passages
@@ -94,32 +97,50 @@ def _check_passages(path: str | Path, problems: Problems) -> str:
 
 
 def _check_run(path: str | Path, problems: Problems, preset: Preset | None) -> tuple[str, dict[str, int]]:
-    every_row = list(parse_run(path, problems))
-    if preset:
-        check_submission(every_row, preset, problems)
-    rows_by_qid: dict[str, list[RunRow]] = {}
-    for row in every_row:
-        rows_by_qid.setdefault(row.qid, []).append(row)
+    read = None if preset else read_run_columns(path)
+    if read is not None:
+        _, large = read
+        topics, first_lines = ((qid, large.columns(qid)) for qid in large), large.first_lines
+    else:
+        every_row = list(parse_run(path, problems))
+        if preset:
+            check_submission(every_row, preset, problems)
+        by_qid: dict[str, list[RunRow]] = {}
+        for row in every_row:
+            by_qid.setdefault(row.qid, []).append(row)
+        topics = ((qid, _columns(rows)) for qid, rows in by_qid.items())
+        first_lines = {qid: rows[0].line for qid, rows in by_qid.items()}
+    sizes = [0]
     tied = 0
-    for rows in rows_by_qid.values():
-        documents = [ScoredDoc(row.docid, row.score) for row in rows]
+    own = []
+    for qid, rows in topics:
+        sizes.append(len(rows.docids))
+        if qid in rows.docids:
+            own.append(qid)
+        if rows.is_sorted and (rows.ranks[1:] > rows.ranks[:-1]).all():
+            continue
+        documents = list(map(ScoredDoc, rows.docids, rows.scores.tolist()))
         tied += count_tied(documents)
-        by_rank = [row.docid for row in sorted(rows, key=lambda row: row.rank)]
+        by_rank = [rows.docids[place] for place in np.argsort(rows.ranks, kind="stable")]
         if by_rank != [document.docid for document in trec_eval_order(documents)]:
             problems.add(
-                rows[0].line,
-                f"topic {rows[0].qid}: the rank column differs from trec_eval's order (score, then docid, descending)",
+                first_lines[qid],
+                f"topic {qid}: the rank column differs from trec_eval's order (score, then docid, descending)",
                 warning=True,
             )
-    own = own_documents({qid: {row.docid for row in rows} for qid, rows in rows_by_qid.items()})
-    if own:
-        problems.add(0, own, warning=True)
-    count = sum(map(len, rows_by_qid.values()))
-    deepest = max(map(len, rows_by_qid.values()), default=0)
+    warning = own_documents(own, len(first_lines))
+    if warning:
+        problems.add(0, warning, warning=True)
     summary = (
-        f"{count} rows, {len(rows_by_qid)} topics, at most {deepest} documents each, {tied} rows with tied scores"
+        f"{sum(sizes)} rows, {len(first_lines)} topics, at most {max(sizes)} documents each, {tied} rows with tied "
+        "scores"
     )
-    return summary, {qid: rows[0].line for qid, rows in rows_by_qid.items()}
+    return summary, first_lines
+
+
+def _columns(rows: Sequence[RunRow]) -> TopicColumns:
+    scores = np.array([row.score for row in rows], np.float32)
+    return TopicColumns([row.docid for row in rows], scores, np.array([row.rank for row in rows]))
 
 
 def _check_qrels(path: str | Path, problems: Problems) -> tuple[str, dict[str, int]]:
