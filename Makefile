@@ -41,6 +41,7 @@ DATA ?= ../shared/data
 bench: .venv/dev.installed
 	test -d indexes/pool || $(BIN)/instrerank index --corpus $(DATA)/pool/passages.jsonl.gz --index indexes/pool
 	$(BIN)/python benchmarks/search.py --index indexes/pool --topics $(DATA)/dl19/topics.tsv
+	$(BIN)/python benchmarks/large_runs.py
 	$(BIN)/python benchmarks/encode.py --data $(DATA) --topics 4 --rounds 5
 	$(BIN)/python benchmarks/reuse.py --data $(DATA)
 

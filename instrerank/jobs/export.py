@@ -22,10 +22,11 @@ from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import read_sidecar, sidecar_path
 from instrerank.reranking import candidate_docids, select_candidates
 from instrerank.trec import Run, ScoredDoc, Topic, trec_eval_order, write_run
+from instrerank.trec.columns import Change, ChangedRankings, read_run_columns
 from instrerank.trec.order import without_ties
 from instrerank.trec.problems import Problems
 from instrerank.trec.runs import RunRow, parse_run
-from instrerank.trec.submission import PRESETS, Preset, check_submission
+from instrerank.trec.submission import PRESETS, Preset, check_submission, keeps_rules
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +181,11 @@ def _write(path: Path, settings: ExportSettings, exported: Run, topics: Sequence
 
 def _checked(settings: ExportSettings, topics: Sequence[Topic]) -> Run:
     """Return the run as it will be exported, after checking its rows against the rules."""
+    order = without_ties if settings.break_ties else trec_eval_order
+    qids = [topic.qid for topic in topics] or None
+    plain = _checked_columns(settings, order, qids) if _is_file(settings.run) else None
+    if plain is not None:
+        return plain
     problems = Problems(name_of(settings.run))
     rows = _rows(settings.run, problems)
     second_column = "Q0" if settings.rules.tag else ""
@@ -187,21 +193,35 @@ def _checked(settings: ExportSettings, topics: Sequence[Topic]) -> Run:
     by_qid: dict[str, list[ScoredDoc]] = {}
     for qid, docid in row_of:
         by_qid.setdefault(qid, []).append(ScoredDoc(docid, row_of[qid, docid].score))
-    order = without_ties if settings.break_ties else trec_eval_order
     rankings = {qid: order(ranking)[: settings.hits] for qid, ranking in by_qid.items()}
     written = [
         row_of[qid, docid]._replace(rank=rank, score=score)
         for qid, ranking in rankings.items()
         for rank, (docid, score) in enumerate(ranking, start=1)
     ]
-    check_submission(written, settings.rules, problems, [topic.qid for topic in topics] or None)
+    check_submission(written, settings.rules, problems, qids)
     problems.raise_errors(shown=len(problems.errors))
     return Run(settings.runtag or rows[0].tag, rankings)
 
 
+def _checked_columns(settings: ExportSettings, order: Change, qids: Sequence[str] | None) -> Run | None:
+    """Return a large run as it will be exported; None if its rows must be looked at one by one."""
+    read = read_run_columns(settings.run)
+    if read is None:
+        return None
+    tag, rows = settings.runtag or read[0], read[1]
+    sizes = {qid: min(size, settings.hits or size) for qid, size in rows.sizes.items()}
+    rankings = ChangedRankings(rows, sizes, lambda ranking: order(ranking)[: settings.hits])
+    if settings.hits is None:
+        docids = ((qid, rows.columns(qid).docids) for qid in rows)
+    else:
+        docids = ((qid, [docid for docid, _ in ranking]) for qid, ranking in rankings.items())
+    return Run(tag, rankings) if keeps_rules(settings.rules, tag, docids, qids) else None
+
+
 def _rows(run: Any, problems: Problems) -> list[RunRow]:
     """Return the rows of a run; those of a file have line numbers, for the list of problems."""
-    if is_name(run) and not str(run).startswith(PREFIX):
+    if _is_file(run):
         return list(parse_run(run, problems))
     loaded = load_run(run)
     rows = [
@@ -212,6 +232,10 @@ def _rows(run: Any, problems: Problems) -> list[RunRow]:
     if not rows:
         problems.add(0, "the run is empty")
     return rows
+
+
+def _is_file(run: Any) -> bool:
+    return is_name(run) and not str(run).startswith(PREFIX)
 
 
 def _file_of(run: Any) -> Any:

@@ -7,8 +7,8 @@ numbers correctly, as Python does.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,9 @@ _CONTROL = bytes({*range(0x20), 0x7F} - {*b"\t\n"})
 _BOM = "\ufeff".encode()
 _TREC: tuple[str, ...] = ("qid", "q0", "docid", "rank", "score", "tag")
 _MSMARCO: tuple[str, ...] = ("qid", "docid", "rank")
+
+
+Change = Callable[[list[ScoredDoc]], list[ScoredDoc]]
 
 
 class TopicColumns(NamedTuple):
@@ -89,7 +92,8 @@ class ColumnRankings(Mapping[str, list[ScoredDoc]]):
     def __getitem__(self, qid: str) -> list[ScoredDoc]:
         """Return the ranking of a topic."""
         rows = self.columns(qid)
-        ranking = list(map(ScoredDoc, rows.docids, rows.scores.tolist()))
+        # without a call of Python's for each document
+        ranking = list(map(tuple.__new__, repeat(ScoredDoc), zip(rows.docids, rows.scores.tolist(), strict=True)))
         return ranking if rows.is_sorted else trec_eval_order(ranking)
 
     def columns(self, qid: str) -> TopicColumns:
@@ -98,6 +102,34 @@ class ColumnRankings(Mapping[str, list[ScoredDoc]]):
         rows = slice(start, start + self.sizes[qid])
         docids, scores, ranks = self._columns
         return TopicColumns(docids[rows].to_numpy(zero_copy_only=False).tolist(), scores[rows], ranks[rows])
+
+
+class ChangedRankings(Mapping[str, list[ScoredDoc]]):
+    """Rankings that are changed one at a time, when they are asked for.
+
+    Attributes:
+        sizes: number of documents by qid.
+    """
+
+    def __init__(self, rankings: Mapping[str, list[ScoredDoc]], sizes: Mapping[str, int], change: Change):
+        """Take rankings by qid, their sizes after the change, and the change."""
+        self._rankings, self.sizes, self._change = rankings, sizes, change
+
+    def __repr__(self) -> str:
+        """Return a summary of the size instead of all rankings."""
+        return f"ChangedRankings({len(self.sizes)} topics, {sum(self.sizes.values())} documents)"
+
+    def __len__(self) -> int:
+        """Return the number of topics."""
+        return len(self.sizes)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the qids."""
+        return iter(self.sizes)
+
+    def __getitem__(self, qid: str) -> list[ScoredDoc]:
+        """Return the changed ranking of a topic."""
+        return self._change(self._rankings[qid])
 
 
 def read_run_columns(path: str | Path) -> tuple[str, ColumnRankings] | None:

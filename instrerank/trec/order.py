@@ -20,11 +20,13 @@ def trec_eval_order(ranking: Iterable[ScoredDoc]) -> list[ScoredDoc]:
         InputError: a score is NaN and cannot be ordered.
     """
     ranking = list(ranking)
-    exact = np.array([document.score for document in ranking], np.float64)
+    exact = np.array([score for _, score in ranking], np.float64)
     if np.isnan(exact).any():
         raise InputError(f"the score of document {ranking[int(np.isnan(exact).argmax())].docid} is NaN")
-    scores = exact.astype(np.float32).tolist()
-    documents = [ScoredDoc(document.docid, score) for document, score in zip(ranking, scores, strict=True)]
+    scores = exact.astype(np.float32)
+    if (scores == exact).all() and (scores[1:] < scores[:-1]).all():  # already so, as most rankings are
+        return ranking
+    documents = [ScoredDoc(docid, score) for (docid, _), score in zip(ranking, scores.tolist(), strict=True)]
     return sorted(documents, key=lambda document: (document.score, document.docid), reverse=True)
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from instrerank.errors import InputError
 from instrerank.files import read_lines, whole_file
 from instrerank.trec.columns import read_run_columns
-from instrerank.trec.numbers import decimal, fits_float32, whole_number
+from instrerank.trec.numbers import LARGEST_FLOAT32, decimal, fits_float32, whole_number
 from instrerank.trec.order import ranked, trec_eval_order
 from instrerank.trec.problems import Problems
 from instrerank.trec.types import Run, ScoredDoc
@@ -80,11 +82,12 @@ def write_run(
     with whole_file(path, on_complete=on_complete) as file:
         for qid, ranking in run.rankings.items():
             _check_ranking(qid, ranking)
-            for rank, (docid, score) in enumerate(trec_eval_order(ranking), start=1):
-                if output_format == "trec":
-                    file.write(f"{qid} Q0 {docid} {rank} {score:.9g} {run.tag}\n")
-                else:
-                    file.write(f"{qid}\t{docid}\t{rank}\n")
+            rows = enumerate(trec_eval_order(ranking), start=1)
+            if output_format == "trec":
+                lines = [f"{qid} Q0 {docid} {rank} {score:.9g} {run.tag}\n" for rank, (docid, score) in rows]
+            else:
+                lines = [f"{qid}\t{docid}\t{rank}\n" for rank, (docid, _) in rows]
+            file.write("".join(lines))
 
 
 def cut_run(run: Run, max_docs: int | None) -> Run:
@@ -136,13 +139,13 @@ def check_tag(tag: str) -> None:
 
 
 def _check_ranking(qid: str, ranking: list[ScoredDoc]) -> None:
-    docids = [document.docid for document in ranking]
+    docids = [docid for docid, _ in ranking]
     if len(set(docids)) < len(docids):
         twice = next(docid for docid in docids if docids.count(docid) > 1)
         raise InputError(f"topic {qid}: duplicate docid {twice} in the ranking; trec_eval would reject the run")
-    if any(re.search(r"\s", name) or not name for name in [qid, *docids]):
+    if re.search(r"\s", "".join([qid, *docids])) or not qid or not all(docids):
         raise InputError(f"topic {qid}: an id is empty or contains whitespace, which is not allowed in a run file")
-    if not all(fits_float32(document.score) for document in ranking):
+    if not (np.abs([score for _, score in ranking]) <= LARGEST_FLOAT32).all():
         raise InputError(f"topic {qid}: a score is NaN or infinite as float32")
 
 

@@ -121,6 +121,30 @@ def check_submission(
         problems.add(0, f"no row for {len(missing)} topics: {listed(missing, len(missing))}")
 
 
+def keeps_rules(
+    preset: Preset, tag: str, topics: Iterable[tuple[str, Sequence[str]]], qids: Sequence[str] | None = None
+) -> bool:
+    """Return whether a run with ranks from 1 in trec_eval's order keeps the rules; `check_submission` says which not.
+
+    Args:
+        preset: the rules.
+        tag: the run's tag.
+        topics: qids, each with its docids.
+        qids: qids of all topics; without them, missing and unknown topics are not detected.
+    """
+    if preset.tag and not re.fullmatch(preset.tag.expression, tag, re.ASCII):
+        return False
+    of_qid = re.compile(preset.qid.expression, re.ASCII)
+    of_docids = re.compile(rf"(?:{preset.docid.expression}\n)*", re.ASCII)
+    answered = set()
+    for qid, docids in topics:
+        lines = "".join([f"{docid}\n" for docid in docids])
+        if len(docids) > preset.documents or not of_qid.fullmatch(qid) or not of_docids.fullmatch(lines):
+            return False
+        answered.add(qid)
+    return not qids or answered == {*qids}
+
+
 def _check_order(of_topic: Sequence[RunRow], problems: Problems) -> None:
     """Record rows of one topic whose rank does not match their position, and scores that increase."""
     for place, row in enumerate(of_topic, start=1):

@@ -7,7 +7,7 @@ import yaml
 
 from instrerank.cli import main
 from instrerank.integrations.rank_llm import read_requests
-from instrerank.trec import read_run
+from instrerank.trec import columns, read_run
 
 RUN = "7 Q0 30 1 2.0 bm25\n7 Q0 4 2 1.5 bm25\n7 Q0 5 3 1.5 bm25\n08 Q0 4 1 0.5 bm25\n"
 FIELDS = [
@@ -18,8 +18,10 @@ FIELDS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True, params=["read by lines", "read as columns"])
+def folder(tmp_path, monkeypatch, request):
+    if request.param == "read as columns":
+        monkeypatch.setattr(columns, "LARGE", 0)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run.txt").write_text(RUN)
     (tmp_path / "topics.tsv").write_text("7\tmoon\twithout sun\n08\tsun\n")
