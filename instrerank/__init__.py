@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from instrerank.jobs.attack import attack
     from instrerank.jobs.attack_passages import attack_passages
     from instrerank.jobs.constrain import constrain
+    from instrerank.jobs.encode import EncodedShard, encode
     from instrerank.jobs.evaluate import compare, compare_instructions, evaluate
     from instrerank.jobs.export import export
     from instrerank.jobs.index import build_index
@@ -50,6 +51,7 @@ _HOMES = {
     "jobs.attack": ("attack",),
     "jobs.attack_passages": ("attack_passages",),
     "jobs.constrain": ("constrain",),
+    "jobs.encode": ("EncodedShard", "encode"),
     "jobs.evaluate": ("compare", "compare_instructions", "evaluate"),
     "jobs.export": ("export",),
     "jobs.index": ("build_index",),
@@ -68,6 +70,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "EncodedShard",
     "EncoderProfile",
     "InputError",
     "InstrerankError",
@@ -92,6 +95,7 @@ __all__ = [
     "compare",
     "compare_instructions",
     "constrain",
+    "encode",
     "evaluate",
     "export",
     "load_encoder",

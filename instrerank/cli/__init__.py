@@ -18,6 +18,7 @@ from instrerank.errors import InputError, InstrerankError
 VERBS = {
     "index": "build a Lucene index of passages",
     "search": "retrieve a first-stage run with BM25",
+    "encode": "encode passages into the store, ahead of reranking, in shards",
     "rerank": "rerank a run with an instruction-following bi-encoder",
     "perturb": "make perturbed query sets: typos, paraphrases, instructions, injections",
     "constrain": "write instructions whose effect on relevance a program can verify",
