@@ -93,6 +93,22 @@ class Shard:
         return self._rows.take(rows)
 
 
+def shard_shape(path: Path) -> tuple[int, int]:
+    """Return the number of texts of a shard and the dimension of its vectors, from its header.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(str(path), framework="np") as file:
+            texts, dimension = file.get_slice("vectors").get_shape()
+            return int(texts), int(dimension)
+    except Exception as error:  # a damaged file raises whatever its reader raises
+        raise DamagedError(path, error) from error
+
+
 def text_hashes(texts: Sequence[str]) -> NDArray[np.bytes_]:
     """Return the SHA-256 of each text: S32 [n]."""
     # numpy takes trailing zero bytes for padding: that is of no consequence, as all have the same length

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _MARK = "instrerank-store.json"
+KEY_FILE = "key.json"
 _SECONDS_A_SHARD = 30
 """Work that is kept together, and the most that a crash can lose, but for one batch."""
 _TEXTS_A_SHARD = 50_000
@@ -95,7 +96,7 @@ class EmbeddingStore:
         self._open: dict[str, Shard] = {}
         self._left_out: set[str] = set()
         self._keeps, self._made = True, False
-        _check_format(self.folder)
+        check_format(self.folder)
         if not self.folder.exists() and not may_write(self.folder):
             raise InputError(f"cannot make the embedding store {self.folder}: no permission to write there")
         self._indexed = self._read_index()
@@ -210,7 +211,7 @@ class EmbeddingStore:
         # the mark first: without it, a folder that holds something is not a store
         for path, content in (
             (self.folder / _MARK, {"format": _FORMAT}),
-            (self._shards / "key.json", self.key.settings()),
+            (self._shards / KEY_FILE, self.key.settings()),
         ):
             if not path.is_file():
                 with whole_file(path) as file:
@@ -272,7 +273,12 @@ def may_write(folder: Path) -> bool:
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
-def _check_format(folder: Path) -> None:
+def check_format(folder: Path) -> None:
+    """Refuse a folder that is neither empty nor a store of this format.
+
+    Raises:
+        InputError: says what it is.
+    """
     mark = folder / _MARK
     try:
         if not mark.is_file():
