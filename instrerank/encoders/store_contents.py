@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -13,7 +14,7 @@ import numpy as np
 
 from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.shards import SUFFIX, DamagedError, Shard, shard_shape, write_shard
-from instrerank.encoders.store import KEY_FILE, check_format, store_size
+from instrerank.encoders.store import KEY_FILE, EmbeddingStore, StoreKey, check_format, store_size
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def compact(folder: Path, kind: StoredKind) -> StoredKind:
         raise InputError(f"cannot write to {place}: {error}. Nothing is lost; free some space") from error
     for path in [*old, place / "index"]:
         path.unlink(missing_ok=True)
+    fields = {field.name: kind.key[field.name] for field in dataclasses.fields(StoreKey) if field.name in kind.key}
+    EmbeddingStore(folder, StoreKey(**fields), kind.dimension)  # writes the index, so that nobody else has to wait
     return _kind(place, verify=False)
 
 
