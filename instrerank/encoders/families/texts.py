@@ -13,10 +13,23 @@ _FIELD = re.compile(r"\{(q|i|d|\?)\}")
 
 
 class EncoderText(NamedTuple):
-    """The text for the tokenizer, and its part before the query or passage itself."""
+    """The text for the tokenizer.
+
+    Attributes:
+        text: all of it.
+        prefix: its part before the query or passage itself.
+        literal: the spans (start, end) of `text` that come from a template. Only there can the tokenizer's special
+            tokens stand: the same characters in a query, an instruction or a passage are ordinary text.
+    """
 
     text: str
     prefix: str = ""
+    literal: tuple[tuple[int, int], ...] = ()
+
+    def before(self) -> EncoderText:
+        """Return the prefix as a text of its own."""
+        end = len(self.prefix)
+        return EncoderText(self.prefix, literal=tuple((a, min(b, end)) for a, b in self.literal if a < end))
 
 
 def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> EncoderText:
@@ -65,10 +78,16 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
 
 
 def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
-    # in one pass: braces inside a query, an instruction or a passage stay as they are
-    before = template.partition(f"{{{body}}}")[0]
-    text, prefix = (_FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before))
-    return EncoderText(text, prefix)
+    """Fill in a template in one pass: braces inside a query, an instruction or a passage stay as they are."""
+    text, prefix, literal = "", "", []
+    for at, part in enumerate(_FIELD.split(template)):  # literal, field, literal, …
+        if at % 2:
+            prefix = text if part == body else prefix
+            text += fields.get(part, f"{{{part}}}")
+        elif part:
+            literal.append((len(text), len(text) + len(part)))
+            text += part
+    return EncoderText(text, prefix, tuple(literal))
 
 
 def _without_instruction(template: str) -> str:
