@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from instrerank.encoders.families.texts import EncoderText
 
 if TYPE_CHECKING:
     import tokenizers
 
+_Each = TypeVar("_Each")
 _RARE = "\U00012000"
 """A cuneiform sign, which vocabularies lack."""
 
@@ -68,16 +69,18 @@ class SpecialTokens:
 
     def _forged(self, encoding: tokenizers.Encoding, marks: Sequence[tuple[int, int]]) -> bool:
         """Return whether a text has special tokens elsewhere than in the spans `marks`."""
-        ids = encoding.ids[self._before : len(encoding.ids) - self._after]
-        if self._reserved.isdisjoint(ids):
+        if self._reserved.isdisjoint(self.inner(encoding.ids)):
             return False
-        spans = self._spans(encoding, self._before, self._after) if marks else []
+        spans = self._spans(self.inner(encoding.ids), self.inner(encoding.offsets)) if marks else []
         return not marks or any(all(end <= a or b <= start for a, b in marks) for start, end in spans)
 
-    def _spans(self, encoding: tokenizers.Encoding, before: int = 0, after: int = 0) -> list[tuple[int, int]]:
-        """Return the spans of special tokens, but for some at the beginning and end."""
-        pairs = list(zip(encoding.ids, encoding.offsets, strict=True))
-        return [span for index, span in pairs[before : len(pairs) - after] if index in self._reserved]
+    def inner(self, tokens: Sequence[_Each]) -> Sequence[_Each]:
+        """Return what belongs to the tokens of a text, without its begin and end tokens."""
+        return tokens[self._before : len(tokens) - self._after]
+
+    def _spans(self, ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the spans of special tokens."""
+        return [span for index, span in zip(ids, offsets, strict=True) if index in self._reserved]
 
     def _piecewise(self, text: str, marks: Iterable[tuple[int, int]], max_length: int | None) -> tokenizers.Encoding:
         """Encode the parts of a text between the spans `marks` by themselves, so that they have no special tokens."""
@@ -102,7 +105,7 @@ class SpecialTokens:
     def _as_text(self, text: str) -> list[tokenizers.Encoding]:
         """Encode a text without special tokens: pieces of the vocabulary that look like one are cut within."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        cuts = [start + 1 for start, end in self._spans(encoding) if end - start > 1]
+        cuts = [start + 1 for start, end in self._spans(encoding.ids, encoding.offsets) if end - start > 1]
         if not cuts:
             return [encoding]
         bounds = [0, *cuts, len(text)]

@@ -117,6 +117,18 @@ class TextTokenizer:
         ids = self._specials.encode([prefix])[0].ids
         return len(ids) - (ids[-1] in self._special)
 
+    def spelt(self, ids: Sequence[int]) -> list[tuple[str, bool]]:
+        """Return each token as the vocabulary spells it, and whether it is a special one."""
+        return [(str(self._tokenizer.id_to_token(index)), index in self._special) for index in ids]
+
+    def inner(self, ids: Sequence[int]) -> Sequence[int]:
+        """Return the ids of a text without the begin and end tokens that the tokenizer adds."""
+        return self._specials.inner(ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens, special ones included."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+
     def windows(self, text: str, size: int, stride: int) -> list[str]:
         """Split a text into windows of at most `size` tokens (see the function `windows`)."""
         with self._lock:
