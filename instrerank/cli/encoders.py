@@ -74,8 +74,8 @@ def _listing(families: list[KnownFamily]) -> str:
     rows = [
         {
             "family": each.family,
-            "query": repr(each.query)[1:-1],
-            "passage": repr(each.passage)[1:-1],
+            "query": repr(each.query),
+            "passage": repr(each.passage),
             "pooling": each.pooling,
             "instruction": each.instruction,
             "licence": each.licence or "not verified",

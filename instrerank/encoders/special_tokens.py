@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from instrerank.encoders.families.texts import EncoderText
 
 if TYPE_CHECKING:
     import tokenizers
 
-_Each = TypeVar("_Each")
 _RARE = "\U00012000"
 """A cuneiform sign, which vocabularies lack."""
 
@@ -64,19 +63,18 @@ class SpecialTokens:
 
     def _marks(self, text: EncoderText) -> list[tuple[int, int]]:
         """Return the spans of the special tokens that the template puts into a text."""
-        found = (self._pattern.finditer(text.text, start, end) for start, end in text.literal)
+        starts = [0, *(end for _, end in text.fields)]
+        ends = [*(start for start, _ in text.fields), len(text.text) if text.fields else 0]
+        found = (self._pattern.finditer(text.text, *span) for span in zip(starts, ends, strict=True))
         return [match.span() for matches in found for match in matches]
 
     def _forged(self, encoding: tokenizers.Encoding, marks: Sequence[tuple[int, int]]) -> bool:
         """Return whether a text has special tokens elsewhere than in the spans `marks`."""
-        if self._reserved.isdisjoint(self.inner(encoding.ids)):
+        own = slice(self._before, len(encoding.ids) - self._after)
+        if self._reserved.isdisjoint(encoding.ids[own]):
             return False
-        spans = self._spans(self.inner(encoding.ids), self.inner(encoding.offsets)) if marks else []
+        spans = self._spans(encoding.ids[own], encoding.offsets[own]) if marks else []
         return not marks or any(all(end <= a or b <= start for a, b in marks) for start, end in spans)
-
-    def inner(self, tokens: Sequence[_Each]) -> Sequence[_Each]:
-        """Return what belongs to the tokens of a text, without its begin and end tokens."""
-        return tokens[self._before : len(tokens) - self._after]
 
     def _spans(self, ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the spans of special tokens."""

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import EncoderText
+from instrerank.encoders.families.texts import EncoderText, prefix_of
 from instrerank.encoders.locate import read_json
 from instrerank.encoders.special_tokens import SpecialTokens
 from instrerank.errors import InputError, InstrerankError
@@ -96,7 +96,7 @@ class TextTokenizer:
         skips: dict[str, int] = {}
         with self._lock:  # truncation is a setting of the tokenizer, and threads may share one
             if not self._pool_prefix:
-                skips = {text.prefix: self._prefix_length(text.before()) for text in texts if text.prefix}
+                skips = {text.prefix: self._prefix_length(prefix_of(text)) for text in texts if text.prefix}
             encodings = self._specials.encode(texts, max_length)
         found = []
         for text, encoding in zip(texts, encodings, strict=True):
@@ -120,10 +120,6 @@ class TextTokenizer:
     def spelt(self, ids: Sequence[int]) -> list[tuple[str, bool]]:
         """Return each token as the vocabulary spells it, and whether it is a special one."""
         return [(str(self._tokenizer.id_to_token(index)), index in self._special) for index in ids]
-
-    def inner(self, ids: Sequence[int]) -> Sequence[int]:
-        """Return the ids of a text without the begin and end tokens that the tokenizer adds."""
-        return self._specials.inner(ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens, special ones included."""

@@ -6,6 +6,7 @@ import difflib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -231,7 +232,9 @@ def _read(tokenizer: TextTokenizer, what: str, text: EncoderText, max_length: in
     """Tokenise a text, within its maximum length and whole."""
     kept = tokenizer.encode([text], max_length)[0]
     whole = tokenizer.encode([text], _WHOLE)[0].ids
-    lost = tokenizer.inner(whole)[len(tokenizer.inner(kept.ids)) :]
+    same = (one == other for one, other in zip(kept.ids, whole, strict=False))
+    common = len(list(takewhile(bool, same)))  # the text may be truncated on the left
+    lost = whole[common : common + len(whole) - len(kept.ids)]
     tokens = [
         TokenRead(index, token, special, at >= kept.skip)
         for at, (index, (token, special)) in enumerate(zip(kept.ids, tokenizer.spelt(kept.ids), strict=True))

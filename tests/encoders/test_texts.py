@@ -4,7 +4,7 @@ import pytest
 
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.table import FAMILIES
-from instrerank.encoders.families.texts import passage_text, query_alone, query_text
+from instrerank.encoders.families.texts import EncoderText, passage_text, prefix_of, query_alone, query_text
 from instrerank.errors import InputError
 
 WEB = "Given a web search query, retrieve relevant passages that answer the query"
@@ -111,9 +111,10 @@ def test_what_comes_from_the_template_is_known():
     profile = EncoderProfile("p", "mean", "q: {q}[SEP]{i}", passage_template="{d}")
     text = query_text(profile, "[SEP]", "{q}")
     assert text.text == "q: [SEP][SEP]{q}"
-    assert [text.text[start:end] for start, end in text.literal] == ["q: ", "[SEP]"] and text.literal[1] == (8, 13)
-    assert passage_text(profile, "[SEP]").literal == ()
-    assert text.before().text == "q: " and text.before().literal == ((0, 3),)
+    assert text.fields == ((3, 8), (13, 16)) and passage_text(profile, "[SEP]").fields == ((0, 5),)
+    assert prefix_of(text) == EncoderText("q: ", fields=((0, 0),))  # all of it is the template's
+    turned = query_text(EncoderProfile("p", "mean", "i: {i} {q}"), "query", "ab")
+    assert prefix_of(turned) == EncoderText("i: ab ", fields=((3, 5),))
 
 
 def test_braces_in_texts_stay_what_they_are():

@@ -203,9 +203,11 @@ def test_a_long_forged_text_is_cut_and_counted():
 
 
 def test_a_prefix_with_special_tokens_is_not_pooled():
-    profile = EncoderProfile("f", "mean", "{i}[SEP]{q}", pool_prefix=False)
+    profile = EncoderProfile("f", "mean", "{i}[SEP]{q}", pool_prefix=False, passage_template="[SEP][SEP]{d}")
     tokenizer = TextTokenizer(tiny.wordpiece(), profile, {})
     mark = tiny.wordpiece().token_to_id("[SEP]")
     for instruction in ("moon", "[SEP] moon"):
         found = tokenizer.encode([query_text(profile, "tides", instruction)], 40)[0]
         assert found.ids[found.skip - 1] == mark and mark not in found.ids[1 : found.skip - 1]
+    passage = tokenizer.encode([passage_text(profile, "tides")], 40)[0]
+    assert passage.ids[:3] == [passage.ids[0], mark, mark] and passage.skip == 3
