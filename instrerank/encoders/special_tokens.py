@@ -22,6 +22,10 @@ class SpecialTokens:
     Where nothing is forged, ids are those of the tokenizer for the whole text. It recognises special tokens in a text
     that has some in its template, and in no other. `encode_special_tokens` alone does not suffice for the latter:
     vocabularies of SentencePiece hold `</s>` as a piece like any other.
+
+    Attributes:
+        before: number of tokens that the tokenizer itself puts before a text.
+        after: number of those behind it.
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer):
@@ -34,7 +38,7 @@ class SpecialTokens:
         # the token of unknown characters stands in ordinary texts too
         self._reserved = set(special) - {token.id for token in tokenizer.model.tokenize(_RARE)}
         own = "".join(map(str, tokenizer.encode("text").special_tokens_mask))
-        self._before, self._after = len(own) - len(own.lstrip("1")), len(own) - len(own.rstrip("1"))
+        self.before, self.after = len(own) - len(own.lstrip("1")), len(own) - len(own.rstrip("1"))
 
     def encode(self, texts: Sequence[EncoderText], max_length: int | None = None) -> list[tokenizers.Encoding]:
         """Encode texts, truncated to `max_length` tokens, the tokenizer's own begin and end tokens included."""
@@ -70,7 +74,7 @@ class SpecialTokens:
 
     def _forged(self, encoding: tokenizers.Encoding, marks: Sequence[tuple[int, int]]) -> bool:
         """Return whether a text has special tokens elsewhere than in the spans `marks`."""
-        own = slice(self._before, len(encoding.ids) - self._after)
+        own = slice(self.before, len(encoding.ids) - self.after)
         if self._reserved.isdisjoint(encoding.ids[own]):
             return False
         spans = self._spans(encoding.ids[own], encoding.offsets[own]) if marks else []

@@ -114,8 +114,7 @@ class TextTokenizer:
 
     def _prefix_length(self, prefix: EncoderText) -> int:
         """Return the length of the prefix without the end token that it has when encoded alone (INSTRUCTOR's rule)."""
-        ids = self._specials.encode([prefix])[0].ids
-        return len(ids) - (ids[-1] in self._special)
+        return len(self._specials.encode([prefix])[0].ids) - self._specials.after
 
     def spelt(self, ids: Sequence[int]) -> list[tuple[str, bool]]:
         """Return each token as the vocabulary spells it, and whether it is a special one."""

@@ -202,12 +202,15 @@ def test_a_long_forged_text_is_cut_and_counted():
     assert not tokenizer.encode([query_text(CHANNEL, "[SEP]", "moon")], 20)[0].truncated
 
 
-def test_a_prefix_with_special_tokens_is_not_pooled():
-    profile = EncoderProfile("f", "mean", "{i}[SEP]{q}", pool_prefix=False, passage_template="[SEP][SEP]{d}")
-    tokenizer = TextTokenizer(tiny.wordpiece(), profile, {})
-    mark = tiny.wordpiece().token_to_id("[SEP]")
-    for instruction in ("moon", "[SEP] moon"):
-        found = tokenizer.encode([query_text(profile, "tides", instruction)], 40)[0]
-        assert found.ids[found.skip - 1] == mark and mark not in found.ids[1 : found.skip - 1]
-    passage = tokenizer.encode([passage_text(profile, "tides")], 40)[0]
-    assert passage.ids[:3] == [passage.ids[0], mark, mark] and passage.skip == 3
+@pytest.mark.parametrize(("kind", "mark"), [("bert", "[SEP]"), ("llama", "</s>"), ("qwen3", "<|im_end|>")])
+def test_a_prefix_with_special_tokens_is_not_pooled(kind, mark):
+    profile = EncoderProfile(
+        "f", "mean", f"{{i}}{mark}{{q}}", pool_prefix=False, passage_template=f"{mark}{mark}{{d}}"
+    )
+    tokenizer = TextTokenizer(tiny.tokenizer_of(kind)[0], profile, {})
+    index = tiny.tokenizer_of(kind)[0].token_to_id(mark)
+    for instruction in ("moon", f"{mark} moon"):
+        found = tokenizer.encode([query_text(profile, "tides", instruction)], 60)[0]
+        assert found.ids[found.skip - 1] == index and index not in found.ids[1 : found.skip - 1]
+    passage = tokenizer.encode([passage_text(profile, "tides")], 60)[0]
+    assert passage.ids[passage.skip - 2 : passage.skip] == [index, index]
