@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from instrerank.cli import in_flags
 from instrerank.cli.inputs import add_format_argument
 from instrerank.cli.loading import add_code_arguments, add_loading_arguments, load_options_of
 from instrerank.errors import InputError
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.family is not None:
         raise InputError("give a model or `family`, not both")
     reading = read_model(ReadingSettings(model=arguments.model, options=load_options_of(arguments), **given))
-    print(_json(_as_data(reading)) if arguments.format == "json" else _as_text(reading))
+    print(_json(_as_data(reading)) if arguments.format == "json" else _as_text(reading, arguments.flags))
 
 
 def _json(data: object) -> str:
@@ -97,7 +99,7 @@ def _as_data(reading: Reading) -> dict[str, object]:
     return reading._asdict() | {"profile": dataclasses.asdict(reading.profile), "texts": texts}
 
 
-def _as_text(reading: Reading) -> str:
+def _as_text(reading: Reading, flags: Mapping[str, str]) -> str:
     profile = reading.profile
     kind = f"{'+'.join(profile.pooling_modes)} pooling, {'cosine' if profile.normalize else 'dot product'}"
     lines = [
@@ -108,7 +110,7 @@ def _as_text(reading: Reading) -> str:
         f"query template: {profile.query_template!r}",
         f"passage template: {profile.passage_template!r}",
         f"default instruction: {profile.default_instruction!r}" if profile.default_instruction else "",
-        *(f"note: {note}" for note in reading.notes),
+        *(f"note: {in_flags(note, flags)}" for note in reading.notes),
     ]
     return "\n".join([*filter(None, lines), *(_text(text) for text in reading.texts)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -92,8 +92,7 @@ class ReadingSettings:
     Attributes:
         model: "minilm", "instrerank-minilm", a folder, or a Hugging Face id.
         query: a query.
-        instruction: its instruction; None: the query is shown with an instruction of our own if the model has a place
-            for one.
+        instruction: its instruction; None: an example, if the template has a place for one.
         passage: a passage.
         options: how the model is loaded; only what decides the texts matters.
     """
@@ -183,7 +182,7 @@ def read_model(settings: ReadingSettings) -> Reading:
         _origin(files, own),
         list(shown),
         family.licence if family else "",
-        [*(str(each.message) for each in caught if issubclass(each.category, UserWarning)), *_notes(profile)],
+        [*(str(each.message) for each in caught if issubclass(each.category, UserWarning)), *_notes(profile, texts)],
         texts,
     )
 
@@ -196,7 +195,7 @@ def _origin(files: ModelFiles, own: Path) -> str:
     return files.profile.source
 
 
-def _notes(profile: EncoderProfile) -> Iterator[str]:
+def _notes(profile: EncoderProfile, texts: Sequence[TextRead]) -> Iterator[str]:
     """Yield what the profile does not say for itself."""
     family = family_of(profile)
     if "{i}" not in profile.query_template:
@@ -205,6 +204,8 @@ def _notes(profile: EncoderProfile) -> Iterator[str]:
         yield "an instruction is appended to the query: nothing says that the model was trained with instructions"
     elif family is not None and not family.instructed:
         yield "an instruction is appended to the query: this family was not trained with free instructions"
+    if texts[0].what != "query":
+        yield "the template cannot do without an instruction: a query that has none is refused"
     if profile.remote_code:
         yield "the network exists only as code in the model's repository: loading it needs `trust_remote_code`"
     if family is not None and family.tasks:
@@ -222,7 +223,11 @@ def _texts(profile: EncoderProfile, settings: ReadingSettings) -> Iterator[tuple
         if instruction:
             yield "instruction", EncoderText(instruction), length
     else:
-        yield "query", query_text(profile, query), length
+        try:
+            yield "query", query_text(profile, query), length
+        except InputError:
+            if not instruction:  # a template that needs an instruction is shown with one
+                raise
         if instruction:
             yield "query with instruction", query_text(profile, query, instruction), length
     yield "passage", passage_text(profile, settings.passage), profile.max_passage_length

@@ -71,6 +71,26 @@ def test_notes(models, kind, name, options, note):
     assert any(note in each for each in reading.notes)
 
 
+def test_a_template_that_needs_an_instruction_is_shown_with_one(models, capsys):
+    folder = str(models("bert", "e5-small-v2"))
+    template = "Instruct: {i} Query: {q}"
+    assert main(["encoders", folder, "--query-template", template]) == 0
+    out = capsys.readouterr().out
+    assert "note: the template cannot do without an instruction" in out and "\nquery: " not in out
+    assert main(["encoders", folder, "--query-template", template, "--instruction", ""]) == 2
+    assert "needs an instruction" in capsys.readouterr().err
+    assert main(["encoders", folder, "--query-template", "{q}"]) == 0
+    assert "is refused; add {i} to --query-template" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["minilm", "instrerank-minilm"])
+def test_bundled_models_are_shown_without_loading_a_network(name, monkeypatch, capsys):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("instrerank.encoders.loading.choose_backend", None)
+    assert main(["encoders", name, "--query", "copper"]) == 0
+    assert "  ‹[CLS]› copper ‹[SEP]›\n  3 tokens of at most 256\n" in capsys.readouterr().out
+
+
 def test_query_and_instruction_are_shown_apart_where_they_are_read_apart(models):
     options = LoadOptions(query_encoding="attention")
     reading = read_model(ReadingSettings(model=models("bert", "inf-embed-bert"), options=options))
