@@ -189,6 +189,9 @@ def test_a_network_in_the_repositorys_own_code_needs_trust(tmp_path, family):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="trust_remote_code"):
         load_encoder(folder)
+    if family.whole:
+        with pytest.raises(InputError, match="own modules as a whole"):
+            load_encoder(folder, trust_remote_code=True)
 
 
 def test_examples_belong_to_their_families():

@@ -25,7 +25,8 @@ class Family(NamedTuple):
         licence: licence of the weights as the hub states it; "" if it was not verified.
         instructed: whether these models were trained with free instructions; for others the place of `{i}` is our
             choice.
-        tasks: task names of queries and of passages, for models whose own code selects weights by task.
+        whole: whether only the repository's own modules give the vectors, not its network and our pooling.
+        tasks: task names of queries and of passages, for those whose modules select weights by task.
     """
 
     names: str
@@ -34,6 +35,7 @@ class Family(NamedTuple):
     example: str = ""
     licence: str = ""
     instructed: bool = False
+    whole: bool = False
     tasks: tuple[str, str] | None = None
 
 

@@ -168,7 +168,9 @@ OWN_CODE: tuple[Family, ...] = (
         "apache-2.0",
         instructed=True,
     ),
-    Family(r"nv-embed-v[12]", ("nvembed",), _NV_EMBED, "nvidia/NV-Embed-v2", "cc-by-nc-4.0", instructed=True),
+    Family(
+        r"nv-embed-v[12]", ("nvembed",), _NV_EMBED, "nvidia/NV-Embed-v2", "cc-by-nc-4.0", instructed=True, whole=True
+    ),
     Family(
         r"snowflake-arctic-embed-m-long",
         ("nomic_bert",),
@@ -194,19 +196,28 @@ OWN_CODE: tuple[Family, ...] = (
         instructed=True,
     ),
     Family(
-        r"jasper-token-compression-600m", (), _JASPER, "infgrad/Jasper-Token-Compression-600M", "mit", instructed=True
+        r"jasper-token-compression-600m",
+        (),
+        _JASPER,
+        "infgrad/Jasper-Token-Compression-600M",
+        "mit",
+        instructed=True,
+        whole=True,
     ),
     Family(r"qzhou-embedding", (), _QZHOU, "Kingsoft-LLM/QZhou-Embedding", "apache-2.0", instructed=True),
     Family(r"youtu-embedding", (), _YOUTU, "tencent/Youtu-Embedding", "apache-2.0", instructed=True),
     Family(r"reasonir-8b", (), _REASON_IR, "reasonir/ReasonIR-8B", "cc-by-nc-4.0", instructed=True),
     Family(r"stella_en_(400m|1\.5b)_v5", (), _STELLA, "NovaSearch/stella_en_1.5B_v5", "mit", instructed=True),
-    Family(r"jina-embeddings-v3", (), _JINA_V3, "jinaai/jina-embeddings-v3", "cc-by-nc-4.0", tasks=_RETRIEVAL),
+    Family(
+        r"jina-embeddings-v3", (), _JINA_V3, "jinaai/jina-embeddings-v3", "cc-by-nc-4.0", whole=True, tasks=_RETRIEVAL
+    ),
     Family(
         r"jina-embeddings-v4",
         (),
         _JINA_V4,
         "jinaai/jina-embeddings-v4",
         "cc-by-nc-4.0",
+        whole=True,
         tasks=("retrieval", "retrieval"),
     ),
     Family(
@@ -215,6 +226,7 @@ OWN_CODE: tuple[Family, ...] = (
         _JINA_V5,
         "jinaai/jina-embeddings-v5-text-small",
         "cc-by-nc-4.0",
+        whole=True,
         tasks=("retrieval", "retrieval"),
     ),
 )
