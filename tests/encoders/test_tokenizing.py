@@ -158,11 +158,15 @@ def test_a_query_cannot_forge_a_special_token_of_the_template():
     assert forged[1:first] == text[0] and mark not in text[0]
 
 
-def test_a_channel_gives_the_ids_of_transformers(models):
-    folder = models("bert", "plain-bert")
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta", "modernbert", "t5", "qwen3", "llama"])
+def test_a_channel_gives_the_ids_of_transformers(models, kind):
+    folder = models(kind, f"plain-{kind}")
+    mark = {"bert": "[SEP]", "modernbert": "[SEP]", "qwen3": "<|im_end|>"}.get(kind, "</s>")
+    profile = EncoderProfile("f", "mean", f"{{q}}{mark}{{i}}")
     reference = transformers.AutoTokenizer.from_pretrained(folder)
-    found = load_tokenizer(folder, CHANNEL).encode([query_text(CHANNEL, t, "the moon") for t in tiny.PASSAGES], 40)
-    expected = reference([f"{t}[SEP]the moon" for t in tiny.PASSAGES], truncation=True, max_length=40)["input_ids"]
+    built = [query_text(profile, text, "the moon") for text in tiny.PASSAGES]
+    found = load_tokenizer(folder, profile).encode(built, 40)
+    expected = reference([text.text for text in built], truncation=True, max_length=40)["input_ids"]
     assert [one.ids for one in found] == expected
 
 
