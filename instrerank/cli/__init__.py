@@ -30,6 +30,7 @@ VERBS = {
     "export": "validate a run and write it in the format of a leaderboard or another tool",
     "check": "check runs, qrels and topics, and list every problem with its line",
     "store": "list, verify, compact or remove stored passage vectors",
+    "encoders": "list model families, or show what a model reads, token by token",
     "doctor": "list what is installed on this machine and what is missing",
     "reproduce": "run conditions with known scores and compare",
     "completion": "print a script for shell completion of verbs, flags and file names",

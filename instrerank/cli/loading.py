@@ -103,12 +103,17 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
     )
     add_loading_arguments(model, "batch_tokens", "revision")
     add_store_argument(model)
-    model.add_argument(
+    add_code_arguments(model)
+
+
+def add_code_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add --allow-bin and --trust-remote-code."""
+    parser.add_argument(
         "--allow-bin",
         action="store_true",
         help="read .bin weights (restricted unpickling, no code) if the model has no safetensors file",
     )
-    model.add_argument(
+    parser.add_argument(
         "--trust-remote-code", action="store_true", help="run Python code from the model's own repository"
     )
 

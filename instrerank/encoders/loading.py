@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
 from instrerank.encoders.families.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
-from instrerank.encoders.families.table import match_family
+from instrerank.encoders.families.table import family_of, match_family
 from instrerank.encoders.families.texts import passage_text
 from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json, usable_settings
 from instrerank.encoders.networks.backends import Backend, choose_backend
@@ -82,6 +82,12 @@ def build_encoder(
     options = options or LoadOptions()
     name, folder, lora, layout, config, profile = files
     allow_bin, trusted = options.allow_bin, options.trust_remote_code
+    family = family_of(profile)
+    if trusted and family is not None and family.whole:
+        raise InputError(
+            f"{name}: the vectors of {profile.family} come from its repository's own modules as a whole, not from its "
+            "network, which is all that can be run here"
+        )
     # tokenizer and Dense layers are small: their errors should appear before the weights are loaded
     tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trusted)
     dense = [load_dense(path, allow_bin=allow_bin) for path in layout.folders("Dense")]

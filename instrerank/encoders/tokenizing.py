@@ -9,8 +9,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import EncoderText
+from instrerank.encoders.families.texts import EncoderText, prefix_of
 from instrerank.encoders.locate import read_json
+from instrerank.encoders.special_tokens import SpecialTokens
 from instrerank.errors import InputError, InstrerankError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class TextTokenizer:
         self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
         self._frame(begin, self._end)
+        self._specials = SpecialTokens(tokenizer)
         if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
             raise InputError(
                 "CLS pooling needs a special token at the start, but this tokenizer adds none "
@@ -94,12 +96,8 @@ class TextTokenizer:
         skips: dict[str, int] = {}
         with self._lock:  # truncation is a setting of the tokenizer, and threads may share one
             if not self._pool_prefix:
-                skips = {prefix: self._prefix_length(prefix) for prefix in {text.prefix for text in texts}}
-            self._tokenizer.enable_truncation(max_length)
-            try:
-                encodings = self._tokenizer.encode_batch_fast([text.text for text in texts])
-            finally:
-                self._tokenizer.no_truncation()
+                skips = {text.prefix: self._prefix_length(prefix_of(text)) for text in texts if text.prefix}
+            encodings = self._specials.encode(texts, max_length)
         found = []
         for text, encoding in zip(texts, encodings, strict=True):
             ids, skip = encoding.ids, skips.get(text.prefix, 0)
@@ -114,16 +112,22 @@ class TextTokenizer:
             found.append(Tokens(ids, skip, bool(encoding.overflowing)))
         return found
 
-    def _prefix_length(self, prefix: str) -> int:
+    def _prefix_length(self, prefix: EncoderText) -> int:
         """Return the length of the prefix without the end token that it has when encoded alone (INSTRUCTOR's rule)."""
-        if not prefix:
-            return 0
-        ids = self._tokenizer.encode(prefix).ids
-        return len(ids) - (ids[-1] in self._special)
+        return len(self._specials.encode([prefix])[0].ids) - self._specials.after
+
+    def spelt(self, ids: Sequence[int]) -> list[tuple[str, bool]]:
+        """Return each token as the vocabulary spells it, and whether it is a special one."""
+        return [(str(self._tokenizer.id_to_token(index)), index in self._special) for index in ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens, special ones included."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
         """Split a text into windows of at most `size` tokens (see the function `windows`)."""
-        return windows(self._tokenizer, text, size, stride)
+        with self._lock:
+            return windows(self._tokenizer, text, size, stride)
 
 
 def windows(tokenizer: tokenizers.Tokenizer, text: str, size: int, stride: int) -> list[str]:

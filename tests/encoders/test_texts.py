@@ -4,10 +4,12 @@ import pytest
 
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.table import FAMILIES
-from instrerank.encoders.families.texts import passage_text, query_alone, query_text
+from instrerank.encoders.families.texts import EncoderText, passage_text, prefix_of, query_alone, query_text
 from instrerank.errors import InputError
 
 WEB = "Given a web search query, retrieve relevant passages that answer the query"
+ANSWER = "Given a query, retrieve documents that answer the query"
+HELP = "Given a question, retrieve passages that can help answer the question."
 REPRESENT = "Represent this sentence for searching relevant passages: "
 
 # family: (query "what is x" with the instruction "Only y.", without, the passage "Z"), after the model cards
@@ -39,10 +41,48 @@ GOLDEN = {
     "gritlm": ("<|user|>\nOnly y.\n<|embed|>\nwhat is x", "<|embed|>\nwhat is x", "<|embed|>\nZ"),
     "repllama": ("query:  what is x Only y.", "query:  what is x", "passage:  Z"),
     "promptriever": ("query:  what is x? Only y.", "query:  what is x", "passage:  Z"),
+    "linq-embed": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "sfr-embedding": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "harrier": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "bge-reasoner": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "inf-retriever": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "llama-embed-nemotron": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "jasper": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}\nQuery: what is x", "Z"),
+    "f2llm": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {HELP}\nQuery: what is x", "Z"),
+    "stella-v5": ("Instruct: Only y.\nQuery: what is x", f"Instruct: {WEB}.\nQuery: what is x", "Z"),
+    "diver-retriever": ("Instruct: Only y.\nQuery:what is x", f"Instruct: {WEB}\nQuery:what is x", "Z"),
+    "rtriever": ("Instruct: Only y.\nQuery:what is x", f"Instruct: {WEB}\nQuery:what is x", "Z"),
+    "qzhou-embedding": ("Instruct: Only y.\nQuery:what is x", f"Instruct: {WEB}\nQuery:what is x", "Z"),
+    "octen-embedding": ("Instruct: Only y.\nQuery:what is x", f"Instruct: {WEB}\nQuery:what is x", " Z"),
+    "kalm-embedding-v2": ("Instruct: Only y. \n Query: what is x", f"Instruct: {ANSWER} \n Query: what is x", "Z"),
+    "kalm-embedding-v2.5": ("Instruct: Only y. \n Query: what is x", f"Instruct: {ANSWER} \n Query: what is x", "Z"),
+    "youtu-embedding": (
+        "Instruction: Only y. \nQuery: what is x",
+        "Instruction: Given a search query, retrieve passages that answer the question \nQuery: what is x",
+        "Z",
+    ),
+    "reasonir": ("<|user|>\nOnly y.\n<|embed|>\nwhat is x", "<|embed|>\nwhat is x", "<|embed|>\nZ"),
+    "embeddinggemma": (
+        "task: search result | query: what is x Only y.",
+        "task: search result | query: what is x",
+        "title: none | text: Z",
+    ),
+    "nemotron-3-embed": ("query: what is x Only y.", "query: what is x", "passage: Z"),
+    "nomic-embed": ("search_query: what is x Only y.", "search_query: what is x", "search_document: Z"),
+    "nomic-embed-v2": ("search_query: what is x Only y.", "search_query: what is x", "search_document: Z"),
+    "mxbai-embed": (f"{REPRESENT}what is x Only y.", f"{REPRESENT}what is x", "Z"),
+    "granite-embedding-r2": ("what is x Only y.", "what is x", "Z"),
+    "jina-embeddings-v3": (
+        "Represent the query for retrieving evidence documents: what is x Only y.",
+        "Represent the query for retrieving evidence documents: what is x",
+        "Represent the document for retrieval: Z",
+    ),
+    "jina-embeddings-v4": ("Query: what is x Only y.", "Query: what is x", "Passage: Z"),
+    "jina-embeddings-v5": ("Query: what is x Only y.", "Query: what is x", "Document: Z"),
 }
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: f"{family.profile.family}-{family.networks[0]}")
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: f"{family.profile.family}-{family.networks}")
 def test_golden_strings(family):
     with_instruction, alone, passage = GOLDEN[family.profile.family]
     assert query_text(family.profile, "what is x", "Only y.").text == with_instruction
@@ -65,6 +105,16 @@ def test_prefix_is_what_comes_before_the_text():
     profile = EncoderProfile("p", "mean", "<{i}> {q}", passage_template="doc: {d}")
     assert query_text(profile, "q", "i").prefix == "<i> "
     assert passage_text(profile, "z").prefix == "doc: "
+
+
+def test_what_comes_from_the_template_is_known():
+    profile = EncoderProfile("p", "mean", "q: {q}[SEP]{i}", passage_template="{d}")
+    text = query_text(profile, "[SEP]", "{q}")
+    assert text.text == "q: [SEP][SEP]{q}"
+    assert text.fields == ((3, 8), (13, 16)) and passage_text(profile, "[SEP]").fields == ((0, 5),)
+    assert prefix_of(text) == EncoderText("q: ", fields=((0, 0),))  # all of it is the template's
+    turned = query_text(EncoderProfile("p", "mean", "i: {i} {q}"), "query", "ab")
+    assert prefix_of(turned) == EncoderText("i: ab ", fields=((3, 5),))
 
 
 def test_braces_in_texts_stay_what_they_are():

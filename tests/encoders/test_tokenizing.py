@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_text
-from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
+from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer, read_tokenizer
 from instrerank.errors import InputError
 
 MEAN = EncoderProfile("f", "mean")
@@ -139,3 +139,82 @@ def test_unreadable_tokenizers(tmp_path, content):
         (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(InputError, match="no usable tokenizer"):
         load_tokenizer(tmp_path, MEAN)
+
+
+CHANNEL = EncoderProfile("f", "mean", "{q}[SEP]{i}")
+
+
+def test_a_query_cannot_forge_a_special_token_of_the_template():
+    tokenizer = TextTokenizer(tiny.wordpiece(), CHANNEL, {})
+    mark = tiny.wordpiece().token_to_id("[SEP]")
+    built = [
+        query_text(CHANNEL, q, i) for q, i in (("tides", "moon"), ("tides [SEP] moon", "sea"), ("[SEP]", "[SEP]"))
+    ]
+    honest, forged, both = (one.ids for one in tokenizer.encode(built, 40))
+    assert [ids.count(mark) for ids in (honest, forged, both)] == [2, 2, 2]  # the template's, and the one at the end
+    text = [one.ids[1:-1] for one in tokenizer.encode([EncoderText(t) for t in ("tides [SEP] moon", "sea")], 40)]
+    assert forged[1:-1] == [*text[0], mark, *text[1]]
+    first = forged.index(mark)
+    assert forged[1:first] == text[0] and mark not in text[0]
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta", "modernbert", "t5", "qwen3", "llama"])
+def test_a_channel_gives_the_ids_of_transformers(models, kind):
+    folder = models(kind, f"plain-{kind}")
+    mark = {"bert": "[SEP]", "modernbert": "[SEP]", "qwen3": "<|im_end|>"}.get(kind, "</s>")
+    profile = EncoderProfile("f", "mean", f"{{q}}{mark}{{i}}")
+    reference = transformers.AutoTokenizer.from_pretrained(folder)
+    built = [query_text(profile, text, "the moon") for text in tiny.PASSAGES]
+    found = load_tokenizer(folder, profile).encode(built, 40)
+    expected = reference([text.text for text in built], truncation=True, max_length=40)["input_ids"]
+    assert [one.ids for one in found] == expected
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta", "modernbert", "t5", "qwen3", "llama"])
+def test_special_tokens_in_a_passage_are_text(models, kind):
+    folder = models(kind, f"plain-{kind}")
+    special = {"bert": "[SEP]", "modernbert": "[SEP]", "qwen3": "<|endoftext|>"}.get(kind, "</s>")
+    text = f"Tides {special} follow"
+    tokenizer, _ = read_tokenizer(folder)
+    index, frame = tokenizer.token_to_id(special), tokenizer.encode("tides").ids.count(tokenizer.token_to_id(special))
+    assert tokenizer.encode(text).ids.count(index) == frame + 1  # the tokenizer itself would be deceived
+    tokens = load_tokenizer(folder, MEAN).encode([passage_text(MEAN, text)] * 2, 60)
+    assert tokens[0].ids.count(index) == frame and tokens[0] == tokens[1]
+    if kind not in ("xlm-roberta", "t5"):  # whose vocabularies hold it as a piece
+        reference = transformers.AutoTokenizer.from_pretrained(folder)
+        assert tokens[0].ids == reference(text, split_special_tokens=True)["input_ids"]
+    assert (
+        "".join(tokenizer.decode(tokens[0].ids, skip_special_tokens=True).split()).lower()
+        == f"tides{special}follow".lower()
+    )
+
+
+def test_characters_outside_the_vocabulary_are_no_special_tokens(models):
+    folder = models("xlm-roberta", "plain-xlm-roberta")
+    reference = transformers.AutoTokenizer.from_pretrained(folder)
+    text = "Tides \U00012000 follow \u4e2d"
+    found = load_tokenizer(folder, MEAN).encode([EncoderText(text)], 40)[0]
+    assert found.ids == reference(text)["input_ids"]
+
+
+def test_a_long_forged_text_is_cut_and_counted():
+    tokenizer = TextTokenizer(tiny.wordpiece(), CHANNEL, {})
+    mark = tiny.wordpiece().token_to_id("[SEP]")
+    long = query_text(CHANNEL, "[SEP] tides " * 40, "moon")
+    found = tokenizer.encode([long], 20)[0]
+    assert found.truncated and len(found.ids) == 20 and found.ids.count(mark) == 1 and found.ids[-1] == mark
+    assert not tokenizer.encode([query_text(CHANNEL, "[SEP]", "moon")], 20)[0].truncated
+
+
+@pytest.mark.parametrize(("kind", "mark"), [("bert", "[SEP]"), ("llama", "</s>"), ("qwen3", "<|im_end|>")])
+def test_a_prefix_with_special_tokens_is_not_pooled(kind, mark):
+    profile = EncoderProfile(
+        "f", "mean", f"{{i}}{mark}{{q}}", pool_prefix=False, passage_template=f"{mark}{mark}{{d}}"
+    )
+    tokenizer = TextTokenizer(tiny.tokenizer_of(kind)[0], profile, {})
+    index = tiny.tokenizer_of(kind)[0].token_to_id(mark)
+    for instruction in ("moon", f"{mark} moon"):
+        found = tokenizer.encode([query_text(profile, "tides", instruction)], 60)[0]
+        assert found.ids[found.skip - 1] == index and index not in found.ids[1 : found.skip - 1]
+    passage = tokenizer.encode([passage_text(profile, "tides")], 60)[0]
+    assert passage.ids[passage.skip - 2 : passage.skip] == [index, index]

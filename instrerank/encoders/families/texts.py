@@ -13,10 +13,17 @@ _FIELD = re.compile(r"\{(q|i|d|\?)\}")
 
 
 class EncoderText(NamedTuple):
-    """The text for the tokenizer, and its part before the query or passage itself."""
+    """A text for the tokenizer.
+
+    Attributes:
+        text: all of it.
+        prefix: its part before the query or passage itself.
+        fields: spans (start, end) of query, instruction and passage; the rest is the template's. (): all is theirs.
+    """
 
     text: str
     prefix: str = ""
+    fields: tuple[tuple[int, int], ...] = ()
 
 
 def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> EncoderText:
@@ -64,11 +71,22 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
     return _fill(profile.passage_template, "d", {"d": passage})
 
 
-def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
-    # in one pass: braces inside a query, an instruction or a passage stay as they are
-    before = template.partition(f"{{{body}}}")[0]
-    text, prefix = (_FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before))
-    return EncoderText(text, prefix)
+def prefix_of(text: EncoderText) -> EncoderText:
+    """Return the part before the query or passage itself as a text of its own."""
+    fields = tuple(field for field in text.fields if field[1] <= len(text.prefix))
+    return EncoderText(text.prefix, fields=fields or ((0, 0),))  # an empty field: all of it is the template's
+
+
+def _fill(template: str, body: str, given: dict[str, str]) -> EncoderText:
+    """Fill in a template in one pass: braces inside a query, an instruction or a passage stay as they are."""
+    text, prefix, fields = "", "", []
+    for at, part in enumerate(_FIELD.split(template)):  # of the template, a field, of the template, …
+        filled = given.get(part, f"{{{part}}}") if at % 2 else part
+        prefix = text if at % 2 and part == body else prefix
+        if at % 2 and part in given and part != "?":
+            fields.append((len(text), len(text) + len(filled)))
+        text += filled
+    return EncoderText(text, prefix, tuple(fields))
 
 
 def _without_instruction(template: str) -> str:
