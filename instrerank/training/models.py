@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.encoders import Encoder, EncoderProfile, LoadOptions
-from instrerank.encoders.families.layouts import POOLING_NAMES, load_dense
+from instrerank.encoders.families.layouts import POOLING_NAMES
 from instrerank.encoders.families.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
+from instrerank.encoders.layers import load_layers
 from instrerank.encoders.loading import ModelFiles, build_encoder
 from instrerank.encoders.networks.transformers import load_network
 from instrerank.encoders.tokenizing import load_tokenizer
@@ -93,7 +94,7 @@ def load_trainable(
         network,
         profile,
         load_tokenizer(files.layout.network, profile),
-        dense=[load_dense(path) for path in files.layout.folders("Dense")],
+        layers=load_layers(files.layout),
         batch_tokens=batch_tokens,
         cache_gradients=cache_gradients,
         frozen_passages=frozen,
@@ -130,7 +131,7 @@ def current_encoder(model: TrainableEncoder, files: ModelFiles) -> Encoder:
         model.profile,
         model.tokenizer,
         model.backend if frozen is None else frozen.encoder.backend,
-        dense=model.dense,
+        layers=model.layers,
         query_backend=model.backend,
         passage_fingerprint=None if frozen is None else frozen.encoder.fingerprint,
         store=None if frozen is None or frozen.encoder.store is None else frozen.encoder.store.folder,

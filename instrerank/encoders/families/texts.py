@@ -9,14 +9,21 @@ from typing import NamedTuple
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.errors import InputError
 
-_FIELD = re.compile(r"\{(q|i|d|\?)\}")
+_FIELD = re.compile(r"\{(q|i|d|\?|\()\}")
 
 
 class EncoderText(NamedTuple):
-    """The text for the tokenizer, and its part before the query or passage itself."""
+    """A text for the tokenizer.
+
+    Attributes:
+        text: all of it.
+        prefix: its part before the query or passage itself.
+        fields: where query, instruction and passage lie in the text; the rest is the template's. (): all is theirs.
+    """
 
     text: str
     prefix: str = ""
+    fields: tuple[tuple[int, int], ...] = ()
 
 
 def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> EncoderText:
@@ -64,11 +71,28 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
     return _fill(profile.passage_template, "d", {"d": passage})
 
 
-def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
+def prefix_of(text: EncoderText) -> EncoderText:
+    """Return the part before the query or passage itself as a text of its own."""
+    return EncoderText(text.prefix, fields=tuple(field for field in text.fields if field[1] <= len(text.prefix)))
+
+
+def literal_text(template: str) -> str:
+    """Return what a template itself writes, with line breaks for its fields."""
+    return _FIELD.sub(lambda found: "{" if found[1] == "(" else "\n", template)
+
+
+def _fill(template: str, body: str, given: dict[str, str]) -> EncoderText:
     # in one pass: braces inside a query, an instruction or a passage stay as they are
-    before = template.partition(f"{{{body}}}")[0]
-    text, prefix = (_FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before))
-    return EncoderText(text, prefix)
+    text, prefix, fields, at = "", "", [], 0
+    for found in _FIELD.finditer(template):
+        name = found[1]
+        text += template[at : found.start()]
+        filled = "{" if name == "(" else given.get(name, found[0])
+        prefix = text if name == body else prefix
+        if name in given and name != "?":
+            fields.append((len(text), len(text) + len(filled)))
+        text, at = text + filled, found.end()
+    return EncoderText(text + template[at:], prefix, tuple(fields))
 
 
 def _without_instruction(template: str) -> str:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import torch
 
 
+DTYPES = ("float32", "bfloat16", "float16")
+"""The precisions of every network."""
+
+
 def load_network(
     folder: Path,
     auto_class: str,
@@ -43,8 +47,8 @@ def load_network(
     import torch
     import transformers
 
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise InputError(f"this network does not support `dtype` {dtype}. Available: float32, bfloat16, float16")
+    if dtype not in DTYPES:
+        raise InputError(f"this network does not support `dtype` {dtype}. Available: {', '.join(DTYPES)}")
     for index in folder.glob("*.index.json"):
         shards(index)
     bars = transformers.utils.logging.is_progress_bar_enabled()

@@ -1,0 +1,116 @@
+"""The tokenizer in a model's folder, with what the folder's settings change about it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from instrerank.encoders.families.settings import read_settings
+from instrerank.encoders.locate import read_json, shown_name
+from instrerank.errors import InputError, InstrerankWarning
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_GENERIC = ("PreTrainedTokenizer", "TokenizersBackend")
+"""Classes that read `tokenizer.json` as it is."""
+_BERTS = ("BertTokenizer", "DistilBertTokenizer", "MPNetTokenizer", "ElectraTokenizer", "MobileBertTokenizer")
+"""Classes that make the normaliser anew from settings, with defaults of their own."""
+
+
+class TokenizerFile(NamedTuple):
+    """A tokenizer as it was read.
+
+    Attributes:
+        tokenizer: without padding and truncation.
+        specials: those of the model's "bos" and "eos" tokens that it has.
+        truncation_side: the side of a long text that is truncated: "right" or "left".
+    """
+
+    tokenizer: tokenizers.Tokenizer
+    specials: dict[str, str]
+    truncation_side: str
+
+
+def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> TokenizerFile:
+    """Read `tokenizer.json`, or let transformers convert another format if there is none.
+
+    Raises:
+        InputError: the folder has no tokenizer, or one that cannot be read; an unsupported setting.
+    """
+    import tokenizers
+    from tokenizers import normalizers
+
+    stored = read_settings(folder)
+    settings = {**read_json(folder / "tokenizer_config.json"), **stored.tokenizer}
+    tokens: dict[str, Any] = {name: settings.get(f"{name}_token") for name in ("bos", "eos")}
+    try:
+        own = trust_remote_code and "auto_map" in settings
+        if (folder / "tokenizer.json").is_file() and not own:
+            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+            _follow_settings(tokenizer, settings)
+        else:
+            from transformers import AutoTokenizer
+
+            arguments = {name: value for name, value in stored.tokenizer.items() if name != "trust_remote_code"}
+            wrapped = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=trust_remote_code, **arguments)
+            tokenizer = wrapped.backend_tokenizer
+            tokens = {"bos": wrapped.bos_token, "eos": wrapped.eos_token}
+    except Exception as error:  # tokenizers raises bare Exceptions, transformers whatever its parsers raise
+        raise InputError(f"no usable tokenizer in {folder}: {error}") from error
+    if stored.lower_case:
+        lower = normalizers.Lowercase()
+        tokenizer.normalizer = normalizers.Sequence([lower, tokenizer.normalizer] if tokenizer.normalizer else [lower])
+    side = settings.get("truncation_side") or (tokenizer.truncation or {}).get("direction", "right")
+    if side not in ("left", "right"):
+        raise InputError(f"{folder}: truncation_side must be left or right, got {side!r:.60}")
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    names = {name: token["content"] if isinstance(token, dict) else token for name, token in tokens.items()}
+    specials = {name: token for name, token in names.items() if token}
+    _add_ends(tokenizer, settings, specials, shown_name(folder))
+    return TokenizerFile(tokenizer, specials, side)
+
+
+def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
+    """Let `tokenizer_config.json` override a BERT normaliser, as transformers does (models/bert/tokenization_bert)."""
+    from tokenizers.normalizers import BertNormalizer
+
+    kind = str(settings.get("tokenizer_class")).removesuffix("Fast")
+    normalizer = tokenizer.normalizer
+    if not isinstance(normalizer, BertNormalizer) or kind in _GENERIC:
+        return
+    defaults = {"do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True} if kind in _BERTS else {}
+    settings = {**defaults, **settings}
+    normalizer.lowercase = settings.get("do_lower_case", normalizer.lowercase)
+    normalizer.strip_accents = settings.get("strip_accents", normalizer.strip_accents)
+    normalizer.handle_chinese_chars = settings.get("tokenize_chinese_chars", normalizer.handle_chinese_chars)
+    tokenizer.normalizer = normalizer
+
+
+def _add_ends(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], specials: dict[str, str], name: str) -> None:
+    """Put the tokens around a text that `tokenizer_config.json` asks for and `tokenizer.json` does not add.
+
+    Models are trained with them; transformers 5 leaves them out where there is a `tokenizer.json` (mteb#5237).
+    """
+    from tokenizers.processors import Sequence, TemplateProcessing
+
+    for side, place in (("bos", 0), ("eos", -1)):
+        token = specials.get(side)
+        index = None if token is None else tokenizer.token_to_id(token)
+        if settings.get(f"add_{side}_token") is not True or token is None or index is None:
+            continue
+        ids = tokenizer.encode("text").ids
+        if ids and ids[place] == index:
+            continue
+        single = f"{token} $A" if side == "bos" else f"$A {token}"
+        frame = TemplateProcessing(single=single, pair=f"{single} $B:1", special_tokens=[(token, index)])
+        own = tokenizer.post_processor
+        tokenizer.post_processor = Sequence([*([own] if own else []), frame])
+        warnings.warn(
+            f"{name}: {token!r} is put at the {'start' if side == 'bos' else 'end'} of texts, as "
+            f"add_{side}_token of its tokenizer_config.json asks; transformers 5 would leave it out",
+            InstrerankWarning,
+            stacklevel=2,
+        )
