@@ -94,20 +94,22 @@ def _add_ends(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], special
 
     Models are trained with them; transformers 5 leaves them out where there is a `tokenizer.json` (mteb#5237).
     """
-    from tokenizers.processors import Sequence, TemplateProcessing
+    from tokenizers.processors import TemplateProcessing
 
-    for side, place in (("bos", 0), ("eos", -1)):
-        token = specials.get(side)
-        index = None if token is None else tokenizer.token_to_id(token)
-        if settings.get(f"add_{side}_token") is not True or token is None or index is None:
+    asked = {side: specials.get(side) for side in ("bos", "eos") if settings.get(f"add_{side}_token") is True}
+    if not any(asked.values()):
+        return
+    framed = tokenizer.encode("text")
+    own = [
+        token if special else "$A" for token, special in zip(framed.tokens, framed.special_tokens_mask, strict=True)
+    ]
+    frame = [token for at, token in enumerate(own) if token != "$A" or at == own.index("$A")]
+    for side, token in asked.items():
+        if token is None or tokenizer.token_to_id(token) is None or token == frame[0 if side == "bos" else -1]:
             continue
-        ids = tokenizer.encode("text").ids
-        if ids and ids[place] == index:
-            continue
-        single = f"{token} $A" if side == "bos" else f"$A {token}"
-        frame = TemplateProcessing(single=single, pair=f"{single} $B:1", special_tokens=[(token, index)])
-        own = tokenizer.post_processor
-        tokenizer.post_processor = Sequence([*([own] if own else []), frame])
+        frame.insert(0 if side == "bos" else len(frame), token)
+        used = [(each, tokenizer.token_to_id(each)) for each in dict.fromkeys(frame) if each != "$A"]
+        tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=used)
         warnings.warn(
             f"{name}: {token!r} is put at the {'start' if side == 'bos' else 'end'} of texts, as "
             f"add_{side}_token of its tokenizer_config.json asks; transformers 5 would leave it out",

@@ -13,7 +13,7 @@ from instrerank.encoders.families.layouts import POOLING_NAMES
 from instrerank.encoders.families.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
 from instrerank.encoders.layers import load_layers
 from instrerank.encoders.loading import ModelFiles, build_encoder
-from instrerank.encoders.networks.transformers import load_network
+from instrerank.encoders.networks.transformers import ENCODERS, load_network
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.files import check_writable
@@ -79,7 +79,7 @@ def load_trainable(
 
     if lora is not None and files.adapter is not None:
         raise InputError(f"{files.name} has an adapter: train a new one on its base model, or omit `lora`")
-    auto_class = "T5EncoderModel" if files.config["model_type"] == "t5" else "AutoModel"
+    auto_class = ENCODERS.get(files.config["model_type"], "AutoModel")
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
     if lora is not None:

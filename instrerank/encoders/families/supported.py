@@ -7,10 +7,9 @@ from typing import Any
 
 from instrerank.encoders.families.layouts import Layout
 from instrerank.encoders.locate import read_json, shown_name
+from instrerank.encoders.networks.transformers import ENCODERS
 from instrerank.errors import InputError
 
-_ENCODER_ONLY = ("t5",)
-"""Networks with a decoder whose encoder is loaded alone."""
 _OTHER_FORMATS = (
     "*.onnx",
     "onnx/*.onnx",
@@ -71,10 +70,10 @@ def check_supported(folder: Path, layout: Layout, config: dict[str, Any], *, tru
         raise InputError(
             f"{name}: {config['model_type']} is a network of several parts ({', '.join(parts)}), not a text encoder"
         )
-    if config.get("is_encoder_decoder") and config["model_type"] not in _ENCODER_ONLY and not own:
+    if config.get("is_encoder_decoder") and config["model_type"] not in ENCODERS and not own:
         raise InputError(
             f"{name}: {config['model_type']} has an encoder and a decoder; of these, only the encoders of "
-            f"{', '.join(_ENCODER_ONLY)} are supported"
+            f"{', '.join(ENCODERS)} are supported"
         )
     if not any(any(network.glob(pattern)) for pattern in ("*.safetensors*", "*.bin*")):
         others = sorted(path.relative_to(network).as_posix() for each in _OTHER_FORMATS for path in network.glob(each))

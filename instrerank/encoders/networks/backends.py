@@ -13,7 +13,7 @@ from instrerank.encoders.networks.adapters import merge_plain_adapter
 from instrerank.encoders.networks.packed import PackedBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
 from instrerank.encoders.networks.tensors import fingerprint
-from instrerank.encoders.networks.transformers import DTYPES, load_network, resolve_device, resolve_dtype
+from instrerank.encoders.networks.transformers import DTYPES, ENCODERS, load_network, resolve_device, resolve_dtype
 from instrerank.encoders.networks.weights import network_weights
 from instrerank.errors import InputError
 
@@ -108,8 +108,7 @@ def choose_backend(
     def network(dtype: str) -> torch.nn.Module:
         return load_network(
             folder,
-            # T5's AutoModel has a decoder too
-            "T5EncoderModel" if config.get("model_type") == "t5" else "AutoModel",
+            ENCODERS.get(config.get("model_type", ""), "AutoModel"),
             dtype=dtype,
             device=place,
             adapter=adapter,

@@ -18,6 +18,10 @@ DTYPES = ("float32", "bfloat16", "float16")
 """The precisions of every network."""
 
 
+ENCODERS = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
+"""The classes of networks whose `AutoModel` has a decoder too."""
+
+
 def load_network(
     folder: Path,
     auto_class: str,
@@ -49,7 +53,7 @@ def load_network(
 
     if dtype not in DTYPES:
         raise InputError(f"this network does not support `dtype` {dtype}. Available: {', '.join(DTYPES)}")
-    for index in folder.glob("*.index.json"):
+    for index in folder.glob("*.index.json") if not (folder / "model.safetensors").is_file() else ():
         shards(index)
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()
