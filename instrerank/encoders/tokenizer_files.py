@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,10 @@ _GENERIC = ("PreTrainedTokenizer", "TokenizersBackend")
 """Classes that read `tokenizer.json` as it is."""
 _BERTS = ("BertTokenizer", "DistilBertTokenizer", "MPNetTokenizer", "ElectraTokenizer", "MobileBertTokenizer")
 """Classes that make the normaliser anew from settings, with defaults of their own."""
+_SPACED = ("GPT2Tokenizer", "Qwen2Tokenizer", "RobertaTokenizer", "LongformerTokenizer", "BartTokenizer")
+"""Classes that follow `add_prefix_space`."""
+_FRAMED = ("LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer", "CohereTokenizer")
+"""Classes for which transformers 4 followed `add_bos_token` and `add_eos_token`."""
 
 
 class TokenizerFile(NamedTuple):
@@ -74,10 +79,18 @@ def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Tokenize
 
 
 def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
-    """Let `tokenizer_config.json` override a BERT normaliser, as transformers does (models/bert/tokenization_bert)."""
+    """Let `tokenizer_config.json` override a BERT normaliser, as transformers does (models/bert/tokenization_bert).
+
+    Raises:
+        InputError: a prefix space that the tokenizer does not add, or the other way round.
+    """
     from tokenizers.normalizers import BertNormalizer
 
     kind = str(settings.get("tokenizer_class")).removesuffix("Fast")
+    state = "" if tokenizer.pre_tokenizer is None else tokenizer.pre_tokenizer.__getstate__().decode()
+    spaced = settings.get("add_prefix_space")
+    if isinstance(spaced, bool) and kind in _SPACED and f'"add_prefix_space":{json.dumps(not spaced)}' in state:
+        raise InputError(f"add_prefix_space {spaced} of tokenizer_config.json contradicts tokenizer.json")
     normalizer = tokenizer.normalizer
     if not isinstance(normalizer, BertNormalizer) or kind in _GENERIC:
         return
@@ -92,7 +105,8 @@ def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) 
 def _add_ends(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], specials: dict[str, str], name: str) -> None:
     """Put the tokens around a text that `tokenizer_config.json` asks for and `tokenizer.json` does not add.
 
-    Models are trained with them; transformers 5 leaves them out where there is a `tokenizer.json` (mteb#5237).
+    Up to version 4, transformers followed these settings for a few classes, whose models are trained with the tokens; 5
+    leaves them out where there is a `tokenizer.json` (mteb#5237). For other classes it never followed them.
     """
     from tokenizers.processors import TemplateProcessing
 
@@ -105,14 +119,15 @@ def _add_ends(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], special
     ]
     frame = [token for at, token in enumerate(own) if token != "$A" or at == own.index("$A")]
     for side, token in asked.items():
-        if token is None or tokenizer.token_to_id(token) is None or token == frame[0 if side == "bos" else -1]:
+        place = "start" if side == "bos" else "end"
+        index = None if token is None else tokenizer.token_to_id(token)
+        if token is None or index is None or frame[0 if side == "bos" else -1] != "$A":
             continue
-        frame.insert(0 if side == "bos" else len(frame), token)
-        used = [(each, tokenizer.token_to_id(each)) for each in dict.fromkeys(frame) if each != "$A"]
-        tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=used)
-        warnings.warn(
-            f"{name}: {token!r} is put at the {'start' if side == 'bos' else 'end'} of texts, as "
-            f"add_{side}_token of its tokenizer_config.json asks; transformers 5 would leave it out",
-            InstrerankWarning,
-            stacklevel=2,
-        )
+        setting = f"add_{side}_token of its tokenizer_config.json asks"
+        note = f"is not put at the {place} of texts, though {setting}: transformers never does for its tokenizer_class"
+        if str(settings.get("tokenizer_class")).removesuffix("Fast") in _FRAMED:
+            frame.insert(0 if side == "bos" else len(frame), token)
+            used = [(each, tokenizer.token_to_id(each)) for each in dict.fromkeys(frame) if each != "$A"]
+            tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=used)
+            note = f"is put at the {place} of texts, as {setting}; transformers 5 would leave it out"
+        warnings.warn(f"{name}: {token!r} {note}", InstrerankWarning, stacklevel=2)

@@ -470,15 +470,30 @@ def passage_of(encoder, text):
     return passage_text(encoder.profile, text)
 
 
-def test_an_end_token_that_the_settings_ask_for(models, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "last", "message"),
+    [
+        ("LlamaTokenizerFast", True, "'</s>' is put at the end of texts, as add_eos_token"),
+        ("PreTrainedTokenizerFast", False, "'</s>' is not put at the end of texts, though add_eos_token"),
+    ],
+)
+def test_an_end_token_that_the_settings_ask_for(models, tmp_path, kind, last, message):
     folder = tmp_path / "mine"
     shutil.copytree(models("llama", "unknown-llama"), folder)
-    edit(folder / "tokenizer_config.json", add_eos_token=True)
-    with pytest.warns(InstrerankWarning, match="'</s>' is put at the end of texts, as add_eos_token"):
+    edit(folder / "tokenizer_config.json", add_eos_token=True, tokenizer_class=kind)
+    with pytest.warns(InstrerankWarning, match=message):
         encoder = load_encoder(folder, pooling="last", store=None)
     for length in (5, 60):
         ids = encoder.tokenizer.encode([passage_of(encoder, tiny.PASSAGES[0])], length)[0].ids
-        assert (ids[0], ids[-1]) == (1, 2) and len(ids) <= length
+        assert ids[0] == 1 and (ids[-1] == 2) is last and len(ids) <= length
+
+
+def test_a_prefix_space_that_the_tokenizer_does_not_add(models, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(models("llama", "unknown-llama"), folder)
+    edit(folder / "tokenizer_config.json", add_prefix_space=True, tokenizer_class="GPT2Tokenizer")
+    with pytest.raises(InputError, match="add_prefix_space True of tokenizer_config.json contradicts tokenizer.json"):
+        load_encoder(folder, pooling="last", store=None)
 
 
 def test_an_impossible_dtype_is_refused_before_the_weights_are_read(models, monkeypatch):
