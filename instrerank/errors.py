@@ -1,4 +1,4 @@
-"""Errors that the command line reports on one line, with an exit code."""
+"""Errors that the command line reports on one line, with an exit code, and warnings."""
 
 
 class InstrerankError(Exception):
@@ -17,6 +17,10 @@ class MissingPrerequisiteError(InstrerankError, RuntimeError):
     """Java, a package, a model or a data set is missing on this machine (exit code 3)."""
 
     exit_code = 3
+
+
+class InstrerankWarning(UserWarning):
+    """Something works, but perhaps not as it was meant; the message says what is done and what else can be given."""
 
 
 def pip_install(extra: str) -> str:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 import instrerank
-from instrerank.cli.messages import add_message_arguments, coloured, log, messages_on_stderr
+from instrerank.cli.messages import add_message_arguments, coloured, log, messages_on_stderr, warnings_as_messages
 from instrerank.cli.streams import discard_output, prepare_streams
 from instrerank.errors import InputError, InstrerankError
 
@@ -107,7 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parsed = _parse(build_parser(*[verb] if verb else []), arguments)
             verb, flags = parsed.verb, parsed.flags
             show_from(parsed.log_level)
-            code = parsed.run(parsed) or 0
+            with warnings_as_messages(lambda message: in_flags(message, flags)):
+                code = parsed.run(parsed) or 0
             sys.stdout.flush()
             return int(code)
         except InstrerankError as error:

@@ -37,6 +37,16 @@ _LOADING: dict[str, dict[str, Any]] = {
         "metavar": "T",
         "help": "literal text of a passage, with {d}, such as 'passage: {d}' (default: from the profile)",
     },
+    "query_prompt": {
+        "metavar": "NAME",
+        "help": "prompt for queries among those in the model's folder, such as search_query (default: recognised by "
+        "its name)",
+    },
+    "passage_prompt": {
+        "metavar": "NAME",
+        "help": "prompt for passages among those stored in the model's folder, such as search_document (default: "
+        "recognised by its name)",
+    },
     "query_encoding": {
         "choices": ("concatenation", "attention"),
         "help": "how query and instruction are combined: by the template, or by InF-Embed's instruction-query "
@@ -90,7 +100,8 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
             "such as monoT5 and FollowIR-7B (default biencoder)",
         )
         add_loading_arguments(model, "prompt", "true_token", "false_token", "cascade_depth")
-    add_loading_arguments(model, "adapter", "pooling", "query_template", "passage_template", "query_encoding")
+    add_loading_arguments(model, "adapter", "pooling", "query_template", "passage_template")
+    add_loading_arguments(model, "query_prompt", "passage_prompt", "query_encoding")
     add_loading_arguments(model, "max_length", "max_query_length", "max_passage_length")
     model.add_argument("--device", default="auto", help="device: auto, cpu, cuda, cuda:1, … (default auto)")
     dtypes = [dtype for dtype in DTYPES if baselines or dtype != CASCADE]

@@ -6,9 +6,12 @@ import argparse
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
+
+from instrerank.errors import InstrerankWarning
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33}
 
@@ -66,6 +69,22 @@ def messages_on_stderr() -> Iterator[Callable[[int], None]]:
     finally:
         log.removeHandler(handler)
         log.level, log.propagate = before
+
+
+@contextmanager
+def warnings_as_messages(in_flags: Callable[[str], str]) -> Iterator[None]:
+    """Show our warnings like other messages, in the words of flags; those of libraries stay what they are."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def message(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, InstrerankWarning):
+                log.warning(in_flags(str(message)))
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = message
+        yield
 
 
 def shows_progress() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -13,15 +14,15 @@ import numpy as np
 from instrerank.encoders.batching import length_sorted_batches, run_batches, run_halving
 from instrerank.encoders.biencoder import BiEncoder
 from instrerank.encoders.encoded import Encoded
-from instrerank.encoders.families.layouts import Dense
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.forward import ForwardPass
+from instrerank.encoders.layers import Layer
 from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.progress import counted
 from instrerank.encoders.store import EmbeddingStore, StoreKey
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
-from instrerank.errors import InputError
+from instrerank.errors import InputError, InstrerankWarning
 
 if TYPE_CHECKING:
     import torch
@@ -58,13 +59,14 @@ class Encoder(BiEncoder):
         tokenizer: TextTokenizer,
         backend: Backend,
         *,
-        dense: Sequence[Dense] = (),
+        layers: Sequence[Layer] = (),
         fingerprint: str = "",
         revision: str | None = None,
         query_backend: Backend | None = None,
         passage_fingerprint: str | None = None,
         batch_tokens: int | None = None,
         store: str | Path | None = None,
+        appends_instructions: bool = False,
     ):
         """Put the parts together.
 
@@ -73,13 +75,15 @@ class Encoder(BiEncoder):
             profile: how texts are put together and states pooled.
             tokenizer: made for the same profile.
             backend: runs the network.
-            dense: layers between pooling and normalisation.
+            layers: layers between pooling and normalisation.
             fingerprint: see the class.
             revision: see the class.
             query_backend: runs the network for queries, where passages have another.
             passage_fingerprint: of what encodes passages, where that is less than `fingerprint` says.
             batch_tokens: token budget of one batch, padding included; the backend's own when None.
             store: folder of an embedding store for the vectors of passages; None: they are not kept.
+            appends_instructions: whether the model has no place for an instruction, so that it only comes after the
+                query: the first time, a warning says so.
 
         Raises:
             InputError: a token budget below 1, or a folder that is not a store of this version.
@@ -88,9 +92,10 @@ class Encoder(BiEncoder):
             raise InputError(f"`batch_tokens` must be at least 1, got {batch_tokens}")
         self.name, self.profile, self.fingerprint, self.revision = name, profile, fingerprint, revision
         self.tokenizer, self.backend, self.query_backend = tokenizer, backend, query_backend or backend
-        self._forward = ForwardPass(profile, tokenizer, dense)
+        self._forward = ForwardPass(profile, tokenizer, layers)
         self.dtype, self.device = backend.dtype, backend.device
         self.batch_tokens = batch_tokens or backend.batch_tokens
+        self._appends_instructions = appends_instructions
         self.dimension = self._forward.dimension(backend.hidden_size)
         self.store = None
         if store is not None:
@@ -125,6 +130,14 @@ class Encoder(BiEncoder):
             instructions = [""] * len(queries)
         if len(instructions) != len(queries):
             raise InputError(f"{len(queries)} queries, but {len(instructions)} instructions: give each query one")
+        if self._appends_instructions and any(instruction.strip() for instruction in instructions):
+            self._appends_instructions = False
+            warnings.warn(
+                f"{self.name} has no place for instructions in its prompts: each comes after its query "
+                f"({self.profile.query_template!r}); `query_template` puts it elsewhere",
+                InstrerankWarning,
+                stacklevel=2,
+            )
         pairs = list(zip(queries, instructions, strict=True))
         if self.profile.query_encoding == "attention":
             return self._attend(pairs, progress)
@@ -195,7 +208,7 @@ class Encoder(BiEncoder):
                 encoded.truncated[rows] = [one.truncated for one in tokens]
                 budget = self._budget(int(encoded.token_counts[whole].sum()))
                 batches = length_sorted_batches([one.text for one in part], lengths, budget)
-                job = partial(self._vectors, backend, tokens)
+                job = partial(self._vectors, backend, part, tokens)
                 for batch, vectors in run_batches(batches, job, backend.workers):
                     encoded.vectors[rows[batch]] = vectors
                     keep(rows[batch].tolist())
@@ -209,14 +222,18 @@ class Encoder(BiEncoder):
         """
         return min(self.batch_tokens, max(self.backend.least_batch_tokens, tokens // _BATCHES))
 
-    def _vectors(self, backend: Backend, tokens: Sequence[Tokens], batch: list[int]) -> NDArray[np.float32]:
+    def _vectors(
+        self, backend: Backend, texts: Sequence[EncoderText], tokens: Sequence[Tokens], batch: list[int]
+    ) -> NDArray[np.float32]:
         import torch
 
         with torch.inference_mode():
             return self._numbers(run_halving(partial(self._forward.vectors, backend), [tokens[at] for at in batch]))
 
     def _numbers(self, vectors: torch.Tensor) -> NDArray[np.float32]:
-        numbers: NDArray[np.float32] = vectors.cpu().numpy()
+        return self._checked(vectors.cpu().numpy())
+
+    def _checked(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
         if not np.isfinite(numbers).all():
             advice = "its weights are damaged" if self.dtype == "float32" else "use `dtype` float32"
             raise InputError(f"{self.name} gives NaN or infinite numbers in {self.dtype}: {advice}")

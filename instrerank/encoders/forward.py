@@ -8,9 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from instrerank.encoders.batching import length_sorted_batches, padded
-from instrerank.encoders.families.layouts import Dense
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, query_alone
+from instrerank.encoders.layers import Layer, width_behind
 from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.pooling import pool
 from instrerank.encoders.query_attention import instruction_query_attention
@@ -26,7 +26,7 @@ Run = Callable[[Job, Sequence[Tokens]], "torch.Tensor"]
 
 
 class ForwardPass:
-    """Tokens to vectors as the profile says: pooling or instruction-query attention, Dense layers, normalisation.
+    """Tokens to vectors as the profile says: pooling or instruction-query attention, further layers, normalisation.
 
     The backend is an argument of each call: queries may have their own, and training moves the network to its device.
     Gradients are recorded unless the caller uses `torch.inference_mode`.
@@ -34,21 +34,25 @@ class ForwardPass:
     Attributes:
         profile: templates and pooling.
         tokenizer: tokenizer for the same profile.
-        dense: layers between pooling and normalisation.
+        layers: layers between pooling and normalisation.
     """
 
-    def __init__(self, profile: EncoderProfile, tokenizer: TextTokenizer, dense: Sequence[Dense] = ()):
+    def __init__(self, profile: EncoderProfile, tokenizer: TextTokenizer, layers: Sequence[Layer] = ()):
         """Take the parts that do not depend on the network."""
-        self.profile, self.tokenizer, self.dense = profile, tokenizer, tuple(dense)
+        self.profile, self.tokenizer, self.layers = profile, tokenizer, tuple(layers)
 
     def __repr__(self) -> str:
         pooling = "+".join(self.profile.pooling_modes)
-        steps = [pooling, *["dense"] * len(self.dense), *["normalised"] * self.profile.normalize]
+        steps = [
+            pooling,
+            *[type(layer).__name__.lower() for layer in self.layers],
+            *["normalised"] * self.profile.normalize,
+        ]
         return f"ForwardPass({self.profile.family!r}: {', '.join(steps)})"
 
     def dimension(self, hidden_size: int) -> int:
         """Return the dimension d of vectors, given that of token states."""
-        return int(self.dense[-1].weight.shape[0]) if self.dense else hidden_size * len(self.profile.pooling_modes)
+        return width_behind(self.layers, hidden_size * len(self.profile.pooling_modes))
 
     def vectors(self, backend: Backend, tokens: Sequence[Tokens]) -> torch.Tensor:
         """Run one batch of n texts.
@@ -133,7 +137,7 @@ class ForwardPass:
     def _finish(self, pooled: torch.Tensor) -> torch.Tensor:
         import torch
 
-        for layer in self.dense:
+        for layer in self.layers:
             pooled = layer(pooled)
         return torch.nn.functional.normalize(pooled) if self.profile.normalize else pooled
 

@@ -8,17 +8,24 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from instrerank.encoders.encoder import Encoder
-from instrerank.encoders.families.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
-from instrerank.encoders.families.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
+from instrerank.encoders.families.layouts import BY_FOLDER, Layout, layout_profile, read_layout
+from instrerank.encoders.families.profiles import OWN_CODE, POOLING_MODES, EncoderProfile, PoolingMode, read_profile
+from instrerank.encoders.families.recognition import reconciled, resemblance, warn_of_resemblance
+from instrerank.encoders.families.stored_prompts import chosen_prompts
+from instrerank.encoders.families.supported import check_supported, own_classes
 from instrerank.encoders.families.table import family_of, match_family
 from instrerank.encoders.families.texts import passage_text
+from instrerank.encoders.layers import load_layers
 from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json, usable_settings
 from instrerank.encoders.networks.backends import Backend, choose_backend
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.options import LoadOptions
+from instrerank.encoders.own_code import load_own_code
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 
+BY_OPTIONS = "given by options"
+"""The family of a model that only options describe."""
 Calibration = Callable[[], Iterable[str]]
 """Returns passages."""
 
@@ -33,6 +40,7 @@ class ModelFiles(NamedTuple):
         layout: layout of the model's folder.
         config: the network's `config.json`.
         profile: templates, pooling and lengths.
+        appends_instructions: whether nothing in the model has a place for instructions (see `Encoder`).
     """
 
     name: str
@@ -41,6 +49,7 @@ class ModelFiles(NamedTuple):
     layout: Layout
     config: dict[str, Any]
     profile: EncoderProfile
+    appends_instructions: bool = False
 
 
 def load_encoder(
@@ -52,8 +61,8 @@ def load_encoder(
 ) -> Encoder:
     """Load a bi-encoder with the templates and pooling that it was trained with.
 
-    Its profile is the first of: the folder's own `instrerank.json`; that of the published family that name and
-    network belong to; that of a folder in the sentence-transformers layout. Options override it.
+    Its profile is the folder's own `instrerank.json`, or what the folder in the sentence-transformers layout says, and
+    for the rest that of the published family that name and network belong to. Options override it.
 
     Args:
         name_or_path: "minilm", "instrerank-minilm", a folder, or a Hugging Face id. If it contains only a LoRA
@@ -80,17 +89,28 @@ def build_encoder(
 ) -> Encoder:
     """Build an encoder from a model's files; arguments and errors as for `load_encoder`."""
     options = options or LoadOptions()
-    name, folder, lora, layout, config, profile = files
+    name, folder, lora, layout, config, profile, appends_instructions = files
     allow_bin, trusted = options.allow_bin, options.trust_remote_code
-    family = family_of(profile)
-    if trusted and family is not None and family.whole:
-        raise InputError(
-            f"{name}: the vectors of {profile.family} come from its repository's own modules as a whole, not from its "
-            "network, which is all that can be run here"
+    # with a query-side adapter, passages are encoded by the base model, so its stored vectors are reused
+    query_side = lora is not None and profile.adapter_side == "query"
+    pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
+    settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
+    settings += "" if layout.dimension is None else f" of {layout.dimension} dimensions"
+    parts: dict[str, Any] = {
+        "fingerprint": fingerprint([folder] if lora is None else [folder, lora], settings),
+        "revision": hub_commit(folder),
+        "batch_tokens": options.batch_tokens,
+        "store": options.store_folder(),
+        "appends_instructions": appends_instructions,
+    }
+    _check_whole(name, profile, trusted=trusted)
+    if profile.pooling_modes == (OWN_CODE,):
+        return load_own_code(
+            name, folder, profile, dtype=options.dtype, device=options.device, allow_bin=allow_bin, **parts
         )
-    # tokenizer and Dense layers are small: their errors should appear before the weights are loaded
+    # tokenizer and layers are small: their errors should appear before the weights are loaded
     tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trusted)
-    dense = [load_dense(path, allow_bin=allow_bin) for path in layout.folders("Dense")]
+    layers = load_layers(layout, allow_bin=allow_bin)
 
     def backend(adapter: Path | None) -> Backend:
         return choose_backend(
@@ -105,23 +125,36 @@ def build_encoder(
             allow_bin=allow_bin,
         )
 
-    # with a query-side adapter, passages are encoded by the base model, so its stored vectors are reused
-    query_side = lora is not None and profile.adapter_side == "query"
-    pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
-    settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
     return Encoder(
         name,
         profile,
         tokenizer,
         backend(None if query_side else lora),
-        dense=dense,
-        fingerprint=fingerprint([folder] if lora is None else [folder, lora], settings),
-        revision=hub_commit(folder),
+        layers=layers,
         query_backend=backend(lora) if query_side else None,
         passage_fingerprint=fingerprint([folder], settings) if query_side else None,
-        batch_tokens=options.batch_tokens,
-        store=options.store_folder(),
+        **parts,
     )
+
+
+def _check_whole(name: str, profile: EncoderProfile, *, trusted: bool) -> None:
+    """Refuse models whose own modules must be run in a way that is not known here.
+
+    Raises:
+        InputError: says why.
+    """
+    family = family_of(profile)
+    if not trusted or family is None:
+        return
+    if family.tasks:
+        raise InputError(
+            f"{name}: {profile.family} selects weights by task ({', '.join(family.tasks)}), which cannot be set here"
+        )
+    if family.whole and profile.pooling_modes != (OWN_CODE,):
+        raise InputError(
+            f"{name}: the vectors of {profile.family} come from its repository's own modules as a whole, not from its "
+            "network, and the folder has no modules.json that names them"
+        )
 
 
 def _calibration_ids(
@@ -145,9 +178,13 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
     config = read_json(layout.network / "config.json")
     if "model_type" not in config:
         raise InputError(f"{folder} is not a Hugging Face model: it has no config.json with a model_type")
+    check_supported(folder, layout, config, trusted=options.trust_remote_code, adapter=lora is not None)
     limit = position_limit(config)
     names = [str(name) for name in (options.adapter, name_or_path, lora, folder) if name is not None]
-    profile = _profile(names, folder, lora, layout, config, options.pooling, limit)
+    profile = _profile(names, folder, lora, layout, config, options, limit)
+    profile = _with_own_code(profile, layout, config, options.pooling)
+    profile = replace(profile, **chosen_prompts(folder, options.query_prompt, options.passage_prompt))
+    appends = profile.family in (BY_FOLDER, BY_OPTIONS) and profile.query_template.endswith("{q} {i}")
     given: dict[str, Any] = {
         "pooling": options.pooling,
         "query_template": options.query_template,
@@ -165,7 +202,10 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
                 f"`{name}` must be at most {limit} tokens for {name_or_path}, got {getattr(profile, name)}: "
                 f"give a smaller one"
             )
-    return ModelFiles(str(name_or_path), folder, lora, layout, config, profile)
+    trained = read_profile(lora or folder) is not None
+    appends = appends and not trained and options.query_template is None
+    appends = appends and profile.query_encoding == "concatenation"
+    return ModelFiles(str(name_or_path), folder, lora, layout, config, profile, appends)
 
 
 def _folders(name: str, options: LoadOptions) -> tuple[Path, Path | None]:
@@ -188,7 +228,7 @@ def _profile(
     adapter: Path | None,
     layout: Layout,
     config: dict[str, Any],
-    pooling: str | None,
+    options: LoadOptions,
     limit: int | None,
 ) -> EncoderProfile:
     """Return a model's profile before options are applied."""
@@ -197,8 +237,21 @@ def _profile(
         return saved
     # an adapter of a known name has its family's profile, any other reads what its base reads
     family = next(filter(None, (match_family(name, config) for name in names)), None)
+    if layout.modules:
+        said = layout_profile(
+            folder,
+            layout,
+            limit,
+            query_prompt=options.query_prompt,
+            passage_prompt=options.passage_prompt,
+            quietly=family is not None or options.query_template is not None,
+        )
+        if family is not None:
+            return reconciled(family, folder, layout, said)
+        if options.query_template is None:
+            warn_of_resemblance(names[0], said, resemblance(names, config))
+        return said
     if family is not None:
-        warn_of_difference(folder, layout, family, limit)
         # the small models of a family may read less than its large ones
         longest = min(length for length in (limit, layout.max_length, 10**6) if length)
         return replace(
@@ -206,20 +259,45 @@ def _profile(
             max_query_length=min(family.max_query_length, longest),
             max_passage_length=min(family.max_passage_length, longest),
         )
-    if layout.modules:
-        return layout_profile(folder, layout, limit)
-    if pooling is None:
+    return _profile_by_options(names, config, options, limit)
+
+
+def _profile_by_options(
+    names: list[str], config: dict[str, Any], options: LoadOptions, limit: int | None
+) -> EncoderProfile:
+    """Return the profile of a model of which neither its folder nor its name says how it reads texts."""
+    like = resemblance(names, config)
+    if options.pooling is None:
+        hint = "" if like is None else f". It may be of the family {like.profile.family} ({like.found_in}), which has "
+        if like is not None:
+            hint += f"pooling {'+'.join(like.profile.pooling_modes)}, {like.profile.query_template!r}, "
+            hint += repr(like.profile.passage_template)
         raise InputError(
             f"{names[0]} ({config['model_type']}) is not a known model, and its folder is not in the "
             f"sentence-transformers layout. Give `pooling` ({', '.join(POOLING_MODES)}); if it was trained with "
             "prefixes, `query_template` such as 'query: {q} {i}' and `passage_template` such as 'passage: {d}'; and "
-            "`max_length` if it is not 512"
+            f"`max_length` if it is not 512{hint}"
         )
     length = min(512, limit or 512)
-    return EncoderProfile(
-        "given by options",
-        cast(PoolingMode, pooling),
+    profile = EncoderProfile(
+        BY_OPTIONS,
+        cast(PoolingMode, options.pooling),
         max_query_length=length,
         max_passage_length=length,
         source="options",
     )
+    if options.query_template is None:
+        warn_of_resemblance(names[0], profile, like)
+    return profile
+
+
+def _with_own_code(
+    profile: EncoderProfile, layout: Layout, config: dict[str, Any], pooling: str | None
+) -> EncoderProfile:
+    """Return a profile that names code of the repository, which runs the network, or all of a model of no family."""
+    own = bool(own_classes(layout.network, config))
+    if layout.own_code or (own and layout.modules and profile.family == BY_FOLDER):
+        if pooling is not None:
+            raise InputError("the pooling of this model is its repository's own code: leave `pooling` out")
+        return replace(profile, pooling=(OWN_CODE,), remote_code=True)
+    return replace(profile, remote_code=True) if own else profile

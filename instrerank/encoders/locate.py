@@ -64,16 +64,39 @@ def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, c
         pass
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except Exception as error:  # no network, no such id, no permission: the hub's own words say which
+    except Exception as error:  # whatever the network and the hub's client raise
         raise MissingPrerequisiteError(
-            f"the model {name} is not in the Hugging Face cache and cannot be downloaded: "
-            f"{' '.join(str(error).split())} Give a folder that contains it, or use {' or '.join(BUNDLED)}"
+            f"the model {name} is not in the Hugging Face cache and cannot be downloaded: {_reason(error, revision)}. "
+            f"Give a folder that contains it, or use {' or '.join(BUNDLED)}"
         ) from error
+
+
+def _reason(error: Exception, revision: str | None) -> str:
+    """Return why a download failed, in our words: the hub's client writes pages, with addresses and request ids."""
+    from huggingface_hub import constants, errors
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    if isinstance(error, errors.GatedRepoError):
+        return "its licence must be accepted on the hub first, and HF_TOKEN set"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "the hub has no such model, or it is private and needs HF_TOKEN"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"it has no `revision` {revision!r}"
+    if isinstance(error, errors.HfHubHTTPError) and error.response is not None:
+        return f"the hub answered with status {error.response.status_code}"
+    return f"the hub cannot be reached ({type(error).__name__})"
 
 
 def hub_commit(folder: Path) -> str | None:
     """Return the commit of a model in the hub's cache; None for any other folder."""
     return folder.name if folder.parent.name == "snapshots" else None
+
+
+def shown_name(folder: Path) -> str:
+    """Return the name of a model's folder for messages: its id, for one in the hub's cache."""
+    repository = folder.parent.parent.name
+    return repository.removeprefix("models--").replace("--", "/") if hub_commit(folder) else folder.name
 
 
 def read_json(path: Path) -> dict[str, Any]:

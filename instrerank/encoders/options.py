@@ -22,7 +22,8 @@ CASCADE = "cascade"
 DTYPES = ("float32", "bfloat16", "float16", "int8", "int8-openvino", CASCADE, "auto")
 
 _BIENCODERS_ONLY = (
-    *("pooling", "query_template", "passage_template", "query_encoding", "max_query_length", "max_passage_length"),
+    *("pooling", "query_template", "passage_template", "query_prompt", "passage_prompt", "query_encoding"),
+    *("max_query_length", "max_passage_length"),
     "store",
 )
 _LANGUAGE_MODELS_ONLY = ("prompt", "true_token", "false_token")
@@ -38,6 +39,8 @@ class LoadOptions:
         pooling: pooling of token states: "mean", "cls", "last", …; required for a model without a profile.
         query_template: literal text of a query, with {q} and {i}.
         passage_template: literal text of a passage, with {d}.
+        query_prompt: name of the prompt for queries among those in the model's folder; None: recognised by its name.
+        passage_prompt: the same for passages.
         query_encoding: how query and instruction are combined: "concatenation" (by the template), or "attention"
             (InF-Embed's instruction-query attention).
         max_length: maximum tokens of a query and of a passage, special tokens included; of the whole input where both
@@ -65,6 +68,8 @@ class LoadOptions:
     pooling: str | None = None
     query_template: str | None = None
     passage_template: str | None = None
+    query_prompt: str | None = None
+    passage_prompt: str | None = None
     query_encoding: str | None = None
     max_length: int | None = None
     max_query_length: int | None = None
@@ -97,6 +102,9 @@ class LoadOptions:
         for name in ("trust_remote_code", "allow_bin"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"`{name}` must be true or false, got {getattr(self, name)!r}")
+        for side in ("query", "passage"):
+            if getattr(self, f"{side}_prompt") is not None and getattr(self, f"{side}_template") is not None:
+                raise InputError(f"give `{side}_prompt` or `{side}_template`, not both")
         useless = [] if self.kind == "biencoder" else [*_BIENCODERS_ONLY]
         useless += [] if self.kind == "pointwise-llm" else _LANGUAGE_MODELS_ONLY
         useless += [] if self.is_cascade else ["cascade_depth"]

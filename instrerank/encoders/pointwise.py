@@ -22,7 +22,8 @@ from instrerank.encoders.options import Kind, LoadOptions
 from instrerank.encoders.progress import counted
 from instrerank.encoders.scored import Query, Scored, identity, model_repr
 from instrerank.encoders.similarity import finite
-from instrerank.encoders.tokenizing import read_tokenizer, windows
+from instrerank.encoders.tokenizer_files import read_tokenizer
+from instrerank.encoders.tokenizing import windows
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ def load_pair_scorer(name_or_path: str | Path, options: LoadOptions) -> PairScor
     auto_class = "AutoModelForSequenceClassification"
     if question is not None:
         auto_class = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
-    tokenizer, _ = read_tokenizer(folder, trust_remote_code=trusted)
+    tokenizer = read_tokenizer(folder, trust_remote_code=trusted).tokenizer
     place = resolve_device(options.device)
     model = load_network(
         folder,

@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, prefix_of
-from instrerank.encoders.locate import read_json
-from instrerank.encoders.special_tokens import SpecialTokens
+from instrerank.encoders.special_tokens import protect
+from instrerank.encoders.tokenizer_files import read_tokenizer
 from instrerank.errors import InputError, InstrerankError
 
 if TYPE_CHECKING:
@@ -33,25 +33,38 @@ class Tokens(NamedTuple):
 
 
 class TextTokenizer:
-    """A model's tokenizer with the special tokens that its profile requires."""
+    """A model's tokenizer with the special tokens that its profile requires.
 
-    def __init__(self, tokenizer: tokenizers.Tokenizer, profile: EncoderProfile, specials: dict[str, str]):
+    The characters of a special token in a query, an instruction or a passage stay text: only templates and the
+    tokenizer itself write special tokens.
+    """
+
+    def __init__(
+        self,
+        tokenizer: tokenizers.Tokenizer,
+        profile: EncoderProfile,
+        specials: dict[str, str],
+        truncation_side: str = "right",
+    ):
         """Check the special tokens, and add missing ones.
 
         Args:
             tokenizer: the published tokenizer, without padding and truncation (see `read_tokenizer`).
             profile: says which tokens must come first and last.
             specials: the model's "bos" and "eos" tokens.
+            truncation_side: the side of a long text that is truncated: "right" or "left".
 
         Raises:
             InputError: a token is not in the vocabulary, or the tokenizer adds other tokens.
         """
-        self._tokenizer, self._lock = tokenizer, Lock()
+        self._tokenizer, self._lock, self._side = tokenizer, Lock(), truncation_side
         self._pool_prefix = profile.pool_prefix
         self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
         self._frame(begin, self._end)
-        self._specials = SpecialTokens(tokenizer)
+        self._tokenizer, self._marked = protect(tokenizer, profile)
+        frame = "".join(map(str, self._tokenizer.encode("text").special_tokens_mask))
+        self._tokens_behind = len(frame) - len(frame.rstrip("1"))
         if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
             raise InputError(
                 "CLS pooling needs a special token at the start, but this tokenizer adds none "
@@ -93,14 +106,18 @@ class TextTokenizer:
         Raises:
             InputError: a prefix that is not pooled leaves no room for its text within `max_length`.
         """
-        skips: dict[str, int] = {}
+        skips: dict[EncoderText, int] = {}
         with self._lock:  # truncation is a setting of the tokenizer, and threads may share one
             if not self._pool_prefix:
-                skips = {text.prefix: self._prefix_length(prefix_of(text)) for text in texts if text.prefix}
-            encodings = self._specials.encode(texts, max_length)
+                skips = {prefix: self._prefix_length(prefix) for prefix in {prefix_of(text) for text in texts}}
+            self._tokenizer.enable_truncation(max_length, direction=self._side)
+            try:
+                encodings = self._tokenizer.encode_batch_fast([self._marked(text) for text in texts])
+            finally:
+                self._tokenizer.no_truncation()
         found = []
         for text, encoding in zip(texts, encodings, strict=True):
-            ids, skip = encoding.ids, skips.get(text.prefix, 0)
+            ids, skip = encoding.ids, skips[prefix_of(text)] if skips else 0
             if skip >= len(ids):
                 raise InputError(
                     f"the instruction leaves no room for the text within {max_length} tokens: shorten it or raise "
@@ -114,7 +131,7 @@ class TextTokenizer:
 
     def _prefix_length(self, prefix: EncoderText) -> int:
         """Return the length of the prefix without the end token that it has when encoded alone (INSTRUCTOR's rule)."""
-        return len(self._specials.encode([prefix])[0].ids) - self._specials.after
+        return len(self._tokenizer.encode(self._marked(prefix)).ids) - self._tokens_behind if prefix.text else 0
 
     def spelt(self, ids: Sequence[int]) -> list[tuple[str, bool]]:
         """Return each token as the vocabulary spells it, and whether it is a special one."""
@@ -126,8 +143,7 @@ class TextTokenizer:
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
         """Split a text into windows of at most `size` tokens (see the function `windows`)."""
-        with self._lock:
-            return windows(self._tokenizer, text, size, stride)
+        return windows(self._tokenizer, text, size, stride)
 
 
 def windows(tokenizer: tokenizers.Tokenizer, text: str, size: int, stride: int) -> list[str]:
@@ -163,52 +179,5 @@ def load_tokenizer(folder: Path, profile: EncoderProfile, *, trust_remote_code: 
     Raises:
         InputError: the folder has no tokenizer, or one that cannot be read or does not fit the profile.
     """
-    tokenizer, specials = read_tokenizer(folder, trust_remote_code=trust_remote_code)
-    return TextTokenizer(tokenizer, profile, specials)
-
-
-def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[tokenizers.Tokenizer, dict[str, str]]:
-    """Read `tokenizer.json`, or let transformers convert another format if there is none.
-
-    Returns:
-        the tokenizer, and those of the model's "bos" and "eos" tokens that it has.
-
-    Raises:
-        InputError: the folder has no tokenizer, or one that cannot be read.
-    """
-    import tokenizers
-    from tokenizers import normalizers
-
-    settings = read_json(folder / "tokenizer_config.json")
-    tokens: dict[str, Any] = {name: settings.get(f"{name}_token") for name in ("bos", "eos")}
-    try:
-        if (folder / "tokenizer.json").is_file():
-            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-            _follow_settings(tokenizer, settings)
-        else:
-            from transformers import AutoTokenizer
-
-            wrapped = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=trust_remote_code)
-            tokenizer = wrapped.backend_tokenizer
-            tokens = {"bos": wrapped.bos_token, "eos": wrapped.eos_token}
-    except Exception as error:  # tokenizers raises bare Exceptions, transformers whatever its parsers raise
-        raise InputError(f"no usable tokenizer in {folder}: {error}") from error
-    if read_json(folder / "sentence_bert_config.json").get("do_lower_case"):
-        lower = normalizers.Lowercase()
-        tokenizer.normalizer = normalizers.Sequence([lower, tokenizer.normalizer] if tokenizer.normalizer else [lower])
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    names = {name: token["content"] if isinstance(token, dict) else token for name, token in tokens.items()}
-    return tokenizer, {name: token for name, token in names.items() if token}
-
-
-def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
-    """Let `tokenizer_config.json` override a BERT normaliser, as transformers does."""
-    from tokenizers.normalizers import BertNormalizer
-
-    normalizer = tokenizer.normalizer
-    if isinstance(normalizer, BertNormalizer):
-        normalizer.lowercase = settings.get("do_lower_case", normalizer.lowercase)
-        normalizer.strip_accents = settings.get("strip_accents", normalizer.strip_accents)
-        normalizer.handle_chinese_chars = settings.get("tokenize_chinese_chars", normalizer.handle_chinese_chars)
-        tokenizer.normalizer = normalizer
+    found = read_tokenizer(folder, trust_remote_code=trust_remote_code)
+    return TextTokenizer(found.tokenizer, profile, found.specials, found.truncation_side)

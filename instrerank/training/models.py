@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.encoders import Encoder, EncoderProfile, LoadOptions
-from instrerank.encoders.families.layouts import POOLING_NAMES, load_dense
+from instrerank.encoders.families.layouts import POOLING_NAMES
 from instrerank.encoders.families.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
+from instrerank.encoders.layers import load_layers
 from instrerank.encoders.loading import ModelFiles, build_encoder
-from instrerank.encoders.networks.transformers import load_network
+from instrerank.encoders.networks.transformers import ENCODERS, load_network
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.files import check_writable
@@ -78,7 +79,7 @@ def load_trainable(
 
     if lora is not None and files.adapter is not None:
         raise InputError(f"{files.name} has an adapter: train a new one on its base model, or omit `lora`")
-    auto_class = "T5EncoderModel" if files.config["model_type"] == "t5" else "AutoModel"
+    auto_class = ENCODERS.get(files.config["model_type"], "AutoModel")
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
     if lora is not None:
@@ -93,7 +94,7 @@ def load_trainable(
         network,
         profile,
         load_tokenizer(files.layout.network, profile),
-        dense=[load_dense(path) for path in files.layout.folders("Dense")],
+        layers=load_layers(files.layout),
         batch_tokens=batch_tokens,
         cache_gradients=cache_gradients,
         frozen_passages=frozen,
@@ -130,7 +131,7 @@ def current_encoder(model: TrainableEncoder, files: ModelFiles) -> Encoder:
         model.profile,
         model.tokenizer,
         model.backend if frozen is None else frozen.encoder.backend,
-        dense=model.dense,
+        layers=model.layers,
         query_backend=model.backend,
         passage_fingerprint=None if frozen is None else frozen.encoder.fingerprint,
         store=None if frozen is None or frozen.encoder.store is None else frozen.encoder.store.folder,

@@ -9,10 +9,10 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from instrerank.encoders.encoder import Encoder
-from instrerank.encoders.families.layouts import Dense
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import passage_text, query_text
 from instrerank.encoders.forward import ForwardPass, Job
+from instrerank.encoders.layers import Layer
 from instrerank.encoders.networks.backends import TransformersBackend
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.training.sampling import Pair
@@ -53,7 +53,7 @@ class TrainableEncoder(torch.nn.Module):
         profile: EncoderProfile,
         tokenizer: TextTokenizer,
         *,
-        dense: Sequence[Dense] = (),
+        layers: Sequence[Layer] = (),
         batch_tokens: int | None = None,
         cache_gradients: bool = False,
         frozen_passages: FrozenPassages | None = None,
@@ -64,16 +64,16 @@ class TrainableEncoder(torch.nn.Module):
             network: network as loaded by transformers (and peft).
             profile: templates and pooling.
             tokenizer: tokenizer for the same profile.
-            dense: layers between pooling and normalisation; they are not trained.
+            layers: layers between pooling and normalisation; they are not trained.
             batch_tokens: number of tokens per chunk, including padding; None: the backend's default.
             cache_gradients: see the class.
             frozen_passages: precomputed passage vectors, if passages are not encoded by the trained network.
         """
         super().__init__()
         self.network = network
-        self.profile, self.tokenizer, self.dense = profile, tokenizer, tuple(dense)
+        self.profile, self.tokenizer, self.layers = profile, tokenizer, tuple(layers)
         self.batch_tokens, self.frozen_passages = batch_tokens, frozen_passages
-        self._forward_pass = ForwardPass(profile, tokenizer, dense)
+        self._forward_pass = ForwardPass(profile, tokenizer, layers)
         self._run = _computed_again if cache_gradients else _at_once
 
     @property

@@ -90,6 +90,14 @@ def test_quiet_and_verbose(folder, capsys):
         assert ("Traceback" in printed) is traceback
 
 
+def test_warnings_are_messages_in_the_words_of_flags(folder, capsys):
+    assert main([*RERANK, "--output", "warned.txt", "--instruction", "Only the moon.", "--quiet"]) == 0
+    printed = capsys.readouterr().err
+    assert printed.startswith("minilm has no place for instructions in its prompts: each comes after its query")
+    assert printed.endswith("; --query-template puts it elsewhere\n")
+    assert len(printed.splitlines()) == 1
+
+
 def test_a_missing_topic_is_reported_even_when_quiet(folder, capsys):
     (folder / "qrels.txt").write_text(QRELS + "2 0 a 1\n")
     assert main(["evaluate", "--qrels", "qrels.txt", "--quiet", "run.txt"]) == 0

@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from safetensors.torch import save_file
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.families.layouts import read_layout
+from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.locate import shards
-from instrerank.errors import InputError
+from instrerank.errors import InputError, InstrerankWarning
 
 MODELS = "sentence_transformers.models."
 
@@ -61,13 +63,15 @@ def test_pooling_flags(layout, flag, mode):
     assert load_encoder(folder).profile.pooling == (mode,)
 
 
-def test_prompts_come_in_the_order_of_sentence_transformers(layout):
+def test_passages_have_the_prompt_of_any_of_three_names(layout):
     config = {"prompts": {"query": "Q: ", "passage": "P: ", "corpus": "C: "}, "default_prompt_name": None}
-    profile = load_encoder(layout("first", config=config)).profile
+    with pytest.warns(InstrerankWarning, match="passages with 'passage'.*only those named query and document"):
+        profile = load_encoder(layout("first", config=config)).profile
     assert (profile.query_template, profile.passage_template) == ("Q: {q} {i}", "P: {d}")
-    config = {"prompts": {"other": "O: "}, "default_prompt_name": "other"}
-    profile = load_encoder(layout("second", config=config)).profile
-    assert (profile.query_template, profile.passage_template) == ("O: {q} {i}", "O: {d}")
+    assert (
+        profile.source
+        == "the folder's modules.json; prompts `query` and `passage` of config_sentence_transformers.json"
+    )
 
 
 def test_lower_casing_asked_for_by_the_folder(models, layout, tmp_path):
@@ -109,8 +113,8 @@ def test_dense_layers(layout):
 @pytest.mark.parametrize(
     "modules",
     [
-        ("Transformer", "Pooling", "LayerNorm"),
-        ("Transformer", "Pooling", "Normalize", "Dense"),
+        ("Transformer", "Pooling", "CNN"),
+        ("Transformer", "Dense", "Pooling"),
         ("Transformer", "WordWeights", "Pooling"),
         ("Transformer",),
     ],
@@ -136,25 +140,43 @@ def test_what_it_cannot_honour_is_refused(layout):
         load_encoder(layout("b", pooling={"pooling_mode": "sum"}))
     with pytest.raises(InputError, match="unknown `?pooling"):
         load_encoder(layout("c", pooling={"pooling_mode_mean_tokens": False}))
+    with pytest.raises(InputError, match="unknown pooling settings pooling_mode_new"):
+        load_encoder(layout("e", pooling={"pooling_mode_new": True}))
     folder = layout("d", modules=("Transformer", "Pooling", "Dense"))
+    torch_like = torch.nn.Linear(32, 8).state_dict()
+    save_file(
+        {f"linear.{name}": tensor for name, tensor in torch_like.items()}, folder / "2_Dense" / "model.safetensors"
+    )
     (folder / "2_Dense" / "config.json").write_text('{"activation_function": "some.where.Swish"}')
     with pytest.raises(InputError, match="Swish"):
         load_encoder(folder)
 
 
 @pytest.mark.parametrize(
-    ("config", "pooling", "message"),
+    ("config", "pooling", "field", "value", "message"),
     [
-        ({"prompts": {"query": "question: "}}, None, "query prompt 'question: '"),
-        ({"prompts": {"passage": "text: "}}, None, "passage prompt 'text: '"),
-        (None, {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, "pooling"),
+        (
+            {"prompts": {"query": "question: "}},
+            None,
+            "query_template",
+            "question: {q} {i}",
+            "query prompt 'question: ",
+        ),
+        ({"prompts": {"passage": "text: "}}, None, "passage_template", "text: {d}", "passage prompt 'text: "),
+        ({"similarity_fn_name": "dot"}, None, "normalize", True, None),  # its modules normalise
+        (None, {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}, "pooling", ("cls",), "pooling"),
+        (None, {"include_prompt": False}, "pool_prefix", False, "pooling of prompts False"),
     ],
 )
-def test_a_published_folder_that_contradicts_its_profile(layout, config, pooling, message):
+def test_a_published_folder_that_contradicts_its_family(layout, config, pooling, field, value, message):
     folder = layout("e5-small-v2", config=config, pooling=pooling)
-    with pytest.warns(UserWarning, match=message):
+    with pytest.warns(InstrerankWarning, match=message) if message else nullcontext():
         profile = load_encoder(folder).profile
-    assert (profile.family, profile.query_template) == ("e5", "query: {q} {i}")
+    assert profile.family == "e5"
+    assert getattr(profile, field) == value
+    unchanged = EncoderProfile("e5", "mean", "query: {q} {i}", passage_template="passage: {d}")
+    for other in {"query_template", "passage_template", "normalize"} - {field}:
+        assert getattr(profile, other) == getattr(unchanged, other)
 
 
 def test_a_published_folder_that_agrees_is_no_news(layout):

@@ -40,8 +40,40 @@ def test_an_id_that_cannot_be_had_is_a_missing_prerequisite(monkeypatch, tmp_pat
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingPrerequisiteError, match="nobody/nothing is not in the Hugging Face cache"):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(MissingPrerequisiteError, match="nobody/nothing is not in the Hugging Face cache") as refused:
         load_encoder("nobody/nothing")
+    assert "the hub cannot be reached" in str(refused.value)
+    assert "no network in this test" not in str(refused.value)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(MissingPrerequisiteError, match="cannot be downloaded: HF_HUB_OFFLINE is set. Give a folder"):
+        load_encoder("nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        ("RepositoryNotFoundError", 401, "the hub has no such model, or it is private"),
+        ("GatedRepoError", 403, "its licence must be accepted on the hub first"),
+        ("RevisionNotFoundError", 404, "it has no `revision` 'v9'"),
+        ("HfHubHTTPError", 503, "the hub answered with status 503"),
+    ],
+)
+def test_the_answers_of_the_hub_in_our_words(monkeypatch, error, status, reason):
+    import httpx
+    from huggingface_hub import errors
+
+    def answer(*_args, local_files_only=False, **_more):
+        if local_files_only:
+            raise errors.LocalEntryNotFoundError("not there")
+        response = httpx.Response(status, request=httpx.Request("GET", "https://hub.test/secret"))
+        raise getattr(errors, error)("a page about request 0123", response=response)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", answer)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(MissingPrerequisiteError, match=reason) as refused:
+        locate("nobody/nothing", revision="v9")
+    assert "0123" not in str(refused.value)
 
 
 @pytest.mark.parametrize("where", ["minilm", "instrerank-minilm", "."])

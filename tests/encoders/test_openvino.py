@@ -42,7 +42,7 @@ def test_vectors_are_near_float32_whatever_the_batch_and_kept(models, cache, cap
 
 
 def test_other_networks_have_no_such_precision(models):
-    with pytest.raises(InputError, match="does not support `dtype` int8-openvino"):
+    with pytest.raises(InputError, match="modernbert networks do not support `dtype` int8-openvino"):
         load_encoder(models("modernbert", "modernbert-base"), dtype="int8-openvino")
 
 

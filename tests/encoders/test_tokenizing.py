@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, passage_text, query_text
-from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer, read_tokenizer
+from instrerank.encoders.tokenizer_files import read_tokenizer
+from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 
 MEAN = EncoderProfile("f", "mean")
@@ -175,7 +176,7 @@ def test_special_tokens_in_a_passage_are_text(models, kind):
     folder = models(kind, f"plain-{kind}")
     special = {"bert": "[SEP]", "modernbert": "[SEP]", "qwen3": "<|endoftext|>"}.get(kind, "</s>")
     text = f"Tides {special} follow"
-    tokenizer, _ = read_tokenizer(folder)
+    tokenizer = read_tokenizer(folder).tokenizer
     index, frame = tokenizer.token_to_id(special), tokenizer.encode("tides").ids.count(tokenizer.token_to_id(special))
     assert tokenizer.encode(text).ids.count(index) == frame + 1  # the tokenizer itself would be deceived
     tokens = load_tokenizer(folder, MEAN).encode([passage_text(MEAN, text)] * 2, 60)

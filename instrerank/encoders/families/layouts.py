@@ -1,19 +1,17 @@
-"""Model folders in the sentence-transformers layout, which describe their own pooling and prompts."""
+"""Model folders in the sentence-transformers layout, which describe their own modules, lengths and similarity."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from instrerank.encoders.families.profiles import EncoderProfile, PoolingMode
+from instrerank.encoders.families.profiles import OWN_CODE, EncoderProfile, PoolingMode
+from instrerank.encoders.families.settings import Settings, read_settings
+from instrerank.encoders.families.stored_prompts import read_prompts
 from instrerank.encoders.locate import inside, read_json
-from instrerank.encoders.networks.tensors import read_weights
-from instrerank.errors import InputError
+from instrerank.errors import InputError, InstrerankWarning
 from instrerank.files import read_json_file
-
-if TYPE_CHECKING:
-    import torch
 
 _POOLING_FLAGS: dict[str, PoolingMode] = {
     "pooling_mode_cls_token": "cls",
@@ -33,7 +31,12 @@ POOLING_NAMES: dict[str, PoolingMode] = {
     "lasttoken": "last",
 }
 """Since 5.4, in `pooling_mode`."""
-_ACTIVATIONS = ("Identity", "Tanh", "ReLU", "GELU", "Sigmoid")
+BY_FOLDER = "sentence-transformers"
+"""The family of a model that only its folder describes."""
+_OWN_MODULES = "sentence_transformers."
+"""Where a module's class comes from unless it is the repository's own code."""
+_BEHIND = ("Dense", "LayerNorm", "Normalize", "Dropout")
+"""The modules that may follow the pooling."""
 
 
 class Layout(NamedTuple):
@@ -42,12 +45,18 @@ class Layout(NamedTuple):
     Attributes:
         network: folder of weights, tokenizer and `config.json`.
         modules: (class, folder) of the modules after the network, in order; empty for a plain Hugging Face folder.
-        max_length: `max_seq_length`, in the tokenizer's settings since 5.4; None if neither is set.
+        max_length: maximum tokens of a text that the folder states; None if it states none.
+        own_code: (class, file) of the modules that exist only as code of the repository.
+        dimension: `truncate_dim`: the numbers of a vector that are kept; None: all.
+        settings: what is stored beside the network.
     """
 
     network: Path
     modules: tuple[tuple[str, Path], ...] = ()
     max_length: int | None = None
+    own_code: tuple[tuple[str, str], ...] = ()
+    dimension: int | None = None
+    settings: Settings = Settings()
 
     def folders(self, module: str) -> list[Path]:
         """Return the folders of the modules of one class."""
@@ -58,136 +67,126 @@ def read_layout(folder: Path) -> Layout:
     """Read `modules.json`; a folder without one is a plain network.
 
     Raises:
-        InputError: an unsupported module or order of modules.
+        InputError: an unsupported module, order of modules, or setting.
     """
     path = folder / "modules.json"
     if not path.is_file():
-        return Layout(folder)
+        return Layout(folder, settings=read_settings(folder))
     try:
         listed = read_json_file(path)
-        modules = [(entry["type"].rpartition(".")[2], inside(folder, entry["path"], path)) for entry in listed]
+        modules = [(str(entry["type"]), inside(folder, entry["path"], path)) for entry in listed]
     except (AttributeError, TypeError, KeyError) as error:
         raise InputError(f"{path} is not a list of modules: {error}") from error
+    own_code = tuple((name, _file_of(name)) for name, _ in modules if not name.startswith(_OWN_MODULES))
+    modules = [(name.rpartition(".")[2], place) for name, place in modules]
     chain = [name for name, _ in modules]
-    dense = chain.count("Dense")
-    if chain not in (["Transformer", "Pooling"] + ["Dense"] * dense + end for end in ([], ["Normalize"])):
+    if not own_code and (chain[:2] != ["Transformer", "Pooling"] or not set(chain[2:]) <= set(_BEHIND)):
         raise InputError(
-            f"{path}: unsupported modules {' → '.join(chain)}; expected Transformer → Pooling [→ Dense …] "
-            "[→ Normalize]"
+            f"{path}: unsupported modules {' → '.join(chain)}; expected Transformer → Pooling, then any of "
+            f"{', '.join(_BEHIND)}"
         )
-    network = modules[0][1]
-    length = read_json(network / "sentence_bert_config.json").get("max_seq_length")
-    length = length or read_json(network / "tokenizer_config.json").get("model_max_length")
-    # 10**30 means "unknown"
-    return Layout(network, tuple(modules[1:]), length if length and length < 10**6 else None)
+    network = modules[0][1] if modules else folder
+    settings = read_settings(network)
+    length = settings.max_length or read_json(network / "tokenizer_config.json").get("model_max_length")
+    dimension = read_json(folder / "config_sentence_transformers.json").get("truncate_dim")
+    if dimension is not None and (type(dimension) is not int or dimension < 1):
+        raise InputError(f"{folder}: truncate_dim must be a whole number of at least 1, got {dimension!r:.60}")
+    return Layout(
+        network,
+        tuple(modules[1:]),
+        length if length and length < 10**6 else None,  # 10**30 means "unknown"
+        own_code,
+        dimension,
+        settings,
+    )
 
 
-def layout_profile(folder: Path, layout: Layout, limit: int | None) -> EncoderProfile:
+def _file_of(module: str) -> str:
+    """Return the file of a class: "custom_st.Transformer" or "other/repository--custom_st.Transformer"."""
+    repository, _, path = module.rpartition("--")
+    file = path.rpartition(".")[0].replace(".", "/") + ".py"
+    return f"{file} of {repository}" if repository else file
+
+
+def layout_profile(
+    folder: Path,
+    layout: Layout,
+    limit: int | None,
+    *,
+    query_prompt: str | None = None,
+    passage_prompt: str | None = None,
+    quietly: bool = False,
+) -> EncoderProfile:
     """Return the profile of a folder in the sentence-transformers layout.
 
     Args:
         folder: the model's folder.
         layout: its modules.
         limit: number of positions of the network; None if there is no limit.
+        query_prompt: name of the stored prompt for queries; None: the one that its name tells.
+        passage_prompt: the same for passages.
+        quietly: leave out the warning about prompts (a family's profile says which are meant).
 
     Raises:
-        InputError: an unknown pooling mode or similarity, or no maximum length.
+        InputError: an unknown pooling mode, similarity or prompt, or no maximum length.
     """
+    config = read_json(folder / "config_sentence_transformers.json")
+    kind = config.get("model_type") or "SentenceTransformer"
+    if kind != "SentenceTransformer":
+        raise InputError(f"{folder} is a {kind}, not a SentenceTransformer with one vector per text")
+    similarity = config.get("similarity_fn_name") or "cosine"
+    if similarity not in ("cosine", "dot"):
+        raise InputError(f"{folder}: unsupported similarity {similarity}. Available: cosine, dot")
+    prompts = read_prompts(folder, config, query_prompt, passage_prompt, quietly=quietly)
+    modes, pool_prefix = _pooling(folder, layout)
+    stated = layout.settings
+    if limit is not None and stated.max_length and stated.max_length > limit:
+        warnings.warn(
+            f"{folder.name}: {stated.path and stated.path.name} states {stated.max_length} tokens; "
+            f"the network has positions for {limit}, which are read",
+            InstrerankWarning,
+            stacklevel=2,
+        )
+
+    def length(own: int | None) -> int:
+        lengths = [one for one in (own or layout.max_length, limit) if one]
+        if not lengths:
+            raise InputError(f"{folder} does not state its maximum length: give `max_length`")
+        return min(lengths)
+
+    last = layout.modules[-1][0] if layout.modules else ""
+    return EncoderProfile(
+        family=BY_FOLDER,
+        pooling=modes,
+        query_template=prompts.query_template,
+        query_only_template=prompts.query_only_template,
+        passage_template=prompts.passage_template,
+        default_instruction=prompts.default_instruction,
+        max_query_length=length(stated.query_length),
+        max_passage_length=length(stated.document_length),
+        normalize=similarity == "cosine" or (last == "Normalize" and layout.dimension is None),
+        pool_prefix=pool_prefix,
+        remote_code=bool(layout.own_code),
+        source=f"the folder's modules.json{prompts.source}",
+    )
+
+
+def _pooling(folder: Path, layout: Layout) -> tuple[tuple[PoolingMode, ...], bool]:
+    """Return the pooling modes, and whether the tokens of a prompt are pooled."""
+    if layout.own_code or not layout.folders("Pooling"):
+        return (OWN_CODE,), True
     pooling = read_json(layout.folders("Pooling")[0] / "config.json")
+    known = (*_POOLING_FLAGS, "pooling_mode", "include_prompt", "word_embedding_dimension", "embedding_dimension")
+    if unknown := [name for name in pooling if name not in known]:
+        raise InputError(f"{folder}: unknown pooling settings {', '.join(unknown)}. Available: {', '.join(known)}")
     named = pooling.get("pooling_mode")
     if named is None:
+        flags = [flag for flag in _POOLING_FLAGS if flag in pooling]
         modes = [mode for flag, mode in _POOLING_FLAGS.items() if pooling.get(flag)]
+        modes = modes if flags else [POOLING_NAMES["mean"]]
     else:
         names = [named] if isinstance(named, str) else named
         if unknown := [name for name in names if name not in POOLING_NAMES]:
             raise InputError(f"{folder}: unknown pooling {', '.join(unknown)}. Available: {', '.join(POOLING_NAMES)}")
         modes = [POOLING_NAMES[name] for name in names]
-    config = read_json(folder / "config_sentence_transformers.json")
-    similarity = config.get("similarity_fn_name") or "cosine"
-    if similarity not in ("cosine", "dot"):
-        raise InputError(f"{folder}: unsupported similarity {similarity}. Available: cosine, dot")
-    query, passage = _prompts(config)
-    lengths = [length for length in (layout.max_length, limit) if length]
-    if not lengths:
-        raise InputError(f"{folder} does not state its maximum length: give `max_length`")
-    return EncoderProfile(
-        family="sentence-transformers",
-        pooling=tuple(modes),
-        query_template=query + "{q} {i}",
-        passage_template=passage + "{d}",
-        max_query_length=min(lengths),
-        max_passage_length=min(lengths),
-        normalize=similarity == "cosine" or bool(layout.folders("Normalize")),
-        pool_prefix=bool(pooling.get("include_prompt", True)),
-        source="the folder's modules.json",
-    )
-
-
-def _prompts(config: dict[str, Any]) -> tuple[str, str]:
-    """Return the prompts of queries and passages, looked up in the order of `encode_query` and `encode_document`."""
-    known: dict[str, str] = config.get("prompts") or {}
-    default = config.get("default_prompt_name") or ""
-
-    def first(*names: str) -> str:
-        return next((known[name] for name in names if known.get(name) is not None), "")
-
-    return first("query", default), first("document", "passage", "corpus", default)
-
-
-def warn_of_difference(folder: Path, layout: Layout, profile: EncoderProfile, limit: int | None) -> None:
-    """Warn if a published folder contradicts its family's profile: one of them is wrong."""
-    if not layout.modules:
-        return
-    said = layout_profile(folder, layout, limit)
-    ours = {
-        "query prompt": profile.query_template.partition("{")[0],
-        "passage prompt": profile.passage_template.partition("{")[0],
-        "pooling": profile.pooling_modes,
-    }
-    theirs = {
-        "query prompt": said.query_template.partition("{")[0],
-        "passage prompt": said.passage_template.partition("{")[0],
-        "pooling": said.pooling_modes,
-    }
-    for what, own in ours.items():
-        # many published folders have no prompts; instructions fill the rest of an `Instruct:` prompt
-        if theirs[what] and not str(theirs[what]).startswith(str(own) or "\0"):
-            warnings.warn(
-                f"{folder.name}: its {what} {theirs[what]!r} differs from {own!r} of the profile {profile.family}, "
-                "which is used; load options override both",
-                stacklevel=2,
-            )
-
-
-class Dense(NamedTuple):
-    """A linear layer after pooling, with its activation."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor | None
-    activation: str
-
-    def __call__(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Apply the layer to float32 [n, in], giving float32 [n, out]."""
-        import torch
-
-        weight = self.weight.to(vectors.device)
-        bias = None if self.bias is None else self.bias.to(vectors.device)
-        result: torch.Tensor = getattr(torch.nn, self.activation)()(torch.nn.functional.linear(vectors, weight, bias))
-        return result
-
-
-def load_dense(folder: Path, *, allow_bin: bool = False) -> Dense:
-    """Load a Dense module.
-
-    Raises:
-        InputError: weights that cannot be read, or an unsupported variant of the module.
-    """
-    config = read_json(folder / "config.json")
-    activation = str(config.get("activation_function", "torch.nn.modules.activation.Tanh")).rpartition(".")[2]
-    if activation not in _ACTIVATIONS or config.get("use_residual"):
-        raise InputError(f"{folder}: a Dense layer with a residual or with {activation} is not supported")
-    weights = read_weights(folder / "model.safetensors", folder / "pytorch_model.bin", allow_bin=allow_bin)
-    weight, bias = weights.get("linear.weight"), weights.get("linear.bias")
-    if weight is None:
-        raise InputError(f"{folder} is not a Dense layer: its weights are {', '.join(sorted(weights))}")
-    return Dense(weight.float(), None if bias is None else bias.float(), activation)
+    return tuple(modes), bool(pooling.get("include_prompt", True))

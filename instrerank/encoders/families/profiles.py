@@ -11,8 +11,10 @@ from typing import Literal, get_args
 from instrerank.errors import InputError
 from instrerank.files import read_json_file, whole_file
 
-PoolingMode = Literal["mean", "cls", "last", "max", "weightedmean", "mean_sqrt_len"]
-POOLING_MODES: tuple[str, ...] = get_args(PoolingMode)
+PoolingMode = Literal["mean", "cls", "last", "max", "weightedmean", "mean_sqrt_len", "own code"]
+"""The last is that of the repository's own code, and cannot be chosen."""
+OWN_CODE: Literal["own code"] = "own code"
+POOLING_MODES: tuple[str, ...] = get_args(PoolingMode)[:-1]
 QueryEncoding = Literal["concatenation", "attention"]
 QUERY_ENCODINGS: tuple[str, ...] = get_args(QueryEncoding)
 AdapterSide = Literal["both", "query"]
@@ -32,7 +34,7 @@ class EncoderProfile:
         family: name of the family, as shown to users and recorded in sidecars.
         pooling: pooling of token states; several modes are concatenated.
         query_template: text of a query, with `{q}` and, if the model takes instructions, `{i}`; `{?}` is replaced by
-            a question mark if the query ends without punctuation.
+            a question mark if the query ends without punctuation, and `{(}` by an opening brace.
         query_only_template: text of a query without instruction, if dropping `{i}` and the separator is not enough.
         passage_template: text of a passage, with `{d}`.
         default_instruction: instruction of queries without one; "" if the template works without an instruction.
@@ -74,7 +76,8 @@ class EncoderProfile:
         return (self.pooling,) if isinstance(self.pooling, str) else self.pooling
 
     def __post_init__(self) -> None:
-        wrong = [mode for mode in self.pooling_modes if mode not in POOLING_MODES]
+        own = self.remote_code and self.pooling_modes == (OWN_CODE,)
+        wrong = [] if own else [mode for mode in self.pooling_modes if mode not in POOLING_MODES]
         if wrong or not self.pooling_modes:
             given = ", ".join(map(repr, wrong)) or "(none)"
             raise InputError(f"unknown `pooling` {given}. Available: {', '.join(POOLING_MODES)}")

@@ -13,7 +13,7 @@ from instrerank.encoders.networks.adapters import merge_plain_adapter
 from instrerank.encoders.networks.packed import PackedBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
 from instrerank.encoders.networks.tensors import fingerprint
-from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
+from instrerank.encoders.networks.transformers import DTYPES, ENCODERS, load_network, resolve_device, resolve_dtype
 from instrerank.encoders.networks.weights import network_weights
 from instrerank.errors import InputError
 
@@ -91,8 +91,14 @@ def choose_backend(
             "`trust_remote_code`"
         )
     packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
-    if place != "cpu" or (packed is not None and dtype not in packed.dtypes):
+    if place != "cpu" or profile.remote_code or (packed is not None and dtype not in packed.dtypes):
         packed = None
+    quantised = dtype == openvino.DTYPE and place == "cpu" and PackedBert.computes(config) and not profile.remote_code
+    if packed is None and not quantised and dtype not in DTYPES:
+        raise InputError(
+            f"{config.get('model_type')} networks do not support `dtype` {dtype} on {place}. Available: "
+            f"{', '.join(DTYPES)}"
+        )
     if packed is not None:
         bare = network_weights(folder, allow_bin=allow_bin)
         weights = bare if adapter is None else merge_plain_adapter(bare, adapter, packed.prefixes, allow_bin=allow_bin)
@@ -102,8 +108,7 @@ def choose_backend(
     def network(dtype: str) -> torch.nn.Module:
         return load_network(
             folder,
-            # T5's AutoModel has a decoder too
-            "T5EncoderModel" if config.get("model_type") == "t5" else "AutoModel",
+            ENCODERS.get(config.get("model_type", ""), "AutoModel"),
             dtype=dtype,
             device=place,
             adapter=adapter,
@@ -111,7 +116,7 @@ def choose_backend(
             allow_bin=allow_bin,
         )
 
-    if dtype == openvino.DTYPE and place == "cpu" and PackedBert.computes(config):
+    if quantised:
         name = fingerprint([folder] if adapter is None else [folder, adapter], repr(profile.passage_template))
         path = openvino.quantised(name, lambda: network("float32"), calibration)
         return openvino.OpenVinoBackend(path, int(config["hidden_size"]), int(config.get("pad_token_id") or 0))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WEIGHTS, _PICKLED = ("*.safetensors", "*.safetensors.index.json"), ("pytorch_model*", "adapter_model.bin")
 _SETTINGS = (
-    *("config.json", "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"),
+    *("config.json", "modules.json", "sentence_*_config.json", "config_sentence_transformers.json"),
     *("adapter_config.json", "instrerank.json"),
     "*.py",
     # decides nothing, but minilm has it, and published runs name the fingerprint that counts it

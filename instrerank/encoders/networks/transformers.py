@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     import torch
 
 
+DTYPES = ("float32", "bfloat16", "float16")
+"""The precisions of every network."""
+
+
+ENCODERS = {"t5": "T5EncoderModel", "mt5": "MT5EncoderModel", "umt5": "UMT5EncoderModel"}
+"""The classes of networks whose `AutoModel` has a decoder too."""
+
+
 def load_network(
     folder: Path,
     auto_class: str,
@@ -43,9 +51,9 @@ def load_network(
     import torch
     import transformers
 
-    if dtype not in ("float32", "bfloat16", "float16"):
-        raise InputError(f"this network does not support `dtype` {dtype}. Available: float32, bfloat16, float16")
-    for index in folder.glob("*.index.json"):
+    if dtype not in DTYPES:
+        raise InputError(f"this network does not support `dtype` {dtype}. Available: {', '.join(DTYPES)}")
+    for index in folder.glob("*.index.json") if not (folder / "model.safetensors").is_file() else ():
         shards(index)
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()

@@ -25,7 +25,10 @@ def network_weights(folder: Path, *, allow_bin: bool) -> dict[str, torch.Tensor]
         InputError: a file is missing or damaged.
     """
     index = folder / "model.safetensors.index.json"
-    names = shards(index) if index.is_file() else ["model.safetensors"]
+    # an index beside a whole file is left over: transformers reads the file
+    names = (
+        shards(index) if index.is_file() and not (folder / "model.safetensors").is_file() else ["model.safetensors"]
+    )
     weights: dict[str, torch.Tensor] = {}
     for name in names:
         weights |= read_weights(folder / name, folder / "pytorch_model.bin", allow_bin=allow_bin)
