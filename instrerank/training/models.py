@@ -78,6 +78,8 @@ def load_trainable(
 
     if lora is not None and files.adapter is not None:
         raise InputError(f"{files.name} has an adapter: train a new one on its base model, or omit `lora`")
+    if files.adapter is not None and (files.adapter / "modules.json").is_file():
+        raise InputError(f"{files.name} is an adapter with a layout of its own: train on its base model")
     auto_class = "T5EncoderModel" if files.config["model_type"] == "t5" else "AutoModel"
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
@@ -92,7 +94,7 @@ def load_trainable(
     return TrainableEncoder(
         network,
         profile,
-        load_tokenizer(files.layout.network, profile),
+        load_tokenizer(files.tokenizer, profile),
         dense=[load_dense(path) for path in files.layout.folders("Dense")],
         batch_tokens=batch_tokens,
         cache_gradients=cache_gradients,
