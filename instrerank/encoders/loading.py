@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from instrerank.encoders.adapted import base_and_adapter, layout_over, tokenizer_folder
 from instrerank.encoders.encoder import Encoder
-from instrerank.encoders.families.layouts import BY_FOLDER, Layout, layout_profile, read_layout
+from instrerank.encoders.families.layouts import BY_FOLDER, Layout, layout_profile
 from instrerank.encoders.families.profiles import OWN_CODE, POOLING_MODES, EncoderProfile, PoolingMode, read_profile
 from instrerank.encoders.families.recognition import reconciled, resemblance, warn_of_resemblance
 from instrerank.encoders.families.stored_prompts import chosen_prompts
@@ -16,7 +17,7 @@ from instrerank.encoders.families.supported import check_supported, own_classes
 from instrerank.encoders.families.table import family_of, match_family
 from instrerank.encoders.families.texts import passage_text
 from instrerank.encoders.layers import load_layers
-from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json, usable_settings
+from instrerank.encoders.locate import hub_commit, position_limit, read_json, usable_settings
 from instrerank.encoders.networks.backends import Backend, choose_backend
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.options import LoadOptions
@@ -51,6 +52,12 @@ class ModelFiles(NamedTuple):
     profile: EncoderProfile
     appends_instructions: bool = False
 
+    @property
+    def tokenizer(self) -> Path:
+        """Folder of the tokenizer."""
+        # a query-side adapter leaves passages to its base
+        return tokenizer_folder(self.layout.network, None if self.profile.adapter_side == "query" else self.adapter)
+
 
 def load_encoder(
     name_or_path: str | Path,
@@ -65,8 +72,8 @@ def load_encoder(
     for the rest that of the published family that name and network belong to. Options override it.
 
     Args:
-        name_or_path: "minilm", "instrerank-minilm", a folder, or a Hugging Face id. If it contains only a LoRA
-            adapter, the adapter's base model is loaded too.
+        name_or_path: "minilm", "instrerank-minilm", a folder, or a Hugging Face id. If it is a LoRA adapter,
+            its base model is loaded too.
         options: how to load it; default: `LoadOptions()`.
         calibration: returns passages to calibrate quantisation with (`dtype` int8-openvino).
         **changes: fields of `LoadOptions` that override `options`.
@@ -96,6 +103,8 @@ def build_encoder(
     pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
     settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
     settings += "" if layout.dimension is None else f" of {layout.dimension} dimensions"
+    if lora is not None and not query_side:  # vectors stored when patterns were matched below the language model
+        settings += " merged under the names in training"
     parts: dict[str, Any] = {
         "fingerprint": fingerprint([folder] if lora is None else [folder, lora], settings),
         "revision": hub_commit(folder),
@@ -109,7 +118,7 @@ def build_encoder(
             name, folder, profile, dtype=options.dtype, device=options.device, allow_bin=allow_bin, **parts
         )
     # tokenizer and layers are small: their errors should appear before the weights are loaded
-    tokenizer = load_tokenizer(layout.network, profile, trust_remote_code=trusted)
+    tokenizer = load_tokenizer(files.tokenizer, profile, trust_remote_code=trusted)
     layers = load_layers(layout, allow_bin=allow_bin)
 
     def backend(adapter: Path | None) -> Backend:
@@ -173,17 +182,17 @@ def _calibration_ids(
 def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **changes: Any) -> ModelFiles:
     """Find a model's files and determine its profile; arguments and errors as for `load_encoder`."""
     options = (options or LoadOptions()).with_changes(**changes)
-    folder, lora = _folders(str(name_or_path), options)
-    layout = read_layout(folder)
+    folder, lora = base_and_adapter(str(name_or_path), options)
+    home, layout = layout_over(folder, lora)
     config = read_json(layout.network / "config.json")
     if "model_type" not in config:
         raise InputError(f"{folder} is not a Hugging Face model: it has no config.json with a model_type")
     check_supported(folder, layout, config, trusted=options.trust_remote_code, adapter=lora is not None)
     limit = position_limit(config)
     names = [str(name) for name in (options.adapter, name_or_path, lora, folder) if name is not None]
-    profile = _profile(names, folder, lora, layout, config, options, limit)
+    profile = _profile(names, home, lora, layout, config, options, limit)
     profile = _with_own_code(profile, layout, config, options.pooling)
-    profile = replace(profile, **chosen_prompts(folder, options.query_prompt, options.passage_prompt))
+    profile = replace(profile, **chosen_prompts(home, options.query_prompt, options.passage_prompt))
     appends = profile.family in (BY_FOLDER, BY_OPTIONS) and profile.query_template.endswith("{q} {i}")
     given: dict[str, Any] = {
         "pooling": options.pooling,
@@ -208,20 +217,6 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
     return ModelFiles(str(name_or_path), folder, lora, layout, config, profile, appends)
 
 
-def _folders(name: str, options: LoadOptions) -> tuple[Path, Path | None]:
-    """Return the folder of the model and that of its adapter; `name` may be the adapter itself."""
-    allow_bin, code = options.allow_bin, options.trust_remote_code
-    folder = locate(name, revision=options.revision, allow_bin=allow_bin, code=code)
-    if options.adapter is not None:
-        return folder, locate(str(options.adapter), allow_bin=allow_bin)
-    if (folder / "config.json").is_file() or not (folder / "adapter_config.json").is_file():
-        return folder, None
-    base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
-    if not base:
-        raise InputError(f"the adapter {name} does not name its base model: load the base model with `adapter` {name}")
-    return locate(str(base), allow_bin=allow_bin, code=code), folder
-
-
 def _profile(
     names: list[str],
     folder: Path,
@@ -237,6 +232,8 @@ def _profile(
         return saved
     # an adapter of a known name has its family's profile, any other reads what its base reads
     family = next(filter(None, (match_family(name, config) for name in names)), None)
+    if folder == adapter:  # its own layout says all that its base's would
+        family = None
     if layout.modules:
         said = layout_profile(
             folder,

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from instrerank.encoders.adapted import base_and_adapter, tokenizer_folder
 from instrerank.encoders.batching import length_sorted_batches, run_halving
 from instrerank.encoders.families.prompts import Prompt, choose_prompt, prompt_parts
-from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
+from instrerank.encoders.locate import hub_commit, position_limit, read_json
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.options import Kind, LoadOptions
@@ -324,13 +325,12 @@ def load_pair_scorer(name_or_path: str | Path, options: LoadOptions) -> PairScor
     if options.kind == "pointwise-llm":
         question = choose_prompt(name, options.prompt, options.true_token, options.false_token)
     allow_bin, trusted = options.allow_bin, options.trust_remote_code
-    folder = locate(name, revision=options.revision, allow_bin=allow_bin, code=trusted)
-    lora = None if options.adapter is None else locate(str(options.adapter), allow_bin=allow_bin)
+    folder, lora = base_and_adapter(name, options)
     config = read_json(folder / "config.json")
     auto_class = "AutoModelForSequenceClassification"
     if question is not None:
         auto_class = "AutoModelForSeq2SeqLM" if config.get("is_encoder_decoder") else "AutoModelForCausalLM"
-    tokenizer = read_tokenizer(folder, trust_remote_code=trusted).tokenizer
+    tokenizer = read_tokenizer(tokenizer_folder(folder, lora), trust_remote_code=trusted).tokenizer
     place = resolve_device(options.device)
     model = load_network(
         folder,

@@ -60,7 +60,7 @@ def read_training_data(
     with usable_settings(encoder):
         files = find_model(encoder, load)
     read = [(source, _read(source, passages)) for source in sources]
-    tokenizer = load_tokenizer(files.layout.network, files.profile)
+    tokenizer = load_tokenizer(files.tokenizer, files.profile)
     rows = _of_good_length([row for _, each in read for row in each], files, tokenizer, policy)
     ready = Prepared(files, tokenizer, read, rows)
     log.info(f"{len(rows)} rows, {ready.triples} triples")

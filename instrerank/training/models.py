@@ -79,6 +79,8 @@ def load_trainable(
 
     if lora is not None and files.adapter is not None:
         raise InputError(f"{files.name} has an adapter: train a new one on its base model, or omit `lora`")
+    if files.adapter is not None and (files.adapter / "modules.json").is_file():
+        raise InputError(f"{files.name} is an adapter with a layout of its own: train on its base model")
     auto_class = ENCODERS.get(files.config["model_type"], "AutoModel")
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
@@ -93,7 +95,7 @@ def load_trainable(
     return TrainableEncoder(
         network,
         profile,
-        load_tokenizer(files.layout.network, profile),
+        load_tokenizer(files.tokenizer, profile),
         layers=load_layers(files.layout),
         batch_tokens=batch_tokens,
         cache_gradients=cache_gradients,

@@ -14,7 +14,7 @@ from tiny import LENGTH, PASSAGES, save_adapter
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.families.profiles import EncoderProfile, write_profile
-from instrerank.encoders.networks import adapters
+from instrerank.encoders.networks import adapter_files
 from instrerank.encoders.networks.adapters import merge_adapter, merge_by_peft, merge_plain_adapter
 from instrerank.encoders.networks.packed import PackedBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
@@ -284,7 +284,7 @@ def test_a_plain_adapter_needs_neither_peft_nor_transformers(models, lora):
 
 @pytest.mark.parametrize("setting", ["target_modules", "exclude_modules", "rank_pattern"])
 def test_a_pattern_without_end_is_refused(base, tmp_path, monkeypatch, setting):
-    monkeypatch.setattr(adapters, "_LONGEST_MATCH", 0.5)
+    monkeypatch.setattr(adapter_files, "_LONGEST_MATCH", 0.5)
     folder = save_adapter(tmp_path / "adapter", base)
     hostile = r"((([\w.]+)+)+)+!"
     path = folder / "adapter_config.json"

@@ -128,6 +128,11 @@ def network(kind: str, vocabulary: int, auto_class: str = "AutoModel") -> transf
         config = transformers.ModernBertConfig(
             vocab_size=vocabulary, **_SIZES, **ids, local_attention=16, global_attn_every_n_layers=2
         )
+    elif kind == "gpt2":
+        config = transformers.GPT2Config(
+            vocab_size=vocabulary, n_embd=32, n_inner=48, n_layer=2, n_head=4, n_positions=LENGTH, bos_token_id=1,
+            eos_token_id=2,
+        )  # fmt: skip
     elif kind == "t5":
         config = transformers.T5Config(
             vocab_size=vocabulary, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, pad_token_id=0,

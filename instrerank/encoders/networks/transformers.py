@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from instrerank.encoders.locate import shards
@@ -35,7 +38,7 @@ def load_network(
     """Load a network through transformers, ready for inference.
 
     Args:
-        folder: folder of its weights and `config.json`.
+        folder: folder of its weights and `config.json`. An adapter beside them counts only if it is given.
         auto_class: transformers class to load it with, such as "AutoModel".
         dtype: "float32", "bfloat16" or "float16": named always, because transformers 5 would otherwise take the
             checkpoint's own.
@@ -58,14 +61,15 @@ def load_network(
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()
     try:
-        model, info = getattr(transformers, auto_class).from_pretrained(
-            str(folder),
-            dtype=getattr(torch, dtype),
-            use_safetensors=None if allow_bin else True,
-            trust_remote_code=trust_remote_code,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with _without_adapter(folder) as place:
+            model, info = getattr(transformers, auto_class).from_pretrained(
+                str(place),
+                dtype=getattr(torch, dtype),
+                use_safetensors=None if allow_bin else True,
+                trust_remote_code=trust_remote_code,
+                local_files_only=True,
+                output_loading_info=True,
+            )
     except Exception as error:  # corrupt files raise whatever their parsers raise
         hint = bin_hint(folder, allow_bin=allow_bin)
         raise InputError(f"cannot load the network in {folder}: {error}{hint}") from error
@@ -84,6 +88,19 @@ def load_network(
         model = merge_adapter(model, adapter, allow_bin=allow_bin)
     network: torch.nn.Module = model.eval().to(device)
     return network
+
+
+@contextmanager
+def _without_adapter(folder: Path) -> Iterator[Path]:
+    """Yield a folder without the adapter beside its weights: transformers would attach it, and it is merged here."""
+    if not (folder / "adapter_config.json").is_file():
+        yield folder
+        return
+    with TemporaryDirectory() as place:
+        for path in folder.iterdir():
+            if not path.name.startswith("adapter_"):
+                (Path(place) / path.name).symlink_to(path.resolve())
+        yield Path(place)
 
 
 def resolve_device(device: str) -> str:
