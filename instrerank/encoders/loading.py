@@ -110,7 +110,7 @@ def build_encoder(
     query_side = lora is not None and profile.adapter_side == "query"
     pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
     settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
-    if lora is not None and not query_side:  # vectors stored when patterns were matched below the language model
+    if lora is not None and profile.adapter_side == "both":  # not vectors stored before all patterns were followed
         settings += " merged under the names in training"
     return Encoder(
         name,
