@@ -103,7 +103,7 @@ def build_encoder(
     pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
     settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
     settings += "" if layout.dimension is None else f" of {layout.dimension} dimensions"
-    if lora is not None and not query_side:  # vectors stored when patterns were matched below the language model
+    if lora is not None and profile.adapter_side == "both":  # not vectors stored before all patterns were followed
         settings += " merged under the names in training"
     parts: dict[str, Any] = {
         "fingerprint": fingerprint([folder] if lora is None else [folder, lora], settings),

@@ -197,6 +197,7 @@ def test_an_adapter_of_the_bundled_model(tmp_path):
     ("settings", "message"),
     [
         ({"a_setting_of_tomorrow": 3}, "does not know .a_setting_of_tomorrow"),
+        ({"init_lora_weights": "pissa_niter_4"}, "drawn at random"),
         ({"layer_replication": [[0, 2], [1, 2]]}, "repeats layers"),
         ({"alora_invocation_tokens": [30, 40], "task_type": "CAUSAL_LM"}, "invocation tokens"),
     ],
@@ -216,7 +217,7 @@ def test_an_adapter_of_a_head_alone(models, trained, tmp_path):
         auto_class="AutoModelForMaskedLM",
         target_modules=["cls.predictions.transform.dense"],
     )
-    with pytest.raises(InputError, match="belong to a task's head"):
+    with pytest.raises(InputError, match="weights belong to cls"):
         load_encoder(folder, **MEAN)
 
 
@@ -242,3 +243,24 @@ def test_an_embedding_of_another_vocabulary(models, tmp_path):
     adapted.save_pretrained(tmp_path, save_embedding_layers=True)
     with pytest.raises(InputError, match="size mismatch for .*word_embeddings"):
         load_encoder(base, adapter=tmp_path, **MEAN)
+
+
+def test_tied_weights_are_merged_where_the_adapter_is(models, tmp_path):
+    """Of an embedding that the head shares, as peft computes it."""
+    base = tmp_path / "base"
+    shutil.copytree(models("llama", "tied", auto_class="AutoModelForCausalLM"), base)
+    network = transformers.AutoModelForCausalLM.from_pretrained(base, tie_word_embeddings=True)
+    network.config.tie_word_embeddings = True
+    network.tie_weights()
+    network.save_pretrained(base)
+    options = {"kind": "pointwise-llm", "prompt": "{q} {d}", "true_token": "a", "false_token": "b", "device": "cpu"}
+    ids = torch.tensor([[1, 30, 40]])
+    for target in ("embed_tokens", "lm_head"):
+        folder = save_adapter(
+            tmp_path / target, base, auto_class="AutoModelForCausalLM", target_modules=[target, "q_proj"]
+        )
+        model = transformers.AutoModelForCausalLM.from_pretrained(base)
+        assert model.lm_head.weight is model.model.embed_tokens.weight
+        expected = peft.PeftModel.from_pretrained(model, folder).eval()(input_ids=ids).logits
+        found = load_pair_scorer(folder, LoadOptions(**options))._model(input_ids=ids).logits
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-4)

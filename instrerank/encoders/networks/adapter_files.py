@@ -22,8 +22,9 @@ ROOT = "base_model.model."
 """Prefix that peft adds to the names of a network's modules."""
 _HEADS = frozenset(
     (
-        *("classifier", "cls", "decoder", "generator", "head", "lm_head", "lm_predictions", "predictions"),
-        *("qa_outputs", "score", "v_head", "vocab_layer_norm", "vocab_projector", "vocab_transform"),
+        *("classifier", "cls", "decoder", "embed_out", "generator", "generator_lm_head", "head", "lm_head"),
+        *("lm_predictions", "pre_classifier", "predictions", "qa_outputs", "score", "sequence_summary", "v_head"),
+        *("vocab_layer_norm", "vocab_projector", "vocab_transform"),
     )
 )
 """Modules of transformers' task classes above or beside the network that computes token states."""
@@ -97,7 +98,10 @@ def read_adapter(folder: Path, network: Iterable[str], *, allow_bin: bool = Fals
     place = _place(weights, names)
     own = {key: value for key, value in weights.items() if not _in_head(key, place, names)}
     if not own:
-        raise InputError(f"the adapter in {folder} has no effect on vectors: all its weights belong to a task's head")
+        parts = sorted({key.removeprefix(ROOT).partition(".")[0] for key in weights})
+        raise InputError(
+            f"the adapter in {folder} has no effect on vectors: its weights belong to {', '.join(parts) or 'nothing'}"
+        )
     if not any(bool(value.any()) for key, value in own.items() if not re.search(r"\.lora_(?!(embedding_)?B\b)", key)):
         raise InputError(f"the adapter in {folder} has no effect: all its lora_B weights are zero or missing")
     return Adapter(folder, settings, own, place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,12 @@ def merge_adapter(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
     """
     import torch
 
-    linear = {name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    owners = _owners(model)
+    linear = {
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and owners[id(module.weight)] == 1
+    }
     merged = merge_plain_adapter(model.state_dict(), folder, (), linear=linear, allow_bin=allow_bin)
     if merged is None:
         return merge_by_peft(model, folder, allow_bin=allow_bin)
@@ -135,7 +141,7 @@ def merge_by_peft(model: torch.nn.Module, folder: Path, *, allow_bin: bool = Fal
                 f"the adapter in {folder} does not fit its base model: {len(result.unexpected_keys)} weights are not "
                 f"expected, {len(missing)} expected weights are missing ({', '.join(wrong[:3])}, …)"
             )
-        _add_biases(adapted)
+        _separate(adapted)
         adapted.merge_and_unload()
     except InputError:
         raise
@@ -163,7 +169,13 @@ def _check_settings(adapter: Adapter, config: peft.LoraConfig, version: str) -> 
         )
     for name, reason in _UNMERGEABLE.items():
         if name in given:
-            raise InputError(f"the adapter in {adapter.folder} cannot be merged: {reason} (`{name}`)")
+            raise InputError(f"the adapter in {adapter.folder} cannot be merged: {reason} ({name})")
+    if str(config.init_lora_weights).startswith("pissa_niter_"):
+        raise InputError(
+            f"the adapter in {adapter.folder} cannot be merged: its training changed the base by factors drawn at "
+            f"random, which are not stored (init_lora_weights {config.init_lora_weights}): convert it to plain LoRA "
+            "when saving it (peft's path_initial_model_for_weight_conversion)"
+        )
 
 
 def _check_patterns(config: peft.LoraConfig, paths: Sequence[str]) -> None:
@@ -202,13 +214,26 @@ def _linear_layers(network: torch.nn.Module) -> set[str]:
     return {name for name, module in network.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D))}
 
 
-def _add_biases(adapted: torch.nn.Module) -> None:
-    """Give zero biases to layers without one whose adapter has one (`lora_bias`): peft does not merge it otherwise."""
+def _owners(network: torch.nn.Module) -> Counter[int]:
+    """Return how many modules have each parameter, by its `id`: tied ones have several."""
+    return Counter(id(each) for module in network.modules() for each in module.parameters(recurse=False))
+
+
+def _separate(adapted: torch.nn.Module) -> None:
+    """Prepare layers for merging as they compute unmerged.
+
+    One whose weight is tied to another module's gets its own, and one without a bias whose adapter has one
+    (`lora_bias`) gets a bias of zeros.
+    """
     import torch
     from peft.tuners.lora import LoraLayer
 
+    owners = _owners(adapted)
     for module in adapted.modules():
-        if isinstance(module, LoraLayer) and any(module.lora_bias.values()):
-            base: Any = module.get_base_layer()
-            if getattr(base, "bias", None) is None:
-                base.bias = torch.nn.Parameter(base.weight.new_zeros(module.out_features))
+        if not isinstance(module, LoraLayer):
+            continue
+        base: Any = module.get_base_layer()
+        if owners[id(getattr(base, "weight", None))] > 1:
+            base.weight = torch.nn.Parameter(base.weight.detach().clone())
+        if any(module.lora_bias.values()) and getattr(base, "bias", None) is None:
+            base.bias = torch.nn.Parameter(base.weight.new_zeros(module.out_features))
