@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText, prefix_of
-from instrerank.encoders.special_tokens import SpecialTokens
+from instrerank.encoders.special_tokens import protect
 from instrerank.encoders.tokenizer_files import read_tokenizer
 from instrerank.errors import InputError, InstrerankError
 
@@ -57,12 +57,12 @@ class TextTokenizer:
         Raises:
             InputError: a token is not in the vocabulary, or the tokenizer adds other tokens.
         """
-        self._tokenizer, self._lock = tokenizer, Lock()
+        self._tokenizer, self._lock, self._side = tokenizer, Lock(), truncation_side
         self._pool_prefix = profile.pool_prefix
         self._special = {index for index, token in tokenizer.get_added_tokens_decoder().items() if token.special}
         begin, self._end = (self._find(name, specials) for name in (profile.begin_token, profile.end_token))
         self._frame(begin, self._end)
-        self._specials = SpecialTokens(tokenizer, truncation_side)
+        self._tokenizer, self._marked = protect(tokenizer, profile)
         if "cls" in profile.pooling_modes and tokenizer.encode("text").ids[0] not in self._special:
             raise InputError(
                 "CLS pooling needs a special token at the start, but this tokenizer adds none "
@@ -104,14 +104,18 @@ class TextTokenizer:
         Raises:
             InputError: a prefix that is not pooled leaves no room for its text within `max_length`.
         """
-        skips: dict[str, int] = {}
+        skips: dict[EncoderText, int] = {}
         with self._lock:  # truncation is a setting of the tokenizer, and threads may share one
             if not self._pool_prefix:
-                skips = {text.prefix: self._prefix_length(prefix_of(text)) for text in texts if text.prefix}
-            encodings = self._specials.encode(texts, max_length)
+                skips = {prefix: self._prefix_length(prefix) for prefix in {prefix_of(text) for text in texts}}
+            self._tokenizer.enable_truncation(max_length, direction=self._side)
+            try:
+                encodings = self._tokenizer.encode_batch_fast([self._marked(text) for text in texts])
+            finally:
+                self._tokenizer.no_truncation()
         found = []
         for text, encoding in zip(texts, encodings, strict=True):
-            ids, skip = encoding.ids, skips.get(text.prefix, 0)
+            ids, skip = encoding.ids, skips[prefix_of(text)] if skips else 0
             if skip >= len(ids):
                 raise InputError(
                     f"the instruction leaves no room for the text within {max_length} tokens: shorten it or raise "
@@ -125,20 +129,14 @@ class TextTokenizer:
 
     def _prefix_length(self, prefix: EncoderText) -> int:
         """Return the length of the prefix without the end token that it has when encoded alone (INSTRUCTOR's rule)."""
-        return len(self._specials.encode([prefix])[0].ids) - self._specials.after
-
-    def spelt(self, ids: Sequence[int]) -> list[tuple[str, bool]]:
-        """Return each token as the vocabulary spells it, and whether it is a special one."""
-        return [(str(self._tokenizer.id_to_token(index)), index in self._special) for index in ids]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of tokens, special ones included."""
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+        if not prefix.text:
+            return 0
+        ids = self._tokenizer.encode(self._marked(prefix)).ids
+        return len(ids) - (ids[-1] in self._special)
 
     def windows(self, text: str, size: int, stride: int) -> list[str]:
         """Split a text into windows of at most `size` tokens (see the function `windows`)."""
-        with self._lock:
-            return windows(self._tokenizer, text, size, stride)
+        return windows(self._tokenizer, text, size, stride)
 
 
 def windows(tokenizer: tokenizers.Tokenizer, text: str, size: int, stride: int) -> list[str]:

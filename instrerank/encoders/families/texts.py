@@ -18,7 +18,7 @@ class EncoderText(NamedTuple):
     Attributes:
         text: all of it.
         prefix: its part before the query or passage itself.
-        fields: spans (start, end) of query, instruction and passage; the rest is the template's. (): all is theirs.
+        fields: where query, instruction and passage lie in the text; the rest is the template's. (): all is theirs.
     """
 
     text: str
@@ -73,21 +73,26 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
 
 def prefix_of(text: EncoderText) -> EncoderText:
     """Return the part before the query or passage itself as a text of its own."""
-    fields = tuple(field for field in text.fields if field[1] <= len(text.prefix))
-    return EncoderText(text.prefix, fields=fields or ((0, 0),))  # an empty field: all of it is the template's
+    return EncoderText(text.prefix, fields=tuple(field for field in text.fields if field[1] <= len(text.prefix)))
+
+
+def literal_text(template: str) -> str:
+    """Return what a template itself writes, with line breaks for its fields."""
+    return _FIELD.sub(lambda found: "{" if found[1] == "(" else "\n", template)
 
 
 def _fill(template: str, body: str, given: dict[str, str]) -> EncoderText:
-    """Fill in a template in one pass: braces inside a query, an instruction or a passage stay as they are."""
-    given = {**given, "(": "{"}
-    text, prefix, fields = "", "", []
-    for at, part in enumerate(_FIELD.split(template)):  # of the template, a field, of the template, …
-        filled = given.get(part, f"{{{part}}}") if at % 2 else part
-        prefix = text if at % 2 and part == body else prefix
-        if at % 2 and part in given and part not in "?(":
+    # in one pass: braces inside a query, an instruction or a passage stay as they are
+    text, prefix, fields, at = "", "", [], 0
+    for found in _FIELD.finditer(template):
+        name = found[1]
+        text += template[at : found.start()]
+        filled = "{" if name == "(" else given.get(name, found[0])
+        prefix = text if name == body else prefix
+        if name in given and name != "?":
             fields.append((len(text), len(text) + len(filled)))
-        text += filled
-    return EncoderText(text, prefix, tuple(fields))
+        text, at = text + filled, found.end()
+    return EncoderText(text + template[at:], prefix, tuple(fields))
 
 
 def _without_instruction(template: str) -> str:
