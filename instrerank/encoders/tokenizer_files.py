@@ -105,8 +105,8 @@ def _follow_settings(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any]) 
 def _add_ends(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], specials: dict[str, str], name: str) -> None:
     """Put the tokens around a text that `tokenizer_config.json` asks for and `tokenizer.json` does not add.
 
-    Up to version 4, transformers followed these settings for a few classes, whose models are trained with the tokens; 5
-    leaves them out where there is a `tokenizer.json` (mteb#5237). For other classes it never followed them.
+    Up to version 4, transformers followed these settings for a few classes, whose models are trained with the
+    tokens; 5 leaves them out where there is a `tokenizer.json` (mteb#5237). For other classes it never followed them.
     """
     from tokenizers.processors import TemplateProcessing
 
