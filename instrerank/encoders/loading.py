@@ -98,25 +98,28 @@ def build_encoder(
     options = options or LoadOptions()
     name, folder, lora, layout, config, profile, appends_instructions = files
     allow_bin, trusted = options.allow_bin, options.trust_remote_code
-    # with a query-side adapter, passages are encoded by the base model, so its stored vectors are reused
-    query_side = lora is not None and profile.adapter_side == "query"
     pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
     settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
     settings += "" if layout.dimension is None else f" of {layout.dimension} dimensions"
     if lora is not None and profile.adapter_side == "both":  # not vectors stored before all patterns were followed
         settings += " merged under the names in training"
-    parts: dict[str, Any] = {
-        "fingerprint": fingerprint([folder] if lora is None else [folder, lora], settings),
-        "revision": hub_commit(folder),
-        "batch_tokens": options.batch_tokens,
-        "store": options.store_folder(),
-        "appends_instructions": appends_instructions,
-    }
+
+    def identity() -> dict[str, Any]:
+        return {
+            "fingerprint": fingerprint([folder] if lora is None else [folder, lora], settings),
+            "revision": hub_commit(folder),
+            "batch_tokens": options.batch_tokens,
+            "store": options.store_folder(),
+            "appends_instructions": appends_instructions,
+        }
+
     _check_whole(name, profile, trusted=trusted)
     if profile.pooling_modes == (OWN_CODE,):
         return load_own_code(
-            name, folder, profile, dtype=options.dtype, device=options.device, allow_bin=allow_bin, **parts
+            name, folder, profile, dtype=options.dtype, device=options.device, allow_bin=allow_bin, **identity()
         )
+    # with a query-side adapter, passages are encoded by the base model, so its stored vectors are reused
+    query_side = lora is not None and profile.adapter_side == "query"
     # tokenizer and layers are small: their errors should appear before the weights are loaded
     tokenizer = load_tokenizer(files.tokenizer, profile, trust_remote_code=trusted)
     layers = load_layers(layout, allow_bin=allow_bin)
@@ -142,7 +145,7 @@ def build_encoder(
         layers=layers,
         query_backend=backend(lora) if query_side else None,
         passage_fingerprint=fingerprint([folder], settings) if query_side else None,
-        **parts,
+        **identity(),
     )
 
 
@@ -193,7 +196,6 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
     profile = _profile(names, home, lora, layout, config, options, limit)
     profile = _with_own_code(profile, layout, config, options.pooling)
     profile = replace(profile, **chosen_prompts(home, options.query_prompt, options.passage_prompt))
-    appends = profile.family in (BY_FOLDER, BY_OPTIONS) and profile.query_template.endswith("{q} {i}")
     given: dict[str, Any] = {
         "pooling": options.pooling,
         "query_template": options.query_template,
@@ -211,9 +213,13 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
                 f"`{name}` must be at most {limit} tokens for {name_or_path}, got {getattr(profile, name)}: "
                 f"give a smaller one"
             )
-    trained = read_profile(lora or folder) is not None
-    appends = appends and not trained and options.query_template is None
-    appends = appends and profile.query_encoding == "concatenation"
+    appends = (
+        profile.family in (BY_FOLDER, BY_OPTIONS)
+        and profile.query_template.endswith("{q} {i}")
+        and profile.query_encoding == "concatenation"
+        and options.query_template is None
+        and read_profile(lora or folder) is None  # a model that instrerank trained has learnt where they are
+    )
     return ModelFiles(str(name_or_path), folder, lora, layout, config, profile, appends)
 
 

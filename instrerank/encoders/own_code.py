@@ -13,7 +13,7 @@ from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.texts import EncoderText
 from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.networks.tensors import bin_hint
-from instrerank.encoders.networks.transformers import DTYPES, resolve_device, resolve_dtype
+from instrerank.encoders.networks.transformers import DTYPES, no_progress_bars, resolve_device, resolve_dtype
 from instrerank.encoders.tokenizing import Tokens, windows
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 
@@ -140,9 +140,10 @@ def load_own_code(
         ) from error
     loading: dict[str, Any] = {"dtype": getattr(torch, dtype)} | ({} if allow_bin else {"use_safetensors": True})
     try:
-        model = SentenceTransformer(
-            str(folder), device=place, trust_remote_code=True, local_files_only=True, model_kwargs=loading
-        )
+        with no_progress_bars():
+            model = SentenceTransformer(
+                str(folder), device=place, trust_remote_code=True, local_files_only=True, model_kwargs=loading
+            )
         tokenizer = WholeTokenizer(model.tokenizer)
     except Exception as error:  # the repository's code raises whatever it raises
         raise InputError(f"cannot load {name}: {error}{bin_hint(folder, allow_bin=allow_bin)}") from error

@@ -39,8 +39,8 @@ def protect(tokenizer: tokenizers.Tokenizer, profile: EncoderProfile) -> tuple[t
         return tokenizer, lambda text: text.text
     if any(one.special and one.normalized for one in added.values()):  # else found behind the normaliser too
         content = json.loads(tokenizer.to_str())
-        content["added_tokens"] = [one | {"normalized": one["normalized"] and not one["special"]} for one in
-                                   content["added_tokens"]]  # fmt: skip
+        for one in content["added_tokens"]:
+            one["normalized"] = one["normalized"] and not one["special"]
         tokenizer = Tokenizer.from_str(json.dumps(content))
     tokenizer.encode_special_tokens = True
     _split(tokenizer, specials)

@@ -58,10 +58,8 @@ def load_network(
         raise InputError(f"this network does not support `dtype` {dtype}. Available: {', '.join(DTYPES)}")
     for index in folder.glob("*.index.json") if not (folder / "model.safetensors").is_file() else ():
         shards(index)
-    bars = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
     try:
-        with _without_adapter(folder) as place:
+        with no_progress_bars(), _without_adapter(folder) as place:
             model, info = getattr(transformers, auto_class).from_pretrained(
                 str(place),
                 dtype=getattr(torch, dtype),
@@ -73,9 +71,6 @@ def load_network(
     except Exception as error:  # corrupt files raise whatever their parsers raise
         hint = bin_hint(folder, allow_bin=allow_bin)
         raise InputError(f"cannot load the network in {folder}: {error}{hint}") from error
-    finally:
-        if bars:
-            transformers.utils.logging.enable_progress_bar()
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
     if missing:
         raise InputError(
@@ -101,6 +96,20 @@ def _without_adapter(folder: Path) -> Iterator[Path]:
             if not path.name.startswith("adapter_"):
                 (Path(place) / path.name).symlink_to(path.resolve())
         yield Path(place)
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Keep the bars of transformers from the terminal while it loads."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def resolve_device(device: str) -> str:
