@@ -10,7 +10,9 @@ import transformers
 
 from instrerank.encoders.batching import run_batches
 from instrerank.encoders.networks.packed import PackedBert
+from instrerank.encoders.networks.packed_distilbert import PackedDistilBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
+from instrerank.encoders.networks.packed_mpnet import PackedMPNet
 from instrerank.errors import InputError
 
 LENGTHS = (3, 40, 7, 7, 7, 1, 300, 90, 90, 33)
@@ -27,11 +29,19 @@ SHAPE = {
 CONFIGS = {
     "bert": transformers.BertConfig,
     "xlm-roberta": transformers.XLMRobertaConfig,
+    "mpnet": transformers.MPNetConfig,
+    "distilbert": partial(transformers.DistilBertConfig, hidden_dim=SHAPE["intermediate_size"]),
     "modernbert": partial(
         transformers.ModernBertConfig, **dict.fromkeys(("pad_token_id", "cls_token_id", "sep_token_id"), 0)
     ),
 }
-NETWORKS = {"bert": PackedBert, "xlm-roberta": PackedBert, "modernbert": PackedModernBert}
+NETWORKS = {
+    "bert": PackedBert,
+    "xlm-roberta": PackedBert,
+    "mpnet": PackedMPNet,
+    "distilbert": PackedDistilBert,
+    "modernbert": PackedModernBert,
+}
 
 
 def random_network(kind: str) -> torch.nn.Module:

@@ -10,8 +10,10 @@ from instrerank.encoders.batching import padded
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.networks import openvino
 from instrerank.encoders.networks.adapters import merge_plain_adapter
-from instrerank.encoders.networks.packed import PackedBert
+from instrerank.encoders.networks.packed import PackedBert, PackedNetwork
+from instrerank.encoders.networks.packed_distilbert import PackedDistilBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
+from instrerank.encoders.networks.packed_mpnet import PackedMPNet
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.networks.weights import network_weights
@@ -19,6 +21,9 @@ from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+
+PACKED: tuple[type[PackedNetwork], ...] = (PackedBert, PackedMPNet, PackedDistilBert, PackedModernBert)
+"""Networks that run without padding on the CPU."""
 
 
 class Backend(Protocol):
@@ -90,7 +95,7 @@ def choose_backend(
             f"{profile.family} models need Python code from their own repository: if you trust it, set "
             "`trust_remote_code`"
         )
-    packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
+    packed = next((kind for kind in PACKED if kind.computes(config)), None)
     if place != "cpu" or (packed is not None and dtype not in packed.dtypes):
         packed = None
     if packed is not None:
