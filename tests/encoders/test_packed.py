@@ -9,6 +9,7 @@ import torch
 import transformers
 
 from instrerank.encoders.batching import run_batches
+from instrerank.encoders.networks.backends import PACKED
 from instrerank.encoders.networks.packed import PackedBert
 from instrerank.encoders.networks.packed_distilbert import PackedDistilBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
@@ -111,6 +112,14 @@ def test_worker_count_changes_no_byte() -> None:
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.parametrize("kind", ["mpnet", "distilbert"])
+def test_checkpoints_with_a_head_are_read(kind: str) -> None:
+    network = random_network(kind)
+    weights = {f"{kind}.{name}": one for name, one in network.state_dict().items()}
+    backend = NETWORKS[kind](network.config.to_dict(), weights | {"lm_head.bias": torch.zeros(100)})
+    assert (backend.token_states(token_ids()) - expected_states(network)).abs().max() < 1e-5
+
+
 def test_checkpoints_with_a_head_and_old_names_are_read() -> None:
     network = random_network("bert")
     old = {
@@ -142,18 +151,48 @@ def test_published_modernbert_configs_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "fits"),
+    ("config", "kind"),
     [
-        ({}, True),
-        ({"model_type": "roberta"}, True),
-        ({"model_type": "t5"}, False),
-        ({"hidden_act": "relu"}, False),
-        ({"position_embedding_type": "relative_key"}, False),
-        ({"is_decoder": True}, False),
+        ({"model_type": "bert"}, PackedBert),
+        ({"model_type": "bert", "hidden_act": "gelu"}, PackedBert),
+        ({"model_type": "roberta"}, PackedBert),
+        ({"model_type": "mpnet"}, PackedMPNet),
+        ({"model_type": "distilbert", "activation": "gelu"}, PackedDistilBert),
+        ({"model_type": "t5"}, None),
+        ({"model_type": "bert", "hidden_act": "relu"}, None),
+        ({"model_type": "bert", "position_embedding_type": "relative_key"}, None),
+        ({"model_type": "bert", "is_decoder": True}, None),
+        ({"model_type": "mpnet", "hidden_act": "gelu_new"}, None),
+        ({"model_type": "mpnet", "relative_attention_num_buckets": 64}, None),
+        ({"model_type": "distilbert", "activation": "relu"}, None),
     ],
 )
-def test_packs_only_what_it_computes(change: dict[str, object], fits: bool) -> None:
-    assert PackedBert.computes({"model_type": "bert", "hidden_act": "gelu"} | change) is fits
+def test_packs_only_what_it_computes(config: dict[str, object], kind: type | None) -> None:
+    assert next((one for one in PACKED if one.computes(config)), None) is kind
+
+
+@pytest.mark.parametrize("kind", ["xlm-roberta", "mpnet"])
+def test_padding_tokens_in_a_text_have_no_position_of_their_own(kind: str) -> None:
+    network = random_network(kind)
+    backend = NETWORKS[kind](network.config.to_dict(), network.state_dict())
+    texts = [[7, 1, 8, 9], [1, 7, 8, 9], [7, 8, 1, 1]]
+    with torch.no_grad():
+        expected = network(torch.tensor(texts), attention_mask=torch.ones(3, 4)).last_hidden_state
+    assert (backend.token_states(texts) - expected.flatten(0, 1)).abs().max() < 1e-5
+
+
+def test_long_texts_with_biases_attend_alike() -> None:
+    """In bfloat16 another kernel takes texts of more than 1,024 tokens."""
+    torch.manual_seed(0)
+    config = transformers.MPNetConfig(**SHAPE | {"max_position_embeddings": 1102, "num_hidden_layers": 1})
+    network = transformers.MPNetModel(config).eval()
+    torch.nn.init.normal_(network.encoder.relative_attention_bias.weight, 0, 2)
+    ids = torch.randint(5, 100, (1, 1100))
+    with torch.no_grad():
+        expected = network(ids).last_hidden_state[0]
+    for dtype, least in (("float32", 0.999999), ("bfloat16", 0.999)):
+        states = PackedMPNet(config.to_dict(), network.state_dict(), dtype).token_states(ids.tolist()).float()
+        assert torch.cosine_similarity(states, expected).min() > least
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
