@@ -10,6 +10,7 @@ import transformers
 
 from instrerank.encoders.batching import run_batches
 from instrerank.encoders.networks.backends import PACKED
+from instrerank.encoders.networks.linear import pack_linears
 from instrerank.encoders.networks.packed import PackedBert
 from instrerank.encoders.networks.packed_distilbert import PackedDistilBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
@@ -204,3 +205,24 @@ def test_int8_states_are_near_and_neighbours_do_not_matter(kind: str) -> None:
     assert torch.cosine_similarity(states, expected_states(network)).min() > 0.995
     alone = torch.cat([backend.token_states([ids]) for ids in token_ids()])
     assert torch.cosine_similarity(states, alone).min() > 0.9999
+
+
+@pytest.mark.parametrize("packing", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_linear_layers_of_other_networks_are_packed(monkeypatch, packing: bool, dtype: torch.dtype) -> None:
+    if not packing:
+        monkeypatch.setattr("instrerank.encoders.networks.linear._packing_works", lambda dtype: False)
+    torch.manual_seed(0)
+    config = transformers.T5Config(
+        vocab_size=100, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, feed_forward_proj="gated-gelu"
+    )
+    network = transformers.T5EncoderModel(config).eval().to(dtype)
+    ids = torch.tensor([token_ids()[1]])
+    with torch.no_grad():
+        before = network(input_ids=ids).last_hidden_state
+        pack_linears(network)
+        after = network(input_ids=ids).last_hidden_state
+    tolerance = 1e-5 if dtype == torch.float32 else 0.1
+    torch.testing.assert_close(after, before, rtol=tolerance, atol=tolerance)
+    kept = [layer.weight.numel() > 0 for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
+    assert set(kept) == {not packing}

@@ -10,6 +10,7 @@ from instrerank.encoders.batching import padded
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.networks import openvino
 from instrerank.encoders.networks.adapters import merge_plain_adapter
+from instrerank.encoders.networks.linear import pack_linears
 from instrerank.encoders.networks.packed import PackedBert, PackedNetwork
 from instrerank.encoders.networks.packed_distilbert import PackedDistilBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
@@ -122,7 +123,10 @@ def choose_backend(
         return openvino.OpenVinoBackend(path, int(config["hidden_size"]), int(config.get("pad_token_id") or 0))
     if packed is not None:  # with an adapter that only peft can merge
         return packed(config, network("float32").state_dict(), dtype)
-    return TransformersBackend(network(dtype), bidirectional=profile.bidirectional)
+    model = network(dtype)
+    if place == "cpu" and not trust_remote_code:  # whose code may read weights
+        pack_linears(model)
+    return TransformersBackend(model, bidirectional=profile.bidirectional)
 
 
 class TransformersBackend:
