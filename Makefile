@@ -10,7 +10,8 @@ demo: .venv/demo.installed
 test: .venv/dev.installed
 	$(BIN)/python -m pytest
 
-# needs the real collections in ../shared/data (or INSTRERANK_REAL_DATA)
+# needs the real collections in ../shared/data (or INSTRERANK_REAL_DATA); the tests of all-mpnet-base-v2 are skipped unless
+# it lies in ../models (or INSTRERANK_REAL_MODELS), where `../shared/models/build_models.py ../models` puts it
 test-real: .venv/dev.installed
 	$(BIN)/python -m pytest -m real
 

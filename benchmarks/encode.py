@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from work import MINILM, SHAPES, Work, dl19, flops, gemm_peak, in_rotation, model_folder, peak_memory, ratio
+from work import SHAPES, Work, dl19, flops, gemm_peak, in_rotation, model_folder, peak_memory, ratio
 
 Scores = dict[str, np.ndarray]
 AS_ST: dict[str, Any] = {"pooling": "mean", "query_template": "{q}", "passage_template": "{d}"}
@@ -143,13 +143,13 @@ def quality(work: Work, base: Scores, other: Scores) -> str:
     return f"{counts} | {tau:.4f} | {ndcg(other):.4f} ({ndcg(other) - ndcg(base):+.4f})"
 
 
-def lengths(work: Work) -> list[int]:
-    """Return the tokens of every text; all shapes have the same tokenizer."""
+def lengths(work: Work, folder: Path) -> list[int]:
+    """Return the tokens of every text."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(MINILM / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(256)
+    tokenizer.enable_truncation(json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"])
     return [len(one.ids) for one in tokenizer.encode_batch([*work.passages.values(), *work.topics.values()])]
 
 
@@ -168,12 +168,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds dl19/")
     parser.add_argument("--topics", type=int, default=4, help="43 is the whole work")
+    parser.add_argument("--depth", type=int, default=100, help="passages a topic")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--shape", choices=SHAPES, default="minilm")
+    parser.add_argument("--shape", choices=SHAPES, default="minilm", help="but minilm, random weights")
+    parser.add_argument("--model", metavar="FOLDER", type=Path, help="a model that pools by the mean, not a shape")
+    parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True, help="measure peak memory")
     parser.add_argument("--variants", default="st,loop,float32,bfloat16,int8,cascade")
     parser.add_argument("--peak-of", metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    work = dl19(arguments.data, arguments.topics)
+    work = dl19(arguments.data, arguments.topics, arguments.depth)
     if arguments.peak_of:
         runner(arguments.variants, arguments.peak_of)(work)
         print(peak_memory())
@@ -181,23 +184,22 @@ def main() -> None:
     threads = torch.get_num_threads()
     names = arguments.variants.split(",")
     with tempfile.TemporaryDirectory() as parent:
-        folder = model_folder(arguments.shape, Path(parent))
+        folder = arguments.model or model_folder(arguments.shape, Path(parent))
         runners = {name: runner(name, folder) for name in names}
-        peaks_of_memory = {name: peak_of(name, folder, arguments.data) for name in names}
-        config = json.loads((folder / "config.json").read_text())
+        peaks_of_memory = {name: peak_of(name, folder, arguments.data) if arguments.memory else "" for name in names}
+        operations = flops(folder, lengths(work, folder))
     found: dict[str, Scores] = {}
 
     def keep(name: str) -> None:
         found[name] = runners[name](work)
 
-    short = dl19(arguments.data, 1)
+    short = dl19(arguments.data, 1, min(arguments.depth, 20))
     for name in names:  # warm up
         runners[name](short)
     times = in_rotation({name: partial(keep, name) for name in names}, arguments.rounds)
-    operations = flops(config, lengths(work))
     peaks = {dtype: gemm_peak(getattr(torch, dtype), threads) for dtype in ("float32", "bfloat16")}
     first = names[0]
-    print(f"{arguments.shape}, {len(work.topics)} topics, {len(work.passages)} passages, {threads} threads")
+    print(f"{folder.name}, {len(work.topics)} topics, {len(work.passages)} passages, {threads} threads")
     print("GEMM peak: " + ", ".join(f"{name} {peak / 1e9:.0f} GFLOP/s" for name, peak in peaks.items()))
     print(
         f"| variant | s | × {first} | best × {first} | processor × {first} | share of GEMM peak | peak memory "

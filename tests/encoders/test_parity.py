@@ -47,8 +47,7 @@ def check(encoder: Encoder, reference: SentenceTransformer, query_texts: list[st
 def backend(request, monkeypatch):
     """The fastest backend that runs a model here, and transformers."""
     if request.param == "padded":
-        for packed in (backends.PackedBert, backends.PackedModernBert):
-            monkeypatch.setattr(packed, "computes", lambda config: False)
+        monkeypatch.setattr(backends, "PACKED", ())
 
 
 @pytest.mark.usefixtures("backend")
@@ -74,6 +73,15 @@ def test_encoders(models, kind, name, mode, query, passage, side):
     # absolute positions: padding on the left would shift them, so BERT's reference is always padded on the right
     reference_side = "right" if "bert" in (kind, kind.removeprefix("distil")) else side
     check(load_encoder(folder), sentence_transformer(folder, mode, reference_side), tiny.joined(query), passage)
+
+
+@pytest.mark.usefixtures("backend")
+@pytest.mark.parametrize("kind", ["mpnet", "distilbert"])
+def test_folders_that_sentence_transformers_saved(models, tmp_path, kind):
+    reference = sentence_transformer(models(kind, "unknown"), "mean")
+    reference.append(Normalize())
+    reference.save(str(tmp_path / "mine"))
+    check(load_encoder(tmp_path / "mine"), reference, tiny.joined(""), "")
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -123,6 +123,8 @@ def network(kind: str, vocabulary: int, auto_class: str = "AutoModel") -> transf
     elif kind == "xlm-roberta":
         sizes = {**_SIZES, "max_position_embeddings": LENGTH + 2, "type_vocab_size": 1, "pad_token_id": 1}
         config = transformers.XLMRobertaConfig(vocab_size=vocabulary, **sizes)
+    elif kind == "mpnet":
+        config = transformers.MPNetConfig(vocab_size=vocabulary, **_SIZES | {"max_position_embeddings": LENGTH + 2})
     elif kind == "modernbert":
         ids = {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
         config = transformers.ModernBertConfig(
@@ -163,7 +165,7 @@ def tokenizer_of(kind: str) -> tuple[tokenizers.Tokenizer, dict[str, str]]:
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
         return byte_bpe(special, "[CLS]", "[SEP]"), names
-    if kind == "xlm-roberta":
+    if kind in ("xlm-roberta", "mpnet"):
         names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
         return unigram(["<s>", "<pad>", "</s>", "<unk>"], "<s>", "</s>"), names
     if kind == "t5":

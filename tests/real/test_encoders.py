@@ -1,4 +1,4 @@
-"""minilm's real weights against sentence-transformers; test_dl19 has the effectiveness."""
+"""Real weights against sentence-transformers; test_dl19 has the effectiveness."""
 
 import gzip
 import json
@@ -25,16 +25,21 @@ def topics(data):
     return dict(row.split("\t") for row in rows)
 
 
-def test_vectors_are_those_of_sentence_transformers(passages, topics):
+@pytest.fixture(params=["minilm", "mpnet"])
+def model(request):
+    return locate("minilm") if request.param == "minilm" else request.getfixturevalue("mpnet")
+
+
+def test_vectors_are_those_of_sentence_transformers(passages, topics, model):
     from sentence_transformers import SentenceTransformer
 
     texts = list(passages.values())[:2000]
-    reference = SentenceTransformer(str(locate("minilm")), device="cpu")
-    encoder = load_encoder("minilm", device="cpu")
+    reference = SentenceTransformer(str(model), device="cpu")
+    encoder = load_encoder(model, device="cpu")
     found = encoder.encode_passages(texts)
     assert np.abs(found.vectors - reference.encode(texts)).max() < 1e-5
     queries = encoder.encode_queries(list(topics.values())).vectors
     assert np.abs(queries - reference.encode(list(topics.values()))).max() < 1e-5
     whole = reference.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
-    assert found.truncated.tolist() == [len(ids) > 256 for ids in whole]
-    assert found.token_counts.tolist() == [min(len(ids), 256) for ids in whole]
+    assert found.truncated.tolist() == [len(ids) > reference.max_seq_length for ids in whole]
+    assert found.token_counts.tolist() == [min(len(ids), reference.max_seq_length) for ids in whole]

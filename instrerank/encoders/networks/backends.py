@@ -10,8 +10,11 @@ from instrerank.encoders.batching import padded
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.networks import openvino
 from instrerank.encoders.networks.adapters import merge_plain_adapter
-from instrerank.encoders.networks.packed import PackedBert
+from instrerank.encoders.networks.linear import pack_linears
+from instrerank.encoders.networks.packed import PackedBert, PackedNetwork
+from instrerank.encoders.networks.packed_distilbert import PackedDistilBert
 from instrerank.encoders.networks.packed_modernbert import PackedModernBert
+from instrerank.encoders.networks.packed_mpnet import PackedMPNet
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import DTYPES, ENCODERS, load_network, resolve_device, resolve_dtype
 from instrerank.encoders.networks.weights import network_weights
@@ -19,6 +22,9 @@ from instrerank.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+
+PACKED: tuple[type[PackedNetwork], ...] = (PackedBert, PackedMPNet, PackedDistilBert, PackedModernBert)
+"""Networks that run without padding on the CPU."""
 
 
 class Backend(Protocol):
@@ -90,7 +96,7 @@ def choose_backend(
             f"{profile.family} models need Python code from their own repository: if you trust it, set "
             "`trust_remote_code`"
         )
-    packed = next((kind for kind in (PackedBert, PackedModernBert) if kind.computes(config)), None)
+    packed = next((kind for kind in PACKED if kind.computes(config)), None)
     if place != "cpu" or profile.remote_code or (packed is not None and dtype not in packed.dtypes):
         packed = None
     quantised = dtype == openvino.DTYPE and place == "cpu" and PackedBert.computes(config) and not profile.remote_code
@@ -122,7 +128,10 @@ def choose_backend(
         return openvino.OpenVinoBackend(path, int(config["hidden_size"]), int(config.get("pad_token_id") or 0))
     if packed is not None:  # with an adapter that only peft can merge
         return packed(config, network("float32").state_dict(), dtype)
-    return TransformersBackend(network(dtype), bidirectional=profile.bidirectional)
+    model = network(dtype)
+    if place == "cpu" and not trust_remote_code:  # whose code may read weights
+        pack_linears(model)
+    return TransformersBackend(model, bidirectional=profile.bidirectional)
 
 
 class TransformersBackend:

@@ -44,6 +44,26 @@ def float_linear(
     return lambda states: F.linear(states, kept, offset)
 
 
+def pack_linears(network: torch.nn.Module) -> None:
+    """Lay out the linear layers of a network once, in place; it then runs, but holds their weights no more.
+
+    Matrix products are over four fifths of a decoder's time, and take half as long so (benchmarks/README.md).
+
+    Args:
+        network: on the CPU, of code that asks for no weight but through the layer.
+    """
+    import torch
+
+    linears: list[Any] = [layer for layer in network.modules() if type(layer) is torch.nn.Linear]
+    for layer in linears:
+        dtype = layer.weight.dtype
+        if dtype in (torch.float32, torch.bfloat16) and _packing_works(dtype):
+            bias = None if layer.bias is None else layer.bias.detach()
+            layer.forward = float_linear(layer.weight.detach(), bias, dtype)
+            # T5 looks at the dtype
+            layer.weight = torch.nn.Parameter(torch.empty(0, dtype=dtype), requires_grad=False)
+
+
 def _torch_mkldnn() -> Any:
     import torch
 

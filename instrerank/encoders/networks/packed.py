@@ -67,7 +67,7 @@ class PackedNetwork(ABC):
         self._precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
         self._attention_precision = torch.float32 if dtype == "float32" else torch.bfloat16
         self._rows = _ROWS if dtype == "int8" else None
-        self._prepare(config, weights)
+        self._prepare(config, Parameters(weights, self.prefixes))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.dtype} on {self.device}, hidden size {self.hidden_size})"
@@ -88,7 +88,7 @@ class PackedNetwork(ABC):
             return self._run(words, places, equal_length_blocks(lengths))
 
     @abstractmethod
-    def _prepare(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None: ...
+    def _prepare(self, config: Mapping[str, Any], parameters: Parameters) -> None: ...
 
     @abstractmethod
     def _run(self, words: torch.Tensor, places: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:
@@ -143,26 +143,64 @@ class _Layer(NamedTuple):
         return self.contract(self.expand(states))
 
 
+class LayerNames(NamedTuple):
+    """What an architecture calls the parts of its layers.
+
+    Attributes:
+        layers: the list of layers.
+        projections: of queries, keys and values.
+        attention_output: behind attention.
+        attention_norm: behind that.
+        expand: first half of the feed-forward network.
+        contract: second half.
+        output_norm: behind that.
+    """
+
+    layers: str
+    projections: tuple[str, str, str]
+    attention_output: str
+    attention_norm: str
+    expand: str
+    contract: str
+    output_norm: str
+
+
 class PackedBert(PackedNetwork):
-    """A BERT, RoBERTa or XLM-RoBERTa encoder."""
+    """A BERT, RoBERTa or XLM-RoBERTa encoder.
+
+    Attributes:
+        model_types: what `config.json` calls the networks of this kind.
+        names: what they call the parts of their layers.
+        has_token_types: whether they add an embedding of the kind of text.
+    """
 
     dtypes = ("float32", "bfloat16", "int8")
-    prefixes = ("bert.", "roberta.")
+    prefixes: tuple[str, ...] = ("bert.", "roberta.")
+    model_types: tuple[str, ...] = ("bert", "roberta", "xlm-roberta")
+    names = LayerNames(
+        layers="encoder.layer",
+        projections=("attention.self.query", "attention.self.key", "attention.self.value"),
+        attention_output="attention.output.dense",
+        attention_norm="attention.output.LayerNorm",
+        expand="intermediate.dense",
+        contract="output.dense",
+        output_norm="output.LayerNorm",
+    )
+    has_token_types = True
 
     @classmethod
     def computes(cls, config: Mapping[str, Any]) -> bool:
         """Tell whether this class computes what a `config.json` asks for."""
         return (
-            config.get("model_type") in ("bert", "roberta", "xlm-roberta")
+            config.get("model_type") in cls.model_types
             and config.get("hidden_act", "gelu") == "gelu"
             and config.get("position_embedding_type", "absolute") == "absolute"
             and not config.get("is_decoder", False)
         )
 
-    def _prepare(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
+    def _prepare(self, config: Mapping[str, Any], parameters: Parameters) -> None:
         import torch
 
-        parameters = Parameters(weights, self.prefixes)
         precision, hidden, wide = self._precision, self.hidden_size, int(config["intermediate_size"])
         epsilon = float(config.get("layer_norm_eps", 1e-12))
 
@@ -177,34 +215,54 @@ class PackedBert(PackedNetwork):
                 return int8_linear(weight, bias, activation, after_gelu=inputs == wide)
             return float_linear(weight, bias, precision, activation)
 
-        places, kinds = int(config["max_position_embeddings"]), int(config.get("type_vocab_size", 2))
         self._words = parameters.get("embeddings.word_embeddings.weight", int(config["vocab_size"]), hidden)
-        # every text is of the first kind, so its embedding joins the position's
-        self._places = parameters.get("embeddings.position_embeddings.weight", places, hidden)
-        self._places = self._places + parameters.get("embeddings.token_type_embeddings.weight", kinds, hidden)[0]
-        if config["model_type"] != "bert":  # RoBERTa counts positions from behind the padding token's index
-            self._places = self._places[int(config.get("pad_token_id", 1)) + 1 :]
+        positions, kinds = int(config["max_position_embeddings"]), int(config.get("type_vocab_size", 2))
+        self._places = parameters.get("embeddings.position_embeddings.weight", positions, hidden)
+        if self.has_token_types:  # every text is of the first
+            types = parameters.get("embeddings.token_type_embeddings.weight", kinds, hidden)
+            self._places = self._places + types[0]
+        self._padding = self._counted_padding(config)
         self._embedding_norm = norm("embeddings.LayerNorm")
         self._layers = []
+        names = self.names
         for number in range(int(config["num_hidden_layers"])):
-            name = f"encoder.layer.{number}"
-            projections = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
+            layer = f"{names.layers}.{number}"
             self._layers.append(
                 _Layer(
                     heads=int(config["num_attention_heads"]),
                     rows=self._rows,
                     attention_precision=self._attention_precision,
-                    project=linear(projections, hidden, hidden),
-                    attention_output=linear([f"{name}.attention.output.dense"], hidden, hidden),
-                    attention_norm=norm(f"{name}.attention.output.LayerNorm"),
-                    expand=linear([f"{name}.intermediate.dense"], hidden, wide, "gelu"),
-                    contract=linear([f"{name}.output.dense"], wide, hidden),
-                    output_norm=norm(f"{name}.output.LayerNorm"),
+                    project=linear([f"{layer}.{name}" for name in names.projections], hidden, hidden),
+                    attention_output=linear([f"{layer}.{names.attention_output}"], hidden, hidden),
+                    attention_norm=norm(f"{layer}.{names.attention_norm}"),
+                    expand=linear([f"{layer}.{names.expand}"], hidden, wide, "gelu"),
+                    contract=linear([f"{layer}.{names.contract}"], wide, hidden),
+                    output_norm=norm(f"{layer}.{names.output_norm}"),
                 )
             )
 
+    def _counted_padding(self, config: Mapping[str, Any]) -> int | None:
+        """Return the index of the padding token if positions are counted from behind it, None if from 0."""
+        return int(config.get("pad_token_id", 1)) if "roberta" in config["model_type"] else None
+
     def _run(self, words: torch.Tensor, places: torch.Tensor, blocks: Sequence[Block]) -> torch.Tensor:
+        if self._padding is not None:
+            places = _behind_padding(words, places, self._padding)
         states = self._embedding_norm((self._words[words] + self._places[places]).to(self._precision))
         for layer in self._layers:
             states = layer(states, blocks)
         return states
+
+
+def _behind_padding(words: torch.Tensor, places: torch.Tensor, padding: int) -> torch.Tensor:
+    """Return positions that begin at `padding + 1` and leave out padding tokens in a text, which stay at `padding`.
+
+    Such tokens come from texts that spell them ("<pad>"); transformers (`create_position_ids_from_input_ids`) does
+    the same.
+    """
+    import torch
+
+    counts = words != padding
+    before = torch.cat([counts.new_zeros(1), counts]).cumsum(0)
+    starts = torch.arange(len(words)) - places
+    return padding + (before[1:] - before[starts]) * counts

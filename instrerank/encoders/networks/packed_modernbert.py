@@ -69,8 +69,7 @@ class PackedModernBert(PackedNetwork):
             and all((one or {}).get("rope_type", "default") == "default" for one in rotary)
         )
 
-    def _prepare(self, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
-        parameters = Parameters(weights, self.prefixes)
+    def _prepare(self, config: Mapping[str, Any], parameters: Parameters) -> None:
         hidden, wide = self.hidden_size, int(config["intermediate_size"])
         heads, layers = int(config["num_attention_heads"]), int(config["num_hidden_layers"])
 
