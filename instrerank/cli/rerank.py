@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="run_file",
         metavar="RUN",
         required=True,
-        help="first-stage run: a file; irds:ID for a dataset's candidates (scoreddocs); or rank_llm requests (.jsonl, "
+        help="first-stage run: a file; irds:ID or mteb:TASK for its candidates; or rank_llm requests (.jsonl, "
         ".json), which include topics and passages",
     )
     add_topics_argument(parser, required=False)

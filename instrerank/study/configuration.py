@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_type_hints
 
+from instrerank.collections import mteb_tasks
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
 from instrerank.perturbations.seeds import seeds_of
@@ -92,7 +93,7 @@ class Configuration:
     """A study; its fields are named like the YAML keys and the flags.
 
     Attributes:
-        topics: file, `irds:ID` or `pocket`.
+        topics: file, `irds:ID`, `mteb:TASK` or `pocket`.
         qrels: likewise.
         encoders: the encoders to compare; the first stage is always one of the systems.
         name: of the collection, in run names: letters, digits, `_` and `-`.
@@ -163,7 +164,8 @@ def read_configuration(path: Path) -> dict[str, Any]:
 def configure(settings: Mapping[str, Any]) -> Configuration:
     """Return the configuration that settings from a YAML file or from flags make.
 
-    `collection: pocket` or `collection: irds:ID` stands for topics, qrels and corpus together.
+    `collection: pocket`, `irds:ID` or `mteb:TASK` stands for topics, qrels and corpus together, and for the
+    instructions and candidates that pocket and mteb's task have.
 
     Raises:
         InputError: an unknown or missing key, a value that is not allowed, or a duplicate.
@@ -176,7 +178,7 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     _check_keys("a study", settings, ["collection", *known])
     missing = [key for key in ("topics", "qrels", "encoders") if not settings.get(key)]
     if missing:
-        raise InputError(f"a study needs {', '.join(missing)} (or collection: pocket, collection: irds:ID)")
+        raise InputError(f"a study needs {', '.join(missing)} (or collection: pocket, irds:ID, mteb:TASK)")
     if not settings.get("corpus") and not settings.get("index"):
         raise InputError("a study needs passages: give corpus: FILE or index: DIR")
     if settings.get("changed_qrels") and not settings.get("changed_instructions"):
@@ -228,8 +230,10 @@ def _of_collection(collection: str) -> dict[str, Any]:
         return dict(_BUNDLED)
     if collection.startswith("irds:"):
         return dict.fromkeys(("topics", "qrels", "corpus"), collection)
+    if collection.startswith(mteb_tasks.PREFIX):
+        return mteb_tasks.mteb_settings(collection)
     raise InputError(
-        f"unknown collection {collection!r}. Available: pocket, irds:ID; or give topics, qrels and corpus"
+        f"unknown collection {collection!r}. Available: pocket, irds:ID, mteb:TASK; or give topics, qrels and corpus"
     )
 
 
