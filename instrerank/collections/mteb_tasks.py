@@ -31,7 +31,7 @@ def mteb_settings(name: str) -> dict[str, Any]:
         settings["instructions"] = name
     if facts.changed:
         settings |= dict.fromkeys(("changed_instructions", "changed_qrels"), f"{name}:changed")
-    if "Reranking" in task.metadata.type:
+    if facts.reranking:
         settings |= {"run": name} | ({"hits": facts.candidates} if facts.candidates else {})
     return settings
 
@@ -44,13 +44,16 @@ class Facts(NamedTuple):
         changed: whether they have changed instructions and qrels, as FollowIR's.
         topics: number of topics; None if unknown.
         passages: number of passages; None if unknown.
-        candidates: largest number of candidates of a topic; None: the whole corpus, or unknown.
+        reranking: whether its topics have candidates; otherwise the whole corpus is ranked, for BRIGHT without
+            documents excluded for a topic.
+        candidates: largest number of candidates of a topic; None if unknown, or without candidates.
     """
 
     instructions: bool
     changed: bool
     topics: int | None
     passages: int | None
+    reranking: bool
     candidates: int | None
 
 
@@ -59,7 +62,7 @@ def task_facts(task: AbsTaskRetrieval, subset: str, split: str) -> Facts:
     # as Any: the fields of these statistics depend on the type of the task
     statistics: Any = (task.metadata.descriptive_stats or {}).get(split) or {}
     statistics = (statistics.get("hf_subset_descriptive_stats") or {}).get(subset, statistics)
-    changed = task.metadata.type == "InstructionReranking"
+    reranking, changed = "Reranking" in task.metadata.type, task.metadata.type == "InstructionReranking"
     queries = statistics.get("num_queries") or _texts(statistics.get("queries_text_statistics"))
     return Facts(
         task.metadata.type.startswith("Instruction"),
@@ -67,7 +70,8 @@ def task_facts(task: AbsTaskRetrieval, subset: str, split: str) -> Facts:
         # FollowIR's topics count once for each kind of instruction
         queries // 2 if queries and changed else queries,
         statistics.get("num_documents") or _texts(statistics.get("documents_text_statistics")),
-        (statistics.get("top_ranked_statistics") or {}).get("max_top_ranked_per_query"),
+        reranking,
+        (statistics.get("top_ranked_statistics") or {}).get("max_top_ranked_per_query") if reranking else None,
     )
 
 
