@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 Name = str | Path
 
+PREFIX = (irds.PREFIX, mteb_tasks.PREFIX)
+"""What names of other libraries' collections begin with: these are never files."""
+
 MissingPolicy = Literal["error", "skip"]
 """What to do about a topic without an instruction, a candidate without text, …: raise, or continue and count it."""
 
@@ -216,7 +219,7 @@ def _prebuilt_passages(name: str) -> PassageSource:
 
 def _may_be_pyserinis(name: str) -> bool:
     """Return whether a source is not a file, does not look like one, and belongs to no other list of names."""
-    elsewhere = re.match(r"irds:|mteb:|pocket$|pocket:|-$", name)
+    elsewhere = name.startswith(PREFIX) or re.match(r"pocket$|pocket:|-$", name)
     like_a_file = re.search(r"[/\\]|\.(tsv|csv|txt|jsonl?|trec|topics|qrels?|gz)$", name)
     return not elsewhere and not like_a_file and not Path(name).exists()
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instrerank.collections import irds, load_run, load_topics, mteb_tasks, open_passages
+from instrerank.collections import load_run, load_topics, open_passages
 from instrerank.collections.loaded import is_name
+from instrerank.collections.sources import PREFIX
 from instrerank.errors import InputError
 from instrerank.files import is_standard_stream, is_stream
 from instrerank.integrations.rank_llm import write_requests
@@ -200,7 +201,7 @@ def _checked(settings: ExportSettings, topics: Sequence[Topic]) -> Run:
 
 def _rows(run: Any, problems: Problems) -> list[RunRow]:
     """Return the rows of a run; those of a file have line numbers, for the list of problems."""
-    if is_name(run) and not str(run).startswith((irds.PREFIX, mteb_tasks.PREFIX)):
+    if is_name(run) and not str(run).startswith(PREFIX):
         return list(parse_run(run, problems))
     loaded = load_run(run)
     rows = [
