@@ -77,6 +77,7 @@ def add_loading_arguments(parser: argparse._ActionsContainer, *options: str) -> 
 
 def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = False) -> None:
     """Add a flag for each of `LoadOptions`; with `baselines`, those of baselines and cascades too."""
+    from instrerank.encoders.families.profiles import PLACEMENTS
     from instrerank.encoders.options import CASCADE, DTYPES, KINDS
 
     model = parser.add_argument_group("loading the encoder (these override its profile)")
@@ -91,6 +92,13 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
         )
         add_loading_arguments(model, "prompt", "true_token", "false_token", "cascade_depth")
     add_loading_arguments(model, "adapter", "pooling", "query_template", "passage_template", "query_encoding")
+    model.add_argument(
+        "--instruction-placement",
+        choices=PLACEMENTS,
+        default="slot",
+        help="where the instruction stands: in the template's slot {i}; after the query, as in mteb, with the "
+        "family's default instruction in the slot; or both (default slot)",
+    )
     add_loading_arguments(model, "max_length", "max_query_length", "max_passage_length")
     model.add_argument("--device", default="auto", help="device: auto, cpu, cuda, cuda:1, … (default auto)")
     dtypes = [dtype for dtype in DTYPES if baselines or dtype != CASCADE]

@@ -11,7 +11,7 @@ from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families.layouts import Layout, layout_profile, load_dense, read_layout, warn_of_difference
 from instrerank.encoders.families.profiles import POOLING_MODES, EncoderProfile, PoolingMode, read_profile
 from instrerank.encoders.families.table import match_family
-from instrerank.encoders.families.texts import passage_text
+from instrerank.encoders.families.texts import passage_text, place_instruction
 from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json, usable_settings
 from instrerank.encoders.networks.backends import Backend, choose_backend
 from instrerank.encoders.networks.tensors import fingerprint
@@ -153,6 +153,7 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
         "query_encoding": options.query_encoding,
     }
     profile = replace(profile, **{field: value for field, value in given.items() if value is not None})
+    profile = place_instruction(profile, options.instruction_placement)
     for name in ("max_query_length", "max_passage_length"):
         if limit is not None and getattr(profile, name) > limit:
             raise InputError(

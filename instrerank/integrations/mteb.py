@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.encoders import Encoder
+from instrerank.encoders.families.profiles import Placement
+from instrerank.encoders.families.texts import place_instruction
 from instrerank.errors import MissingPrerequisiteError, pip_install
 
 try:
@@ -33,19 +36,31 @@ class MtebEncoder(AbsEncoder):
     mteb's own concatenation. Scores are dot products, as everywhere in instrerank.
     """
 
-    def __init__(self, encoder: Encoder, *, task_prompts: bool = False, meta: ModelMeta | None = None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        task_prompts: bool = False,
+        instruction_placement: Placement = "slot",
+        meta: ModelMeta | None = None,
+    ) -> None:
         """Wrap an encoder.
 
         Args:
             encoder: from `instrerank.encoders.load_encoder`.
-            task_prompts: use mteb's task prompt as the instruction of queries that have none of their own.
+            task_prompts: use mteb's task prompt as the instruction of queries that have none of their own, and in the
+                slot if their own instruction is placed after them.
+            instruction_placement: "slot": in the template's slot, as instrerank does by default; "after": query,
+                space, instruction, as mteb's own wrappers do; "both".
             meta: model metadata under which mteb saves the results, for example for a leaderboard. By default, the
             name is the encoder's and the revision is a hash of everything that determines its vectors, so that
             mteb's cache never mixes up results of different weights or templates.
         """
         self.encoder = encoder
         self.task_prompts = task_prompts
-        self.mteb_model_meta = meta or _meta(encoder, task_prompts)
+        self.instruction_placement = instruction_placement
+        placed = [] if instruction_placement == "slot" else [instruction_placement]
+        self.mteb_model_meta = meta or _meta(encoder, [task_prompts, *placed])
 
     def encode(
         self,
@@ -84,12 +99,25 @@ class MtebEncoder(AbsEncoder):
             # `text` holds query and instruction joined, `query` the query alone
             texts = batch.get("query", batch["text"])
             queries += texts
-            instructions += [own or prompt for own in batch.get("instruction", [""] * len(texts))]
-        return self.encoder.encode_queries(queries, instructions, progress=progress).vectors
+            instructions += batch.get("instruction", [""] * len(texts))
+        encoder = self._placing(prompt or "")
+        if encoder is self.encoder:
+            instructions = [own or prompt or "" for own in instructions]
+        return encoder.encode_queries(queries, instructions, progress=progress).vectors
+
+    def _placing(self, prompt: str) -> Encoder:
+        """Return the encoder with templates for the placement, and a prompt that stands in the slot."""
+        if self.instruction_placement == "slot":
+            return self.encoder
+        profile = self.encoder.profile
+        profile = dataclasses.replace(profile, default_instruction=prompt or profile.default_instruction)
+        encoder = copy.copy(self.encoder)
+        encoder.profile = place_instruction(profile, self.instruction_placement)
+        return encoder
 
 
-def _meta(encoder: Encoder, task_prompts: bool) -> ModelMeta:
-    decisive = [encoder.fingerprint, dataclasses.asdict(encoder.profile), encoder.dtype, task_prompts]
+def _meta(encoder: Encoder, options: list[object]) -> ModelMeta:
+    decisive = [encoder.fingerprint, dataclasses.asdict(encoder.profile), encoder.dtype, *options]
     is_id = encoder.name.count("/") == 1 and not Path(encoder.name).exists()
     return ModelMeta(
         loader=None,

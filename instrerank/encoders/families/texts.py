@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.families.profiles import EncoderProfile, Placement
 from instrerank.errors import InputError
 
 _FIELD = re.compile(r"\{(q|i|d|\?)\}")
@@ -44,6 +44,37 @@ def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> En
     return _fill(template, "q", {"q": query, "i": instruction, "?": mark})
 
 
+def place_instruction(profile: EncoderProfile, placement: Placement) -> EncoderProfile:
+    """Return the profile with templates that put an instruction in another place than the family's own.
+
+    Args:
+        profile: of the model.
+        placement: "slot": the family's own place; "after": query, space, instruction, mteb's convention, with the
+            default instruction, if there is one, in the slot; "both": in the slot and after the query.
+
+    Raises:
+        InputError: the model combines query and instruction by attention, or its slot can be neither filled nor left
+            out.
+    """
+    if placement == "slot":
+        return profile
+    if profile.query_encoding == "attention":
+        raise InputError(f"`instruction_placement` {placement} is for templates: use `query_encoding` concatenation")
+    template, alone = profile.query_template, profile.query_only_template
+    if profile.default_instruction or placement == "both":
+        query_text(profile, "a", "b")  # refuses a template without a slot
+    if profile.default_instruction:
+        alone = template.replace("{i}", profile.default_instruction)
+    elif not alone and (placement == "after" or not _needs_instruction(template)):
+        alone = _without_instruction(template)
+    return replace(
+        profile,
+        query_template=(template if placement == "both" else alone).replace("{q}", "{q} {i}"),
+        query_only_template=alone,
+        default_instruction="",
+    )
+
+
 def query_alone(profile: EncoderProfile, query: str) -> EncoderText:
     """Put a query into the template without any instruction, for encodings that join the two otherwise.
 
@@ -69,6 +100,11 @@ def _fill(template: str, body: str, fields: dict[str, str]) -> EncoderText:
     before = template.partition(f"{{{body}}}")[0]
     text, prefix = (_FIELD.sub(lambda found: fields.get(found[1], found[0]), part) for part in (template, before))
     return EncoderText(text, prefix)
+
+
+def _needs_instruction(template: str) -> bool:
+    before, _, after = template.partition("{i}")
+    return bool(before and after)
 
 
 def _without_instruction(template: str) -> str:
