@@ -104,6 +104,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "without candidates, and rerank topics without an instruction by the query alone, counting each "
         "(default error)",
     )
+    parser.add_argument(
+        "--empty",
+        choices=("error", "score-last"),
+        default="error",
+        help="what to do with a candidate that the collection has with an empty text: error, or score-last to rank it "
+        "last and count it (default error)",
+    )
     add_writing_arguments(parser)
     add_dry_run_argument(parser)
     add_encoder_arguments(parser, baselines=True)

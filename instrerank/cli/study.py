@@ -21,7 +21,7 @@ _CONDITIONS = "none, own, or names of instruction perturbations (default none; w
 _LISTS = ("encoders", "conditions", "perturbations", "candidates")
 _OTHERS = (
     *("collection", "topics", "qrels", "corpus", "index", "instructions", "changed_instructions", "changed_qrels"),
-    *("name", "seeds", "hits", "search_hits", "k1", "b", "measures", "relevance_level"),
+    *("name", "seeds", "hits", "empty", "search_hits", "k1", "b", "measures", "relevance_level"),
 )
 
 
@@ -55,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seeds", help="random seeds, such as 1,2,3 or 1..5 (default 1)")
     add("--candidates", type=_names, help="candidates of perturbed queries: fixed, retrieve or both (default fixed)")
     add("--hits", metavar="N", type=positive, help="number of candidates per topic to rerank (default 100)")
+    add(
+        "--empty",
+        choices=("error", "score-last"),
+        help="what to do with a candidate whose text is empty in the collection: error, or score-last to rank it last "
+        "and count it (default error)",
+    )
     add("--search-hits", metavar="N", type=positive, help="number of documents per topic from BM25 (default 1000)")
     add("--k1", type=float, help="BM25 k1 (default 0.9)")
     add("--b", type=float, help="BM25 b (default 0.4)")

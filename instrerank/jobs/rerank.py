@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from instrerank.collections import MissingPolicy, instructed_topics, load_run, open_passages
 from instrerank.collections.loaded import is_name
@@ -27,7 +27,7 @@ from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, read_sidecar, settle_run, write_run_with_sidecar
 from instrerank.reranking import Candidates, Fusion, Windows, candidate_docids, select_candidates
 from instrerank.reranking import rerank as rerank_candidates
-from instrerank.reranking.candidates import CandidateCounts
+from instrerank.reranking.candidates import CandidateCounts, EmptyPolicy
 from instrerank.reranking.fusion import FusionMethod
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Aggregation, PreparedTexts, check_scoring
@@ -62,6 +62,8 @@ class RerankSettings:
         max_passage_stride: tokens between the starts of windows; None: half a window.
         missing: "error"; or "skip" to rank candidates without text last, leave out topics without candidates, and
             rerank topics without an instruction by the query alone, counting each.
+        empty: "error"; or "score-last" to rank candidates that the collection has with an empty text last, counting
+            them.
         limit: rerank only the first `limit` topics; None: all.
         runtag: tag of the run; None: the encoder's name.
         output: run file to write, with its sidecar; None: write nothing.
@@ -86,6 +88,7 @@ class RerankSettings:
     max_passage: Aggregation | None = None
     max_passage_stride: int | None = None
     missing: MissingPolicy = "error"
+    empty: EmptyPolicy = "error"
     limit: int | None = None
     runtag: str | None = None
     output: str | Path | None = None
@@ -101,6 +104,8 @@ class RerankSettings:
             InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         check_tag(self.tag)
+        if self.empty not in get_args(EmptyPolicy):
+            raise InputError(f"unknown `empty` {self.empty!r}. Available: {', '.join(get_args(EmptyPolicy))}")
         if self.hits < 1:
             raise InputError(f"`hits` must be at least 1, got {self.hits}")
         if self.corpus is not None and self.index is not None:
@@ -128,6 +133,7 @@ class Reranked(RunResult):
             (len(counts["queries truncated"]), "queries truncated"),
             (counts["pairs truncated"], "pairs truncated"),
             (counts["candidates without text"], "candidates without text ranked last"),
+            (counts.get("candidates with empty text", 0), "candidates with empty text ranked last"),
             (len(counts["topics without candidates"]), "topics without candidates left out"),
             (counts.get("qids of the run without topic", 0), "qids of the run without topic left out"),
         ):
@@ -239,7 +245,12 @@ def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Scorer) -> Plan:
         InputError: candidates without text or topics without candidates, unless `missing` is "skip".
     """
     candidates, counts = select_candidates(
-        inputs.first_stage, inputs.topics, inputs.texts, hits=settings.hits, missing=settings.missing
+        inputs.first_stage,
+        inputs.topics,
+        inputs.texts,
+        hits=settings.hits,
+        missing=settings.missing,
+        empty=settings.empty,
     )
     windows = windows_of(settings, scorer)
     stage = reranking_stage(
@@ -248,6 +259,7 @@ def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Scorer) -> Plan:
         fusion=Fusion(settings.fusion, settings.alpha, settings.rrf_k),
         windows=windows,
         missing=settings.missing,
+        empty=settings.empty,
         output_format=settings.output_format,
     )
     return Plan(settings, inputs, candidates, counts, scorer, windows, [inputs.stage, stage], False, None)
@@ -371,6 +383,7 @@ def rerank_command(settings: RerankSettings, kind: str) -> list[str]:
         "--max-passage-stride": settings.max_passage_stride,
         **load_flags(load),
         "--missing": settings.missing,
+        "--empty": None if settings.empty == "error" else settings.empty,
         "--limit": settings.limit,
         "--runtag": settings.tag,
         "--output-format": None if settings.output_format == "trec" else settings.output_format,

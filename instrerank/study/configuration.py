@@ -15,6 +15,7 @@ from instrerank.collections import mteb_tasks
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
 from instrerank.perturbations.seeds import seeds_of
+from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.reranking.scoring import check_scoring
 from instrerank.study.values import checked, read_mapping
 
@@ -108,6 +109,7 @@ class Configuration:
         seeds: draws of each seeded perturbation.
         candidates: the modes.
         hits: depth of reranking.
+        empty: as in `rerank`: what to do with a candidate whose text is empty in the collection.
         search_hits: depth of BM25.
         k1: BM25's k1.
         b: BM25's b.
@@ -132,6 +134,7 @@ class Configuration:
     seeds: tuple[int, ...] = (1,)
     candidates: tuple[Mode, ...] = ("fixed",)
     hits: int = 100
+    empty: EmptyPolicy = "error"
     search_hits: int = 1000
     k1: float = 0.9
     b: float = 0.4
@@ -147,6 +150,8 @@ class Configuration:
     def as_data(self) -> dict[str, Any]:
         """Return the configuration as plain data for YAML."""
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
+        if self.empty == "error":  # as in studies before it was a key
+            del data["empty"]
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data

@@ -195,6 +195,28 @@ def test_the_settings_of_a_study_follow_from_the_metadata():
     assert source_name("mteb:mFollowIR/fas") == "mFollowIR-fas"
 
 
+def test_empty_documents_of_a_task_rank_last_in_a_study_on_request(words, monkeypatch, tmp_path):
+    from instrerank.study import run_study
+    from instrerank.trec import read_run
+
+    parts = mteb_hub.followir(6)
+    for row in parts["corpus"][::10]:
+        row["text"] = " "
+    folder = mteb_hub.write_followir(tmp_path / "data", parts)
+    mteb_hub.register(monkeypatch, "Core17InstructionRetrieval", folder)
+    settings = {"collection": CORE17, "encoders": ["words"]}
+    with pytest.raises(
+        InputError, match="no text for 5 candidate docids: .*; empty: score-last ranks the 5 that are empty last"
+    ):
+        run_study(settings, output=tmp_path / "refused")
+    done = run_study({**settings, "empty": "score-last"}, output=tmp_path / "study")
+    assert not done.failed
+    [run] = (tmp_path / "study" / "runs").rglob("*.words.own.clean.txt")
+    for ranking in read_run(run).rankings.values():
+        empty = [document.docid.endswith("0") for document in ranking]
+        assert empty == sorted(empty) and any(empty)
+
+
 def test_a_study_of_a_task_measures_p_mrr(words, followir, tmp_path):
     from instrerank.study import run_study
 

@@ -223,3 +223,14 @@ def test_instructions_stand_where_the_model_card_or_mteb_has_them(tmp_path, firs
     revisions = {MtebEncoder(encoder, **options).mteb_model_meta.revision for options in ({}, after)}
     assert len(revisions) == 2
     assert encoder.profile == dataclasses.replace(encoder.profile, query_template="Instruct: {i}\nQuery: {q}")
+
+
+def test_empty_documents_score_last_on_request(words, first_stage, texts, tmp_path, caplog):
+    docids = sorted(texts)[:2]
+    task = make_task("Retrieval", first_stage, {**texts, **dict.fromkeys(docids, " ")})
+    run_mteb(words, task, tmp_path, empty="score-last")
+    assert f"2 of {len(texts)} documents have an empty text and score last" in caplog.text
+    predictions = json.loads((tmp_path / "predictions" / "PocketRetrieval_predictions.json").read_text())
+    for ranking in predictions["default"]["test"].values():
+        assert {docid for docid, score in ranking.items() if score == -1e9} == set(docids)
+    assert "" not in {text.strip() for text in words.passages}

@@ -80,6 +80,7 @@ def test_a_result_stands_for_its_run(folder, words):
         ({"output": "run.txt"}, "`output` run.txt is also the input `run`"),
         ({"topics": None}, "reranking run.txt needs `topics`"),
         ({"index": "indexes/x"}, "either `corpus` or `index`, not both"),
+        ({"empty": "skip"}, "unknown `empty` 'skip'. Available: error, score-last"),
         ({"limit": -1}, "`limit` must be at least 1, got -1"),
     ],
 )
@@ -93,6 +94,19 @@ def test_topics_without_instruction_go_without_one_on_request_and_are_counted(fo
     given = {"corpus": TEXTS, "encoder": words, "instructions": {"01": "without sun"}, "missing": "skip"}
     assert ir.rerank("run.txt", TOPICS, **given).counts["queries with instruction"] == 1
     assert "1 of 2 topics have no instruction" in caplog.text
+
+
+def test_empty_documents_are_recorded_where_they_may_rank_last(folder, words):
+    given = {"encoder": words, "empty": "score-last", "output": "run.empty.txt"}
+    result = ir.rerank("run.txt", TOPICS, corpus={**TEXTS, "b": " "}, **given)
+    assert result.counts["candidates with empty text"] == 1
+    assert "1 candidates with empty text ranked last" in result.summary
+    record = sidecar("run.empty.txt")
+    assert record["method"]["retrieval"][1]["empty"] == "score-last"
+    assert "--empty score-last" in record["implementation"]["executable"]["cmd"]
+    plain = ir.rerank("run.txt", TOPICS, corpus=TEXTS, encoder=words, output="run.plain.txt")
+    assert "candidates with empty text" not in plain.counts
+    assert "empty" not in sidecar("run.plain.txt")["method"]["retrieval"][1]
 
 
 def test_topics_that_retrieve_themselves_are_warned_of(folder, words, caplog):
