@@ -123,15 +123,15 @@ class MtebEncoder(AbsEncoder):
         """Return the dot products of queries [n, d] and documents [m, d], with those of empty documents at the end."""
         scores = super().similarity(embeddings1, embeddings2)
         if self.empty == "score-last":
-            scores[:, (torch.as_tensor(embeddings2) == 0).all(dim=1)] = _LAST
+            scores[:, torch.as_tensor(embeddings2).isnan().any(dim=1)] = _LAST
         return scores
 
     def _documents(self, texts: list[str], progress: bool) -> NDArray[np.float32]:
-        """Return the vectors of documents; an empty one that may score last has zeros."""
+        """Return the vectors of documents; that of an empty one that may score last is no number."""
         if self.empty == "error":
             return self.encoder.encode_passages(texts, progress=progress).vectors
         full = np.array([not is_empty(text) for text in texts], bool)
-        vectors = np.zeros((len(texts), self.encoder.dimension), np.float32)
+        vectors = np.full((len(texts), self.encoder.dimension), np.nan, np.float32)
         vectors[full] = self.encoder.encode_passages(
             [text for text in texts if not is_empty(text)], progress=progress
         ).vectors

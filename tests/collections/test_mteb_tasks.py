@@ -210,7 +210,7 @@ def test_empty_documents_of_a_task_rank_last_in_a_study_on_request(words, monkey
     ):
         run_study(settings, output=tmp_path / "refused")
     done = run_study({**settings, "empty": "score-last"}, output=tmp_path / "study")
-    assert not done.failed
+    assert not done.failures
     [run] = (tmp_path / "study" / "runs").rglob("*.words.own.clean.txt")
     for ranking in read_run(run).rankings.values():
         empty = [document.docid.endswith("0") for document in ranking]
