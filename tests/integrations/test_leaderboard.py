@@ -4,6 +4,8 @@ mteb's task classes read local data in the hub's form and rank by an encoder tha
 scores tie. mteb rounds nDCG, MAP and recall to five decimals; p-MRR, robustness@10, paired accuracy have all digits.
 """
 
+import json
+
 import mteb_hub
 import pytest
 
@@ -148,3 +150,32 @@ def test_bright(leaderboard, words, tmp_path):
         excluded = mteb_excluded(f"mteb:{name}") if name == "BrightPonyRetrieval" else {}
         for qid, docids in excluded.items():
             assert not {document.docid for document in run.rankings[qid]} & set(docids)
+
+
+def test_what_mteb_saves_for_a_submission_is_read_by_its_own_tools(words, monkeypatch, tmp_path):
+    import mteb
+
+    from instrerank.integrations.mteb import MtebEncoder
+
+    folder = mteb_hub.write_followir(tmp_path / "data", mteb_hub.followir(5))
+    mteb_hub.register(monkeypatch, "Core17InstructionRetrieval", folder)
+    words.name = "org/mine"
+    meta = MtebEncoder(words).mteb_model_meta.model_copy(update={"revision": "1" * 40})
+    cache = mteb.ResultCache(tmp_path / "results")
+    task = mteb.get_task("Core17InstructionRetrieval")
+    mteb.evaluate(MtebEncoder(words, meta=meta), task, cache=cache, show_progress_bar=False, co2_tracker=False)
+    saved = tmp_path / "results" / "results" / "org__mine" / ("1" * 40)
+    assert sorted(path.name for path in saved.iterdir()) == [
+        "Core17InstructionRetrieval.json",
+        "model_meta.json",
+        "run_settings.jsonl",
+    ]
+    assert json.loads((saved / "run_settings.jsonl").read_text())["task"] == "Core17InstructionRetrieval"
+    [found] = cache.load_results(tasks=["Core17InstructionRetrieval"]).model_results
+    assert (found.model_name, found.model_revision) == ("org/mine", "1" * 40)
+    assert found.task_results[0].get_score() == pytest.approx(task_score(saved), abs=1e-5)
+    assert list(cache._get_unsubmitted_results([meta])) == [meta]
+
+
+def task_score(folder):
+    return json.loads((folder / "Core17InstructionRetrieval.json").read_text())["scores"]["test"][0]["main_score"]
