@@ -97,6 +97,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtag", metavar="TAG", help="tag of the run (default: the encoder's name)")
     add_output_format_argument(parser)
     parser.add_argument(
+        "--exclude",
+        metavar="FILE",
+        help="documents that may not be retrieved for a topic, dropped from the run first: mteb:TASK (BRIGHT's "
+        "excluded_ids, ArguAna's queries), or a file in the format of qrels",
+    )
+    parser.add_argument(
         "--missing",
         choices=("error", "skip"),
         default="error",

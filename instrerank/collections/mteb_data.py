@@ -109,7 +109,7 @@ def mteb_run(name: str) -> Run:
     for qid, docids in under_instructions(_allowed(data), kind).items():
         rankings[qid] = [ScoredDoc(docid, float(len(docids) - place)) for place, docid in enumerate(docids)]
     deepest = max(map(len, rankings.values()))
-    log.info(f"{name}: up to {deepest} candidates per topic without scores; mteb reranks all, so `hits` {deepest}")
+    log.info(f"{name}: candidates without scores, up to {deepest} per topic; mteb reranks all: give `hits` {deepest}")
     return Run(name.removeprefix(PREFIX), rankings)
 
 

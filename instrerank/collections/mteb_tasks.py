@@ -120,9 +120,11 @@ def _task(name: str, task_name: str) -> AbsTaskRetrieval:
     try:
         task = mteb.get_task(task_name)
     except KeyError as error:
-        known = list(retrieval_tasks())
-        lower = {each.lower(): each for each in known}
-        near = [lower[each] for each in difflib.get_close_matches(task_name.lower(), list(lower), n=3, cutoff=0.4)]
+        known = {each.lower(): each for each in retrieval_tasks()}
+        wanted = task_name.lower()
+        alike = [each for each in known if wanted and wanted in each]
+        alike += difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.4)
+        near = [known[each] for each in list(dict.fromkeys(alike))[:3]]
         raise InputError(
             f"{name}: mteb has no task of that name{' (nearest: ' + ', '.join(near) + ')' if near else ''}; "
             "instrerank collections lists all"

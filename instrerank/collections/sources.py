@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -112,6 +112,25 @@ def load_run(source: Name | Any, *, keep_first_duplicate: bool = False) -> Run:
     if str(source).startswith(mteb_tasks.PREFIX):
         return mteb_data.mteb_run(str(source))
     return read_run(source, keep_first_duplicate=keep_first_duplicate)
+
+
+def load_excluded(source: Name | Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """Load the documents that may not be retrieved for a topic, by qid.
+
+    Args:
+        source: `mteb:TASK` (BRIGHT's `excluded_ids`; the queries that are documents in ArguAna), a file in the format
+            of qrels, of which every document with a positive grade is excluded, or a mapping from qid to docids.
+
+    Raises:
+        InputError: the file cannot be read or is of another kind; the task is unknown or excludes none.
+        MissingPrerequisiteError: `mteb:` without mteb, or not downloadable.
+    """
+    if isinstance(source, Mapping):
+        return {str(qid): {str(docid) for docid in docids} for qid, docids in source.items()}
+    if str(source).startswith(mteb_tasks.PREFIX):
+        return {qid: set(docids) for qid, docids in mteb_data.mteb_excluded(str(source)).items()}
+    qrels = read_qrels(source)
+    return {qid: {docid for docid, grade in grades.items() if grade > 0} for qid, grades in qrels.items()}
 
 
 def open_passages(source: Name | Mapping[str, str] | PassageSource) -> PassageSource:

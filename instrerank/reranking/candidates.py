@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,6 +42,28 @@ class CandidateCounts:
     empty_texts: int = 0
     topics_without_candidates: list[str] = field(default_factory=list)
     qids_without_topic: int = 0
+
+
+def without_excluded(
+    first_stage: Run, excluded: Mapping[str, Collection[str]], topics: Sequence[Topic]
+) -> tuple[Run, int]:
+    """Return a first stage without the documents excluded for each topic, and how many those are.
+
+    Raises:
+        InputError: documents are excluded for a qid that neither the run nor the topics have.
+    """
+    known = {topic.qid for topic in topics} | set(first_stage.rankings)
+    absent = [qid for qid in excluded if qid not in known]
+    if absent:
+        raise InputError(
+            f"documents are excluded for {len(absent)} qids that neither the run nor the topics have: {listed(absent)}"
+        )
+    kept = {
+        qid: [document for document in ranking if document.docid not in excluded.get(qid, ())]
+        for qid, ranking in first_stage.rankings.items()
+    }
+    dropped = sum(len(first_stage.rankings[qid]) - len(kept[qid]) for qid in excluded if qid in kept)
+    return Run(first_stage.tag, kept), dropped
 
 
 def candidate_docids(first_stage: Run, hits: int) -> list[str]:

@@ -124,6 +124,18 @@ def test_documents_that_bright_excludes_are_not_candidates(monkeypatch, tmp_path
     assert {p.docid for p in open_passages("mteb:BrightPonyLongRetrieval")} == {f"long{n}" for n in range(9)}
 
 
+def test_excluded_documents_leave_the_candidates_of_another_first_stage(words, monkeypatch, tmp_path):
+    import instrerank as ir
+
+    name = "mteb:BrightPonyRetrieval"
+    mteb_hub.register(monkeypatch, "BrightPonyRetrieval", mteb_hub.write_bright(tmp_path / "data", "pony"))
+    everything = [passage.docid for passage in open_passages(name)]
+    run = {topic.qid: {docid: -place for place, docid in enumerate(everything)} for topic in load_topics(name)}
+    found = ir.rerank(run, name, corpus=name, encoder=words, exclude=name, hits=100).run.rankings
+    for qid, ranking in load_run(name).rankings.items():
+        assert {document.docid for document in found[qid]} == {document.docid for document in ranking}
+
+
 def test_a_query_that_is_a_document_is_excluded_where_mteb_drops_it(monkeypatch, tmp_path):
     mteb_hub.register(monkeypatch, "ArguAna", mteb_hub.write_beir(tmp_path / "data", own=True))
     assert mteb_excluded("mteb:ArguAna") == {f"d{n:03}": [f"d{n:03}"] for n in range(12)}
@@ -134,6 +146,8 @@ def test_a_query_that_is_a_document_is_excluded_where_mteb_drops_it(monkeypatch,
     [
         ("mteb:Core17Instruction", "no task of that name .nearest: Core17InstructionRetrieval"),
         ("mteb:", "no task of that name"),
+        ("mteb:followir", "nearest: mFollowIR, mFollowIRCrossLingual"),
+        ("mteb:FollowIR-Robust04", "nearest: .*FollowIR"),
         ("mteb:ImdbClassification", "is a task of type Classification over text; expected"),
         ("mteb:CIRRITI2TRetrieval", "no task of that name|over image"),
         ("mteb:CQADupstackRetrieval", "mean of several tasks; give one of CQADupstackAndroidRetrieval, "),
