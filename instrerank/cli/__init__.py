@@ -16,6 +16,7 @@ from instrerank.cli.streams import discard_output, prepare_streams
 from instrerank.errors import InputError, InstrerankError
 
 VERBS = {
+    "collections": "list the collections that can be named, and what each has",
     "index": "build a Lucene index of passages",
     "search": "retrieve a first-stage run with BM25",
     "rerank": "rerank a run with an instruction-following bi-encoder",
@@ -28,7 +29,6 @@ VERBS = {
     "report": "write the report of a study: the finding, plots, tables, the worst queries",
     "export": "validate a run and write it in the format of a leaderboard or another tool",
     "check": "check runs, qrels and topics, and list every problem with its line",
-    "collections": "list the collections that can be named, and what each has",
     "doctor": "list what is installed on this machine and what is missing",
     "reproduce": "run conditions with known scores and compare",
     "completion": "print a script for shell completion of verbs, flags and file names",

@@ -92,6 +92,7 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
         )
         add_loading_arguments(model, "prompt", "true_token", "false_token", "cascade_depth")
     add_loading_arguments(model, "adapter", "pooling", "query_template", "passage_template", "query_encoding")
+    add_loading_arguments(model, "max_length", "max_query_length", "max_passage_length")
     model.add_argument(
         "--instruction-placement",
         choices=PLACEMENTS,
@@ -99,7 +100,6 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
         help="where the instruction stands: in the template's slot {i}; after the query, as in mteb, with the "
         "family's default instruction in the slot; or both (default slot)",
     )
-    add_loading_arguments(model, "max_length", "max_query_length", "max_passage_length")
     model.add_argument("--device", default="auto", help="device: auto, cpu, cuda, cuda:1, … (default auto)")
     dtypes = [dtype for dtype in DTYPES if baselines or dtype != CASCADE]
     model.add_argument(

@@ -13,12 +13,12 @@ from instrerank.files import read_json_file, whole_file
 
 PoolingMode = Literal["mean", "cls", "last", "max", "weightedmean", "mean_sqrt_len"]
 POOLING_MODES: tuple[str, ...] = get_args(PoolingMode)
-Placement = Literal["slot", "after", "both"]
-PLACEMENTS: tuple[str, ...] = get_args(Placement)
 QueryEncoding = Literal["concatenation", "attention"]
 QUERY_ENCODINGS: tuple[str, ...] = get_args(QueryEncoding)
 AdapterSide = Literal["both", "query"]
 ADAPTER_SIDES: tuple[str, ...] = get_args(AdapterSide)
+Placement = Literal["slot", "after", "both"]
+PLACEMENTS: tuple[str, ...] = get_args(Placement)
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "bool": (bool,), "str | None": (str, type(None))}
 """What JSON has for an annotation of the profile."""
