@@ -16,6 +16,7 @@ from instrerank.cli.streams import discard_output, prepare_streams
 from instrerank.errors import InputError, InstrerankError
 
 VERBS = {
+    "collections": "list the collections that can be named, and what each has",
     "index": "build a Lucene index of passages",
     "search": "retrieve a first-stage run with BM25",
     "encode": "encode passages into the store, ahead of reranking, in shards",

@@ -58,7 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.epilog = EPILOG
     add = parser.add_argument
-    add("--run", dest="run_file", metavar="RUN", required=True, type=Path, help="first-stage run: file or irds:ID")
+    add(
+        "--run",
+        dest="run_file",
+        metavar="RUN",
+        required=True,
+        type=Path,
+        help="first-stage run: file, irds:ID, or mteb:TASK",
+    )
     add_topics_argument(parser)
     add_limit_argument(parser)
     add_instructions_arguments(parser)

@@ -37,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
-        "runs", metavar="RUN", nargs="+", type=Path, help="run: a file in TREC or MS MARCO format, or irds:ID"
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        type=Path,
+        help="run: a file in TREC or MS MARCO format, irds:ID, or mteb:TASK",
     )
     add_qrels_argument(parser)
     parser.add_argument(
@@ -52,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_relevance_argument(parser, ", except in nDCG")
     parser.add_argument(
         "--topics",
-        help="topics to average over: a file, irds:ID, or a name; or run, for the judged topics that every RUN "
-        "retrieves documents for, as trec_eval without -c (default: all judged topics)",
+        help="topics to average over: a file, irds:ID, mteb:TASK, or a name; or run, for the judged topics that every "
+        "RUN retrieves documents for, as trec_eval without -c (default: all judged topics)",
     )
     parser.add_argument("-q", dest="per_topic", action="store_true", help="also print each topic's scores")
     parser.add_argument(

@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from instrerank.trec.submission import PRESETS
 
     parser.epilog = EPILOG.format(formats="\n".join(f"  {name:9} {what}" for name, what in FORMATS.items()))
-    parser.add_argument("run_file", metavar="RUN", help="run: a file in TREC or MS MARCO format, or irds:ID")
+    parser.add_argument(
+        "run_file", metavar="RUN", help="run: a file in TREC or MS MARCO format, irds:ID, or mteb:TASK"
+    )
     parser.add_argument("--to", required=True, choices=FORMATS, help="format to write")
     parser.add_argument("--output", required=True, type=Path, help="file to write; for tira a folder")
     parser.add_argument(

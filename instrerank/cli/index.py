@@ -20,7 +20,9 @@ EPILOG = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.add_argument("--corpus", required=True, help="passages: a JSONL or TSV file, a folder, irds:ID, or pocket")
+    parser.add_argument(
+        "--corpus", required=True, help="passages: a JSONL or TSV file, a folder, irds:ID, mteb:TASK, or pocket"
+    )
     parser.add_argument("--index", metavar="DIR", required=True, type=Path, help="folder of the index to write")
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="number of Java threads (default 1)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing index (default: refuse)")

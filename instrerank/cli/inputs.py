@@ -18,13 +18,15 @@ ENCODERS = "minilm, instrerank-minilm, a Hugging Face id, or a folder"
 def add_topics_argument(parser: argparse.ArgumentParser, *, required: bool = True, note: str = "") -> None:
     """Add --topics."""
     parser.add_argument(
-        "--topics", required=required, help=f"topics: a file, irds:ID, pocket, or a Pyserini name{note}"
+        "--topics", required=required, help=f"topics: a file, irds:ID, mteb:TASK, pocket, or a Pyserini name{note}"
     )
 
 
 def add_qrels_argument(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add --qrels."""
-    parser.add_argument("--qrels", required=required, help="qrels: a file, irds:ID, pocket, or a Pyserini name")
+    parser.add_argument(
+        "--qrels", required=required, help="qrels: a file, irds:ID, mteb:TASK, pocket, or a Pyserini name"
+    )
 
 
 def add_relevance_argument(parser: argparse.ArgumentParser, note: str = "") -> None:
@@ -111,7 +113,7 @@ def settings_of(kind: type[_Settings], arguments: argparse.Namespace, **more: An
 def add_passage_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add --corpus and --index, which exclude each other; if `required`, one must be given."""
     passages = parser.add_mutually_exclusive_group(required=required)
-    passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID, or pocket")
+    passages.add_argument("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID, mteb:TASK, or pocket")
     passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt index")
 
 

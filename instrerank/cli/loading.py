@@ -87,6 +87,7 @@ def add_loading_arguments(parser: argparse._ActionsContainer, *options: str) -> 
 
 def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = False) -> None:
     """Add a flag for each of `LoadOptions`; with `baselines`, those of baselines and cascades too."""
+    from instrerank.encoders.families.profiles import PLACEMENTS
     from instrerank.encoders.options import CASCADE, DTYPES, KINDS
 
     model = parser.add_argument_group("loading the encoder (these override its profile)")
@@ -103,6 +104,13 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
     add_loading_arguments(model, "adapter", "pooling", "query_template", "passage_template")
     add_loading_arguments(model, "query_prompt", "passage_prompt", "query_encoding")
     add_loading_arguments(model, "max_length", "max_query_length", "max_passage_length")
+    model.add_argument(
+        "--instruction-placement",
+        choices=PLACEMENTS,
+        default="slot",
+        help="where the instruction stands: in the template's slot {i}; after the query, as in mteb, with the "
+        "family's default instruction in the slot; or both (default slot)",
+    )
     model.add_argument("--device", default="auto", help="device: auto, cpu, cuda, cuda:1, … (default auto)")
     dtypes = [dtype for dtype in DTYPES if baselines or dtype != CASCADE]
     model.add_argument(

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="run_file",
         metavar="RUN",
         required=True,
-        help="first-stage run: a file; irds:ID for a dataset's candidates (scoreddocs); or rank_llm requests (.jsonl, "
+        help="first-stage run: a file; irds:ID or mteb:TASK for its candidates; or rank_llm requests (.jsonl, "
         ".json), which include topics and passages",
     )
     add_topics_argument(parser, required=False)
@@ -97,12 +97,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runtag", metavar="TAG", help="tag of the run (default: the encoder's name)")
     add_output_format_argument(parser)
     parser.add_argument(
+        "--exclude",
+        metavar="FILE",
+        help="documents that may not be retrieved for a topic, dropped from the run first: mteb:TASK (BRIGHT's "
+        "excluded_ids, ArguAna's queries), or a file in the format of qrels",
+    )
+    parser.add_argument(
         "--missing",
         choices=("error", "skip"),
         default="error",
         help="what to do with missing input: error, or skip to rank candidates without text last, leave out topics "
         "without candidates, and rerank topics without an instruction by the query alone, counting each "
         "(default error)",
+    )
+    parser.add_argument(
+        "--empty",
+        choices=("error", "score-last"),
+        default="error",
+        help="what to do with a candidate that the collection has with an empty text: error, or score-last to rank it "
+        "last and count it (default error)",
     )
     add_writing_arguments(parser)
     add_dry_run_argument(parser)

@@ -21,7 +21,7 @@ _CONDITIONS = "none, own, or names of instruction perturbations (default none; w
 _LISTS = ("encoders", "conditions", "perturbations", "candidates")
 _OTHERS = (
     *("collection", "topics", "qrels", "corpus", "index", "instructions", "changed_instructions", "changed_qrels"),
-    *("name", "seeds", "hits", "search_hits", "k1", "b", "measures", "relevance_level"),
+    *("name", "seeds", "hits", "empty", "search_hits", "k1", "b", "measures", "relevance_level"),
 )
 
 
@@ -39,10 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", metavar="DIR", required=True, type=Path, help="folder of the study")
     add("--resume", action="store_true", help="continue the study in --output")
     add("--dry-run", action="store_true", help="print the plan and exit")
-    add("--collection", help="collection that provides topics, qrels and corpus: pocket or irds:ID")
+    add("--collection", help="collection that provides topics, qrels and corpus: pocket, irds:ID, or mteb:TASK")
     add_topics_argument(parser, required=False)
     add_qrels_argument(parser, required=False)
-    add("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID, or pocket (default: the index)")
+    add("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID, mteb:TASK, or pocket (default: the index)")
     add("--index", help="Lucene index to search: a folder or a prebuilt index")
     add("--run", dest="run_file", metavar="RUN", help="first-stage run of the clean topics (default: search --index)")
     add("--name", help="name of the collection in the names of runs (default: from the topics)")
@@ -55,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seeds", help="random seeds, such as 1,2,3 or 1..5 (default 1)")
     add("--candidates", type=_names, help="candidates of perturbed queries: fixed, retrieve or both (default fixed)")
     add("--hits", metavar="N", type=positive, help="number of candidates per topic to rerank (default 100)")
+    add(
+        "--empty",
+        choices=("error", "score-last"),
+        help="what to do with a candidate whose text is empty in the collection: error, or score-last to rank it last "
+        "and count it (default error)",
+    )
     add("--search-hits", metavar="N", type=positive, help="number of documents per topic from BM25 (default 1000)")
     add("--k1", type=float, help="BM25 k1 (default 0.9)")
     add("--b", type=float, help="BM25 b (default 0.4)")

@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_loading_arguments(model, "revision")
 
     add = parser.add_argument_group("evaluation at each checkpoint (needs --corpus or --index)").add_argument
-    add("--evaluate-run", metavar="RUN", help="first-stage run to rerank: a file or irds:ID")
+    add("--evaluate-run", metavar="RUN", help="first-stage run to rerank: a file, irds:ID, or mteb:TASK")
     add("--evaluate-topics", metavar="T", help="topics of that run, with or without instructions")
     add("--evaluate-qrels", metavar="Q", help="qrels of that run, for nDCG@10")
     add("--evaluate-constraints", metavar="DIR", type=Path, help="folder written by constrain, for p-MRR")

@@ -5,6 +5,7 @@ from instrerank.collections.pocket import POCKET
 from instrerank.collections.sources import (
     MissingPolicy,
     instructed_topics,
+    load_excluded,
     load_instructions,
     load_qrels,
     load_run,
@@ -19,6 +20,7 @@ __all__ = [
     "PassageFile",
     "PassageSource",
     "instructed_topics",
+    "load_excluded",
     "load_instructions",
     "load_qrels",
     "load_run",

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.trec import Passage, Qrels, Run, Topic, ranked
@@ -107,6 +107,40 @@ def irds_run(name: str) -> Run:
     return Run(name.removeprefix(PREFIX), ranked(best))
 
 
+class CatalogueEntry(NamedTuple):
+    """What ir_datasets says of an id without its data; a number is 0 without such records, None if unknown."""
+
+    name: str
+    topics: int | None
+    passages: int | None
+    qrels: bool
+    narratives: bool
+    candidates: int | None
+
+
+def irds_catalogue() -> Iterator[CatalogueEntry]:
+    """Yield every id of ir_datasets that has topics, qrels or passages.
+
+    Raises:
+        MissingPrerequisiteError: ir_datasets is not installed.
+    """
+    ir_datasets = _import(PREFIX)
+    # deprecated ids say so when loaded
+    ir_datasets.log.easy().logger().setLevel(logging.WARNING)
+    for identifier in sorted(ir_datasets.registry._registered):
+        dataset = ir_datasets.load(identifier)
+        if not any(getattr(dataset, f"has_{part}")() for part in ("docs", "queries", "qrels")):
+            continue
+        counts = dataset.metadata()
+        topics, passages = (
+            counts.get(part, {}).get("count") if getattr(dataset, f"has_{part}")() else 0
+            for part in ("queries", "docs")
+        )
+        narratives = dataset.has_queries() and "narrative" in dataset.queries_cls()._fields
+        candidates = None if dataset.has_scoreddocs() else 0
+        yield CatalogueEntry(PREFIX + identifier, topics, passages, dataset.has_qrels(), narratives, candidates)
+
+
 def _queries(name: str) -> list[Any]:
     with _reachable(name):
         return list(_load(name, "queries").queries_iter())
@@ -140,15 +174,19 @@ def _reachable(name: str) -> Iterator[None]:
         ) from error
 
 
-def _load(name: str, part: str) -> Any:
+def _import(name: str) -> Any:
     try:
         import ir_datasets
     except ImportError as error:
         raise MissingPrerequisiteError(
             f"{name} needs ir_datasets, which is not installed: {pip_install('irds')}"
         ) from error
+    return ir_datasets
+
+
+def _load(name: str, part: str) -> Any:
     try:
-        dataset = ir_datasets.load(name.removeprefix(PREFIX))
+        dataset = _import(name).load(name.removeprefix(PREFIX))
     except KeyError as error:
         raise InputError(f"{name}: ir_datasets has no such id; its catalogue lists all ids") from error
     if not getattr(dataset, f"has_{part}")():

@@ -1,20 +1,20 @@
 """Loading topics, qrels, runs, instructions and passages by name or from Python objects.
 
-A name is a file, `irds:ID`, the bundled `pocket`, or one of Pyserini's names; a name that looks like a file never
-starts Java. Python objects (`instrerank.collections.loaded`) pass through the same functions.
+A name is a file, `irds:ID`, `mteb:TASK`, the bundled `pocket`, or one of Pyserini's names; a name that looks like a
+file never starts Java. Python objects (`instrerank.collections.loaded`) pass through the same functions.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from instrerank import anserini
+from instrerank.collections import irds, mteb_data, mteb_tasks
 from instrerank.collections.folders import topics_file
-from instrerank.collections.irds import PREFIX, IrdsPassages, irds_instructions, irds_qrels, irds_run, irds_topics
 from instrerank.collections.loaded import MappedPassages, as_qrels, as_run, as_topics, is_name
 from instrerank.collections.passages import PassageFile
 from instrerank.collections.pocket import POCKET
@@ -30,20 +30,23 @@ log = logging.getLogger(__name__)
 
 Name = str | Path
 
+PREFIX = (irds.PREFIX, mteb_tasks.PREFIX)
+"""What names of other libraries' collections begin with: these are never files."""
+
 MissingPolicy = Literal["error", "skip"]
 """What to do about a topic without an instruction, a candidate without text, …: raise, or continue and count it."""
 
 
 def load_topics(source: Name | Any) -> list[Topic]:
-    """Load topics from a file, a BEIR folder, `irds:ID`, `pocket`, or by a Pyserini name such as `dl19-passage`.
+    """Load topics from a file, a BEIR folder, `irds:ID`, `mteb:TASK`, `pocket`, or a Pyserini name (`dl19-passage`).
 
     Args:
         source: a name, or topics as accepted by `instrerank.collections.loaded.as_topics`.
 
     Raises:
         InputError: the file cannot be read or is of another kind, or the name is unknown.
-        MissingPrerequisiteError: `irds:` without ir_datasets or not downloadable; a Pyserini name without
-        pyserini or Java, or neither cached nor downloadable.
+        MissingPrerequisiteError: `irds:` without ir_datasets or `mteb:` without mteb, or not downloadable; a Pyserini
+        name without pyserini or Java, or neither cached nor downloadable.
     """
     if not is_name(source):
         return as_topics(source)
@@ -51,11 +54,14 @@ def load_topics(source: Name | Any) -> list[Topic]:
     def read(path: str | Path) -> list[Topic]:
         return read_topics(topics_file(path))
 
-    return _load(source, {"pocket": "topics.tsv"}, read, irds_topics, anserini.named_topics)
+    others = {irds.PREFIX: irds.irds_topics, mteb_tasks.PREFIX: mteb_data.mteb_topics}
+    return _load(source, {"pocket": "topics.tsv"}, read, others, anserini.named_topics)
 
 
 def load_instructions(source: Name | Mapping[str, str]) -> dict[str, str]:
-    """Load instructions by qid, as `load_topics` (and `pocket:changed`); the narratives of named topics are used.
+    """Load instructions by qid, as `load_topics` (and `pocket:changed`, `mteb:TASK:changed`).
+
+    The narratives of topics by ir_datasets' and Pyserini's names serve as instructions.
 
     Args:
         source: a name, or a mapping from qid to instruction.
@@ -67,11 +73,12 @@ def load_instructions(source: Name | Mapping[str, str]) -> dict[str, str]:
     if isinstance(source, Mapping):
         return {str(qid): instruction for qid, instruction in source.items()}
     files = _variants("instructions.{}.tsv")
-    return _load(source, files, read_instructions, irds_instructions, anserini.named_instructions)
+    others = {irds.PREFIX: irds.irds_instructions, mteb_tasks.PREFIX: mteb_data.mteb_instructions}
+    return _load(source, files, read_instructions, others, anserini.named_instructions)
 
 
 def load_qrels(source: Name | Any) -> Qrels:
-    """Load qrels from the sources of `load_topics` (and `pocket:changed`).
+    """Load qrels from the sources of `load_topics` (and `pocket:changed`, `mteb:TASK:changed`).
 
     Args:
         source: a name, or qrels as accepted by `instrerank.collections.loaded.as_qrels`.
@@ -82,11 +89,12 @@ def load_qrels(source: Name | Any) -> Qrels:
     """
     if not is_name(source):
         return as_qrels(source)
-    return _load(source, _variants("qrels.{}.txt"), read_qrels, irds_qrels, anserini.named_qrels)
+    others = {irds.PREFIX: irds.irds_qrels, mteb_tasks.PREFIX: mteb_data.mteb_qrels}
+    return _load(source, _variants("qrels.{}.txt"), read_qrels, others, anserini.named_qrels)
 
 
 def load_run(source: Name | Any, *, keep_first_duplicate: bool = False) -> Run:
-    """Load a run from a file, as `read_run` does, or the candidates of `irds:ID`.
+    """Load a run from a file, as `read_run` does, or the candidates of `irds:ID` or `mteb:TASK`.
 
     Args:
         source: a name, or a run as accepted by `instrerank.collections.loaded.as_run`.
@@ -95,32 +103,56 @@ def load_run(source: Name | Any, *, keep_first_duplicate: bool = False) -> Run:
 
     Raises:
         InputError: the file cannot be read or is of another kind; the id is unknown or has no candidates.
-        MissingPrerequisiteError: `irds:` without ir_datasets or not downloadable.
+        MissingPrerequisiteError: `irds:` without ir_datasets or `mteb:` without mteb, or not downloadable.
     """
     if not is_name(source):
         return as_run(source)
-    if str(source).startswith(PREFIX):
-        return irds_run(str(source))
+    if str(source).startswith(irds.PREFIX):
+        return irds.irds_run(str(source))
+    if str(source).startswith(mteb_tasks.PREFIX):
+        return mteb_data.mteb_run(str(source))
     return read_run(source, keep_first_duplicate=keep_first_duplicate)
 
 
+def load_excluded(source: Name | Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """Load the documents that may not be retrieved for a topic, by qid.
+
+    Args:
+        source: `mteb:TASK` (BRIGHT's `excluded_ids`; the queries that are documents in ArguAna), a file in the format
+            of qrels, of which every document with a positive grade is excluded, or a mapping from qid to docids.
+
+    Raises:
+        InputError: the file cannot be read or is of another kind; the task is unknown or excludes none.
+        MissingPrerequisiteError: `mteb:` without mteb, or not downloadable.
+    """
+    if isinstance(source, Mapping):
+        return {str(qid): {str(docid) for docid in docids} for qid, docids in source.items()}
+    if str(source).startswith(mteb_tasks.PREFIX):
+        return {qid: set(docids) for qid, docids in mteb_data.mteb_excluded(str(source)).items()}
+    qrels = read_qrels(source)
+    return {qid: {docid for docid, grade in grades.items() if grade > 0} for qid, grades in qrels.items()}
+
+
 def open_passages(source: Name | Mapping[str, str] | PassageSource) -> PassageSource:
-    """Open the passages of a JSONL or TSV file, a folder of them, a Lucene index, `irds:ID`, or `pocket`.
+    """Open the passages of a JSONL or TSV file, a folder of them, a Lucene index, `irds:ID`, `mteb:TASK`, or `pocket`.
 
     Args:
         source: a name, a mapping from docid to text, or a source that is already open.
 
     Raises:
         InputError: the file or id does not exist.
-        MissingPrerequisiteError: `irds:` without ir_datasets or not downloadable; an index without Java.
+        MissingPrerequisiteError: `irds:` without ir_datasets or `mteb:` without mteb, or not downloadable; an index
+        without Java.
     """
     if isinstance(source, Mapping):
         return MappedPassages(source)
     if not isinstance(source, str | Path):
         return source
     name = str(source)
-    if name.startswith(PREFIX):
-        return IrdsPassages(name)
+    if name.startswith(irds.PREFIX):
+        return irds.IrdsPassages(name)
+    if name.startswith(mteb_tasks.PREFIX):
+        return mteb_data.MtebPassages(name)
     if anserini.is_index(Path(source)):
         return anserini.IndexPassages(source)
     if _may_be_pyserinis(name):
@@ -177,13 +209,14 @@ def _load(
     source: str | Path,
     bundled: dict[str, str],
     read: Callable[[str | Path], _Found],
-    from_irds: Callable[[str], _Found],
+    by_prefix: Mapping[str, Callable[[str], _Found]],
     from_pyserini: Callable[[str], _Found],
 ) -> _Found:
     """Load from the source that a name refers to; files take precedence over names."""
     name = str(source)
-    if name.startswith(PREFIX):
-        return from_irds(name)
+    for prefix, load in by_prefix.items():
+        if name.startswith(prefix):
+            return load(name)
     if name in bundled:
         return read(POCKET / bundled[name])
     return from_pyserini(name) if _may_be_pyserinis(name) else read(source)
@@ -194,8 +227,8 @@ def _prebuilt_passages(name: str) -> PassageSource:
         return anserini.IndexPassages(name)
     except InputError as error:
         raise InputError(
-            f"no passages at {name}: give a JSONL or TSV file, a folder of them, a Lucene index, irds:ID, or one of "
-            f"Pyserini's names for an index"
+            f"no passages at {name}: give a JSONL or TSV file, a folder of them, a Lucene index, irds:ID, mteb:TASK, "
+            f"or one of Pyserini's names for an index"
         ) from error
     except MissingPrerequisiteError as error:
         raise MissingPrerequisiteError(
@@ -205,7 +238,7 @@ def _prebuilt_passages(name: str) -> PassageSource:
 
 def _may_be_pyserinis(name: str) -> bool:
     """Return whether a source is not a file, does not look like one, and belongs to no other list of names."""
-    elsewhere = re.match(r"irds:|pocket$|pocket:|-$", name)
+    elsewhere = name.startswith(PREFIX) or re.match(r"pocket$|pocket:|-$", name)
     like_a_file = re.search(r"[/\\]|\.(tsv|csv|txt|jsonl?|trec|topics|qrels?|gz)$", name)
     return not elsewhere and not like_a_file and not Path(name).exists()
 

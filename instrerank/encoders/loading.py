@@ -15,7 +15,7 @@ from instrerank.encoders.families.recognition import reconciled, resemblance, wa
 from instrerank.encoders.families.stored_prompts import chosen_prompts
 from instrerank.encoders.families.supported import check_supported, own_classes
 from instrerank.encoders.families.table import family_of, match_family
-from instrerank.encoders.families.texts import passage_text
+from instrerank.encoders.families.texts import passage_text, place_instruction
 from instrerank.encoders.layers import load_layers
 from instrerank.encoders.locate import hub_commit, position_limit, read_json, usable_settings
 from instrerank.encoders.networks.backends import Backend, choose_backend
@@ -113,10 +113,15 @@ def build_encoder(
             "appends_instructions": appends_instructions,
         }
 
-    _check_whole(name, profile, trusted=trusted)
     if profile.pooling_modes == (OWN_CODE,):
         return load_own_code(
             name, folder, profile, dtype=options.dtype, device=options.device, allow_bin=allow_bin, **identity()
+        )
+    family = family_of(profile)
+    if trusted and family is not None and family.whole:
+        raise InputError(
+            f"{name}: the vectors of {profile.family} come from its repository's own modules as a whole, not from its "
+            "network, which is all that this folder has"
         )
     # with a query-side adapter, passages are encoded by the base model, so its stored vectors are reused
     query_side = lora is not None and profile.adapter_side == "query"
@@ -147,26 +152,6 @@ def build_encoder(
         passage_fingerprint=fingerprint([folder], settings) if query_side else None,
         **identity(),
     )
-
-
-def _check_whole(name: str, profile: EncoderProfile, *, trusted: bool) -> None:
-    """Refuse models whose own modules must be run in a way that is not known here.
-
-    Raises:
-        InputError: says why.
-    """
-    family = family_of(profile)
-    if not trusted or family is None:
-        return
-    if family.tasks:
-        raise InputError(
-            f"{name}: {profile.family} selects weights by task ({', '.join(family.tasks)}), which cannot be set here"
-        )
-    if family.whole and profile.pooling_modes != (OWN_CODE,):
-        raise InputError(
-            f"{name}: the vectors of {profile.family} come from its repository's own modules as a whole, not from its "
-            "network, and the folder has no modules.json that names them"
-        )
 
 
 def _calibration_ids(
@@ -207,6 +192,7 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
         "query_encoding": options.query_encoding,
     }
     profile = replace(profile, **{field: value for field, value in given.items() if value is not None})
+    profile = place_instruction(profile, options.instruction_placement)
     for name in ("max_query_length", "max_passage_length"):
         if limit is not None and getattr(profile, name) > limit:
             raise InputError(

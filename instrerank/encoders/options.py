@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from instrerank.encoders.families.profiles import PLACEMENTS, Placement
 from instrerank.errors import InputError
 from instrerank.files import cache_folder
 
@@ -23,8 +24,7 @@ DTYPES = ("float32", "bfloat16", "float16", "int8", "int8-openvino", CASCADE, "a
 
 _BIENCODERS_ONLY = (
     *("pooling", "query_template", "passage_template", "query_prompt", "passage_prompt", "query_encoding"),
-    *("max_query_length", "max_passage_length"),
-    "store",
+    *("max_query_length", "max_passage_length", "instruction_placement", "store"),
 )
 _LANGUAGE_MODELS_ONLY = ("prompt", "true_token", "false_token")
 
@@ -43,6 +43,8 @@ class LoadOptions:
         passage_prompt: the same for passages.
         query_encoding: how query and instruction are combined: "concatenation" (by the template), or "attention"
             (InF-Embed's instruction-query attention).
+        instruction_placement: where the instruction stands: "slot" (the template's {i}), "after" (query, space,
+            instruction: mteb's convention, with the default instruction in the slot), or "both".
         max_length: maximum tokens of a query and of a passage, special tokens included; of the whole input where both
             are read together.
         max_query_length: maximum tokens of a query, special tokens included; overrides `max_length`.
@@ -71,6 +73,7 @@ class LoadOptions:
     query_prompt: str | None = None
     passage_prompt: str | None = None
     query_encoding: str | None = None
+    instruction_placement: Placement = "slot"
     max_length: int | None = None
     max_query_length: int | None = None
     max_passage_length: int | None = None
@@ -92,7 +95,7 @@ class LoadOptions:
         Raises:
             InputError: an invalid option; the message names the parameter, its value and what is allowed.
         """
-        for name, allowed in (("kind", KINDS), ("dtype", DTYPES)):
+        for name, allowed in (("kind", KINDS), ("dtype", DTYPES), ("instruction_placement", PLACEMENTS)):
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown `{name}` {getattr(self, name)!r}. Available: {', '.join(allowed)}")
         for name in ("max_length", "max_query_length", "max_passage_length", "batch_tokens", "cascade_depth"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.families.table import family_of
 from instrerank.encoders.families.texts import EncoderText
 from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.networks.tensors import bin_hint
@@ -36,12 +38,12 @@ class WholeModel:
 
     workers = 1
 
-    def __init__(self, model: Any, side: str, dtype: str, device: str):
-        """Take a loaded model, and the side: "query" or "document"."""
+    def __init__(self, model: Any, side: str, dtype: str, device: str, task: str | None = None):
+        """Take a loaded model, the side ("query" or "document"), and the task by which it selects weights."""
         self.dtype, self.device = dtype, device
         self.hidden_size = int(model.get_embedding_dimension())
         self.batch_tokens = self.least_batch_tokens = 2048 if device == "cpu" else 32768
-        self._encode = getattr(model, f"encode_{side}")
+        self._encode = getattr(model, f"encode_{side}") if task is None else partial(model.encode, task=task)
         self._model = model
 
     def __repr__(self) -> str:
@@ -147,11 +149,13 @@ def load_own_code(
         tokenizer = WholeTokenizer(model.tokenizer)
     except Exception as error:  # the repository's code raises whatever it raises
         raise InputError(f"cannot load {name}: {error}{bin_hint(folder, allow_bin=allow_bin)}") from error
+    family = family_of(profile)
+    tasks = (family and family.tasks) or (None, None)
     return OwnCodeEncoder(
         name,
         profile,
         tokenizer,  # type: ignore[arg-type]
-        WholeModel(model.eval(), "document", dtype, place),
-        query_backend=WholeModel(model, "query", dtype, place),
+        WholeModel(model.eval(), "document", dtype, place, tasks[1]),
+        query_backend=WholeModel(model, "query", dtype, place, tasks[0]),
         **parts,
     )

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
 from instrerank.encoders import Encoder
+from instrerank.encoders.families.profiles import Placement
+from instrerank.encoders.families.texts import place_instruction
 from instrerank.errors import MissingPrerequisiteError, pip_install
+from instrerank.reranking.candidates import EmptyPolicy
+from instrerank.trec.records import is_empty
 
 try:
     from mteb.models.abs_encoder import AbsEncoder
@@ -19,11 +28,16 @@ except ImportError as error:
     raise MissingPrerequisiteError(f"mteb is not installed: {pip_install('mteb')}") from error
 
 if TYPE_CHECKING:
-    import numpy as np
     from mteb.abstasks.task_metadata import TaskMetadata
-    from mteb.types import BatchedInput
+    from mteb.types import Array, BatchedInput
     from numpy.typing import NDArray
     from torch.utils.data import DataLoader
+
+
+log = logging.getLogger(__name__)
+
+_LAST = -1e9
+"""Score of an empty document: below every dot product of an encoder, and finite, as mteb's statistics need it."""
 
 
 class MtebEncoder(AbsEncoder):
@@ -33,19 +47,35 @@ class MtebEncoder(AbsEncoder):
     mteb's own concatenation. Scores are dot products, as everywhere in instrerank.
     """
 
-    def __init__(self, encoder: Encoder, *, task_prompts: bool = False, meta: ModelMeta | None = None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        task_prompts: bool = False,
+        instruction_placement: Placement = "slot",
+        empty: EmptyPolicy = "error",
+        meta: ModelMeta | None = None,
+    ) -> None:
         """Wrap an encoder.
 
         Args:
             encoder: from `instrerank.encoders.load_encoder`.
-            task_prompts: use mteb's task prompt as the instruction of queries that have none of their own.
+            task_prompts: use mteb's task prompt as the instruction of queries that have none of their own, and in the
+                slot if their own instruction is placed after them.
+            instruction_placement: "slot": in the template's slot, as instrerank does by default; "after": query,
+                space, instruction, as mteb's own wrappers do; "both".
+            empty: "error"; or "score-last" to give documents with an empty text a score below every other, and log
+                their number.
             meta: model metadata under which mteb saves the results, for example for a leaderboard. By default, the
             name is the encoder's and the revision is a hash of everything that determines its vectors, so that
             mteb's cache never mixes up results of different weights or templates.
         """
         self.encoder = encoder
         self.task_prompts = task_prompts
-        self.mteb_model_meta = meta or _meta(encoder, task_prompts)
+        self.instruction_placement = instruction_placement
+        self.empty = empty
+        changed = [option for option in (instruction_placement, empty) if option not in ("slot", "error")]
+        self.mteb_model_meta = meta or _meta(encoder, [task_prompts, *changed])
 
     def encode(
         self,
@@ -71,12 +101,11 @@ class MtebEncoder(AbsEncoder):
             float32 [n, d].
 
         Raises:
-            InputError: an empty text, or an instruction for a template that has no place for it.
+            InputError: an empty text (but see `empty`), or an instruction for a template that has no place for it.
         """
         progress = bool(kwargs.get("show_progress_bar", False))
         if prompt_type == PromptType.document:
-            passages = [text for batch in inputs for text in batch["text"]]
-            return self.encoder.encode_passages(passages, progress=progress).vectors
+            return self._documents([text for batch in inputs for text in batch["text"]], progress)
         prompt = self.get_instruction(task_metadata, prompt_type) if self.task_prompts else ""
         queries: list[str] = []
         instructions: list[str] = []
@@ -84,12 +113,45 @@ class MtebEncoder(AbsEncoder):
             # `text` holds query and instruction joined, `query` the query alone
             texts = batch.get("query", batch["text"])
             queries += texts
-            instructions += [own or prompt for own in batch.get("instruction", [""] * len(texts))]
-        return self.encoder.encode_queries(queries, instructions, progress=progress).vectors
+            instructions += batch.get("instruction", [""] * len(texts))
+        encoder = self._placing(prompt or "")
+        if encoder is self.encoder:
+            instructions = [own or prompt or "" for own in instructions]
+        return encoder.encode_queries(queries, instructions, progress=progress).vectors
+
+    def similarity(self, embeddings1: Array, embeddings2: Array) -> Array:
+        """Return the dot products of queries [n, d] and documents [m, d], with those of empty documents at the end."""
+        scores = super().similarity(embeddings1, embeddings2)
+        if self.empty == "score-last":
+            scores[:, torch.as_tensor(embeddings2).isnan().any(dim=1)] = _LAST
+        return scores
+
+    def _documents(self, texts: list[str], progress: bool) -> NDArray[np.float32]:
+        """Return the vectors of documents; that of an empty one that may score last is no number."""
+        if self.empty == "error":
+            return self.encoder.encode_passages(texts, progress=progress).vectors
+        full = np.array([not is_empty(text) for text in texts], bool)
+        vectors = np.full((len(texts), self.encoder.dimension), np.nan, np.float32)
+        vectors[full] = self.encoder.encode_passages(
+            [text for text in texts if not is_empty(text)], progress=progress
+        ).vectors
+        if not full.all():
+            log.warning(f"{int((~full).sum())} of {len(texts)} documents have an empty text and score last")
+        return vectors
+
+    def _placing(self, prompt: str) -> Encoder:
+        """Return the encoder with templates for the placement, and a prompt that stands in the slot."""
+        if self.instruction_placement == "slot":
+            return self.encoder
+        profile = self.encoder.profile
+        profile = dataclasses.replace(profile, default_instruction=prompt or profile.default_instruction)
+        encoder = copy.copy(self.encoder)
+        encoder.profile = place_instruction(profile, self.instruction_placement)
+        return encoder
 
 
-def _meta(encoder: Encoder, task_prompts: bool) -> ModelMeta:
-    decisive = [encoder.fingerprint, dataclasses.asdict(encoder.profile), encoder.dtype, task_prompts]
+def _meta(encoder: Encoder, options: list[object]) -> ModelMeta:
+    decisive = [encoder.fingerprint, dataclasses.asdict(encoder.profile), encoder.dtype, *options]
     is_id = encoder.name.count("/") == 1 and not Path(encoder.name).exists()
     return ModelMeta(
         loader=None,

@@ -35,7 +35,7 @@ EXTRAS = {
     "peft": Extra(("peft",), "LoRA adapters other than plain ones"),
     "openvino": Extra(("openvino", "nncf"), "the dtype int8-openvino"),
     "pyterrier": Extra(("pyterrier",), "pipelines of PyTerrier"),
-    "mteb": Extra(("mteb",), "mteb's tasks"),
+    "mteb": Extra(("mteb",), "benchmarks by mteb:TASK, and encoders in mteb"),
     "completion": Extra(("shtab",), "completion of verbs and flags in the shell"),
     "docs": Extra(("mkdocs",), "the site of these docs"),
 }

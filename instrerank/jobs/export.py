@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from instrerank.collections import load_run, load_topics, open_passages
-from instrerank.collections.irds import PREFIX
 from instrerank.collections.loaded import is_name
+from instrerank.collections.sources import PREFIX
 from instrerank.errors import InputError
 from instrerank.files import is_standard_stream, is_stream
 from instrerank.integrations.rank_llm import write_requests

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from instrerank.collections import MissingPolicy
-from instrerank.reranking.candidates import CandidateCounts, Candidates
+from instrerank.reranking.candidates import CandidateCounts, Candidates, EmptyPolicy
 from instrerank.reranking.fusion import Fusion
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Scores, Windows
@@ -20,6 +20,7 @@ def reranking_stage(
     fusion: Fusion,
     windows: Windows | None,
     missing: MissingPolicy,
+    empty: EmptyPolicy = "error",
     output_format: str = "trec",
 ) -> dict[str, Any]:
     """Return everything that determines the scores of a reranking, as a stage of ir_metadata's `retrieval`."""
@@ -30,6 +31,7 @@ def reranking_stage(
         "fusion": dataclasses.asdict(fusion),
         "windows": dataclasses.asdict(windows) if windows else "none",
         "missing": missing,
+        **({} if empty == "error" else {"empty": empty}),
         "output format": output_format,
         "encoder": {"kind": scorer.kind, **scorer.describe()},
     }
@@ -56,5 +58,6 @@ def reranking_counts(
         ),
         # left out if 0, which is nearly always the case
         **({"qids of the run without topic": counts.qids_without_topic} if counts.qids_without_topic else {}),
+        **({"candidates with empty text": counts.empty_texts} if counts.empty_texts else {}),
         **scores.details,
     }

@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from instrerank.collections import MissingPolicy, instructed_topics, load_run, open_passages
+from instrerank.collections import MissingPolicy, instructed_topics, load_excluded, load_run, open_passages
 from instrerank.collections.loaded import is_name
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
@@ -27,7 +27,7 @@ from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, read_sidecar, settle_run, write_run_with_sidecar
 from instrerank.reranking import Candidates, Fusion, Windows, candidate_docids, select_candidates
 from instrerank.reranking import rerank as rerank_candidates
-from instrerank.reranking.candidates import CandidateCounts
+from instrerank.reranking.candidates import CandidateCounts, EmptyPolicy, without_excluded
 from instrerank.reranking.fusion import FusionMethod
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Aggregation, PreparedTexts, check_scoring
@@ -60,8 +60,12 @@ class RerankSettings:
         max_passage: split long passages into windows that fit the encoder, and use their "max", "first" or "mean"
             score; None: truncate long passages.
         max_passage_stride: tokens between the starts of windows; None: half a window.
+        exclude: documents that may not be retrieved, by qid, as `instrerank.collections.load_excluded` takes them;
+            they are dropped from the run before the first `hits` are taken.
         missing: "error"; or "skip" to rank candidates without text last, leave out topics without candidates, and
             rerank topics without an instruction by the query alone, counting each.
+        empty: "error"; or "score-last" to rank candidates that the collection has with an empty text last, counting
+            them.
         limit: rerank only the first `limit` topics; None: all.
         runtag: tag of the run; None: the encoder's name.
         output: run file to write, with its sidecar; None: write nothing.
@@ -85,7 +89,9 @@ class RerankSettings:
     rrf_k: int = 60
     max_passage: Aggregation | None = None
     max_passage_stride: int | None = None
+    exclude: Any = None
     missing: MissingPolicy = "error"
+    empty: EmptyPolicy = "error"
     limit: int | None = None
     runtag: str | None = None
     output: str | Path | None = None
@@ -101,6 +107,8 @@ class RerankSettings:
             InputError: invalid settings; the message names the parameter, its value and what is allowed.
         """
         check_tag(self.tag)
+        if self.empty not in get_args(EmptyPolicy):
+            raise InputError(f"unknown `empty` {self.empty!r}. Available: {', '.join(get_args(EmptyPolicy))}")
         if self.hits < 1:
             raise InputError(f"`hits` must be at least 1, got {self.hits}")
         if self.corpus is not None and self.index is not None:
@@ -128,6 +136,7 @@ class Reranked(RunResult):
             (len(counts["queries truncated"]), "queries truncated"),
             (counts["pairs truncated"], "pairs truncated"),
             (counts["candidates without text"], "candidates without text ranked last"),
+            (counts.get("candidates with empty text", 0), "candidates with empty text ranked last"),
             (len(counts["topics without candidates"]), "topics without candidates left out"),
             (counts.get("qids of the run without topic", 0), "qids of the run without topic left out"),
         ):
@@ -216,7 +225,7 @@ def prepare(settings: RerankSettings, *, dry_run: bool = False) -> Plan:
 
     started = time.perf_counter()
     if settings.output is not None:
-        names = ("run", "topics", "corpus", "index", "instructions")
+        names = ("run", "topics", "corpus", "index", "instructions", "exclude")
         inputs_given = {name: getattr(settings, name) for name in names}
         check_output(settings.output, inputs_given, create=not dry_run)
     inputs = read_inputs(settings)
@@ -239,7 +248,12 @@ def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Scorer) -> Plan:
         InputError: candidates without text or topics without candidates, unless `missing` is "skip".
     """
     candidates, counts = select_candidates(
-        inputs.first_stage, inputs.topics, inputs.texts, hits=settings.hits, missing=settings.missing
+        inputs.first_stage,
+        inputs.topics,
+        inputs.texts,
+        hits=settings.hits,
+        missing=settings.missing,
+        empty=settings.empty,
     )
     windows = windows_of(settings, scorer)
     stage = reranking_stage(
@@ -248,6 +262,7 @@ def plan_of(settings: RerankSettings, inputs: Inputs, scorer: Scorer) -> Plan:
         fusion=Fusion(settings.fusion, settings.alpha, settings.rrf_k),
         windows=windows,
         missing=settings.missing,
+        empty=settings.empty,
         output_format=settings.output_format,
     )
     return Plan(settings, inputs, candidates, counts, scorer, windows, [inputs.stage, stage], False, None)
@@ -312,7 +327,6 @@ def read_inputs(settings: RerankSettings) -> Inputs:
         raise InputError(f"reranking {name_of(settings.run)} needs `topics`, and passages by `corpus` or `index`")
     else:
         first_stage = load_run(settings.run, keep_first_duplicate=True)
-    warn_of_own_documents(first_stage)
     loaded = instructed_topics(
         topics,
         settings.instructions,
@@ -320,6 +334,15 @@ def read_inputs(settings: RerankSettings) -> Inputs:
         missing=settings.missing,
         limit=settings.limit,
     )
+    stage = {"name": "first stage", "tag": first_stage.tag, **described_source(settings.run, first_stage)}
+    if settings.exclude is not None:
+        excluded = load_excluded(settings.exclude)
+        first_stage, dropped = without_excluded(first_stage, excluded, loaded)
+        stage["excluded"] = {
+            **described_source(settings.exclude, {qid: sorted(docids) for qid, docids in excluded.items()}),
+            "documents": dropped,
+        }
+    warn_of_own_documents(first_stage)
     if passages is not None:
         qids = {topic.qid for topic in loaded}
         wanted = Run(first_stage.tag, {q: ranking for q, ranking in first_stage.rankings.items() if q in qids})
@@ -332,7 +355,6 @@ def read_inputs(settings: RerankSettings) -> Inputs:
     }
     if settings.limit is not None:
         data["topics"]["limit"] = settings.limit
-    stage = {"name": "first stage", "tag": first_stage.tag, **described_source(settings.run, first_stage)}
     return Inputs(first_stage, loaded, texts, stage, data)
 
 
@@ -371,7 +393,9 @@ def rerank_command(settings: RerankSettings, kind: str) -> list[str]:
         "--max-passage": settings.max_passage,
         "--max-passage-stride": settings.max_passage_stride,
         **load_flags(load),
+        "--exclude": None if settings.exclude is None else name_of(settings.exclude),
         "--missing": settings.missing,
+        "--empty": None if settings.empty == "error" else settings.empty,
         "--limit": settings.limit,
         "--runtag": settings.tag,
         "--output-format": None if settings.output_format == "trec" else settings.output_format,

@@ -106,12 +106,12 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
 
 
 def source_name(topics: str | Path) -> str:
-    """Return the name of a topics file or `irds:` id as one field of a file name, without dots or whitespace.
+    """Return the name of topics as one field of a file name, without dots or whitespace.
 
-    `topics.dl19.tsv` and `dl19/topics.tsv` are `dl19`; `irds:a/b` is `a-b`.
+    `topics.dl19.tsv` and `dl19/topics.tsv` are `dl19`; `irds:a/b` and `mteb:a/b` are `a-b`.
     """
-    if str(topics).startswith("irds:"):
-        name = str(topics).removeprefix("irds:")
+    if str(topics).startswith(("irds:", "mteb:")):
+        name = str(topics).partition(":")[2]
     else:
         path = Path(topics).absolute()
         name = re.sub(r"(\.(gz|tsv|txt|jsonl|json|trec))+$", "", path.name).removeprefix("topics.")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from instrerank.collections import MissingPolicy
 from instrerank.errors import InputError
 from instrerank.trec import Run, ScoredDoc, Topic
 from instrerank.trec.problems import listed
 from instrerank.trec.records import is_empty
+
+EmptyPolicy = Literal["error", "score-last"]
+"""What to do about a document that the collection has with an empty text: raise, or rank it last and count it."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Candidates:
     Attributes:
         topic: the query with its instruction.
         reranked: the documents with text among the first `hits`.
-        below: the documents ranked below them: those without text, and those after the first `hits`.
+        below: the documents ranked below them: those without or with an empty text, and those after the first `hits`.
     """
 
     topic: Topic
@@ -35,8 +39,31 @@ class CandidateCounts:
     candidates: int = 0
     below_depth: int = 0
     missing_texts: int = 0
+    empty_texts: int = 0
     topics_without_candidates: list[str] = field(default_factory=list)
     qids_without_topic: int = 0
+
+
+def without_excluded(
+    first_stage: Run, excluded: Mapping[str, Collection[str]], topics: Sequence[Topic]
+) -> tuple[Run, int]:
+    """Return a first stage without the documents excluded for each topic, and how many those are.
+
+    Raises:
+        InputError: documents are excluded for a qid that neither the run nor the topics have.
+    """
+    known = {topic.qid for topic in topics} | set(first_stage.rankings)
+    absent = [qid for qid in excluded if qid not in known]
+    if absent:
+        raise InputError(
+            f"documents are excluded for {len(absent)} qids that neither the run nor the topics have: {listed(absent)}"
+        )
+    kept = {
+        qid: [document for document in ranking if document.docid not in excluded.get(qid, ())]
+        for qid, ranking in first_stage.rankings.items()
+    }
+    dropped = sum(len(first_stage.rankings[qid]) - len(kept[qid]) for qid in excluded if qid in kept)
+    return Run(first_stage.tag, kept), dropped
 
 
 def candidate_docids(first_stage: Run, hits: int) -> list[str]:
@@ -53,6 +80,7 @@ def select_candidates(
     *,
     hits: int,
     missing: MissingPolicy = "error",
+    empty: EmptyPolicy = "error",
 ) -> tuple[list[Candidates], CandidateCounts]:
     """Select the candidates of each topic, in the order of the topics.
 
@@ -65,6 +93,8 @@ def select_candidates(
         hits: number of candidates per topic to rerank.
         missing: "error"; or "skip" to rank candidates without text last and leave out topics without candidates, and
             count them.
+        empty: "error": a candidate with an empty text is one without text; or "score-last" to rank it last, and count
+            it apart.
 
     Raises:
         InputError: run and topics have no qid in common; or, with "error", a candidate without text or a topic without
@@ -88,23 +118,26 @@ def select_candidates(
         within = ranking[:hits]
         textless = [document for document in within if is_empty(texts.get(document.docid, ""))]
         absent = {document.docid for document in textless}
+        allowed = {docid for docid in absent if empty == "score-last" and docid in texts}
         reranked = [document for document in within if document.docid not in absent]
-        without_text.update(dict.fromkeys(document.docid for document in textless))
+        without_text.update(dict.fromkeys(d.docid for d in textless if d.docid not in allowed))
         selected.append(Candidates(topic, reranked, textless + ranking[hits:]))
         counts.queries += 1
         counts.candidates += len(within)
         counts.below_depth += len(ranking) - len(within)
-        counts.missing_texts += len(textless)
+        counts.missing_texts += len(absent) - len(allowed)
+        counts.empty_texts += len(allowed)
     if missing == "error":
-        _raise_missing(counts, list(without_text), len(topics))
+        _raise_missing(counts, list(without_text), sum(docid in texts for docid in without_text), len(topics))
     return selected, counts
 
 
-def _raise_missing(counts: CandidateCounts, without_text: list[str], topics: int) -> None:
+def _raise_missing(counts: CandidateCounts, without_text: list[str], empty: int, topics: int) -> None:
     if without_text:
+        known = f", or with `empty` score-last the {empty} whose text is empty" if empty else ""
         raise InputError(
             f"{len(without_text)} candidates have no text: {listed(without_text)}; give the passages that the run was "
-            f"retrieved from, or rank these candidates last with `missing` skip"
+            f"retrieved from, or rank these candidates last with `missing` skip{known}"
         )
     absent = counts.topics_without_candidates
     if absent:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_type_hints
 
+from instrerank.collections import mteb_tasks
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
 from instrerank.perturbations.seeds import seeds_of
+from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.reranking.scoring import check_scoring
 from instrerank.study.values import checked, read_mapping
 
@@ -92,7 +94,7 @@ class Configuration:
     """A study; its fields are named like the YAML keys and the flags.
 
     Attributes:
-        topics: file, `irds:ID` or `pocket`.
+        topics: file, `irds:ID`, `mteb:TASK` or `pocket`.
         qrels: likewise.
         encoders: the encoders to compare; the first stage is always one of the systems.
         name: of the collection, in run names: letters, digits, `_` and `-`.
@@ -107,6 +109,7 @@ class Configuration:
         seeds: draws of each seeded perturbation.
         candidates: the modes.
         hits: depth of reranking.
+        empty: as in `rerank`: what to do with a candidate whose text is empty in the collection.
         search_hits: depth of BM25.
         k1: BM25's k1.
         b: BM25's b.
@@ -131,6 +134,7 @@ class Configuration:
     seeds: tuple[int, ...] = (1,)
     candidates: tuple[Mode, ...] = ("fixed",)
     hits: int = 100
+    empty: EmptyPolicy = "error"
     search_hits: int = 1000
     k1: float = 0.9
     b: float = 0.4
@@ -146,6 +150,8 @@ class Configuration:
     def as_data(self) -> dict[str, Any]:
         """Return the configuration as plain data for YAML."""
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
+        if self.empty == "error":  # as in studies before it was a key
+            del data["empty"]
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data
@@ -163,7 +169,8 @@ def read_configuration(path: Path) -> dict[str, Any]:
 def configure(settings: Mapping[str, Any]) -> Configuration:
     """Return the configuration that settings from a YAML file or from flags make.
 
-    `collection: pocket` or `collection: irds:ID` stands for topics, qrels and corpus together.
+    `collection: pocket`, `irds:ID` or `mteb:TASK` stands for topics, qrels and corpus together, and for the
+    instructions and candidates that pocket and mteb's task have.
 
     Raises:
         InputError: an unknown or missing key, a value that is not allowed, or a duplicate.
@@ -176,7 +183,7 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     _check_keys("a study", settings, ["collection", *known])
     missing = [key for key in ("topics", "qrels", "encoders") if not settings.get(key)]
     if missing:
-        raise InputError(f"a study needs {', '.join(missing)} (or collection: pocket, collection: irds:ID)")
+        raise InputError(f"a study needs {', '.join(missing)} (or collection: pocket, irds:ID, mteb:TASK)")
     if not settings.get("corpus") and not settings.get("index"):
         raise InputError("a study needs passages: give corpus: FILE or index: DIR")
     if settings.get("changed_qrels") and not settings.get("changed_instructions"):
@@ -228,8 +235,10 @@ def _of_collection(collection: str) -> dict[str, Any]:
         return dict(_BUNDLED)
     if collection.startswith("irds:"):
         return dict.fromkeys(("topics", "qrels", "corpus"), collection)
+    if collection.startswith(mteb_tasks.PREFIX):
+        return mteb_tasks.mteb_settings(collection)
     raise InputError(
-        f"unknown collection {collection!r}. Available: pocket, irds:ID; or give topics, qrels and corpus"
+        f"unknown collection {collection!r}. Available: pocket, irds:ID, mteb:TASK; or give topics, qrels and corpus"
     )
 
 

@@ -14,7 +14,7 @@ from instrerank.jobs.rerank import Inputs, plan_of, warn_of_own_documents, windo
 from instrerank.jobs.rerank import execute as execute_rerank
 from instrerank.reranking import Scorer, prepare_texts
 from instrerank.study.configuration import EncoderChoice
-from instrerank.study.first_stage import candidate_texts, write_first_stage
+from instrerank.study.first_stage import candidate_texts, readable, write_first_stage
 from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import write_query_files
@@ -128,7 +128,7 @@ class _Reranking:
         windows = windows_of(rerank_settings(plan, cells[0]), self._scorer)
         queries = len({topic[1:] for topic in topics})
         with log.timed(step="prepare", encoder=choice.name, passages=len(texts), queries=queries):
-            self._prepared = prepare_texts(topics, texts, self._scorer, windows=windows, progress=progress)
+            self._prepared = prepare_texts(topics, readable(texts), self._scorer, windows=windows, progress=progress)
 
     def write(self, cell: Cell) -> None:
         """Write the run of a cell and its sidecar."""

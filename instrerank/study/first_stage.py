@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from instrerank.study.query_files import query_files
 from instrerank.study.settings import search_settings
 from instrerank.trec import Run, read_run
 from instrerank.trec.problems import listed
+from instrerank.trec.records import is_empty
 
 INDEX = "index"
 """Folder of the index that a study builds, within the study's folder."""
@@ -54,15 +55,23 @@ def candidate_texts(plan: Plan, runs: Iterable[Run]) -> dict[str, str]:
     """Return by docid the texts of the candidates to rerank in any of the runs.
 
     Raises:
-        InputError: a candidate without text.
+        InputError: a candidate without text, or with an empty one unless the configuration allows it.
     """
     docids = list(dict.fromkeys(docid for run in runs for docid in candidate_docids(run, plan.configuration.hits)))
     passages = open_study_passages(plan.configuration)
     found = passages.lookup(docids)
-    absent = [docid for docid in docids if not found.get(docid, "").strip()]
+    allowed = found if plan.configuration.empty == "score-last" else ()
+    absent = [docid for docid in docids if not found.get(docid, "").strip() and docid not in allowed]
     if absent:
-        raise InputError(f"{passages.name}: no text for {len(absent)} candidate docids: {listed(absent)}")
+        empty = sum(docid in found for docid in absent)
+        known = f"; empty: score-last ranks the {empty} that are empty last" if empty else ""
+        raise InputError(f"{passages.name}: no text for {len(absent)} candidate docids: {listed(absent)}{known}")
     return {docid: found[docid] for docid in docids}
+
+
+def readable(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts that are not empty: those that an encoder reads."""
+    return {docid: text for docid, text in texts.items() if not is_empty(text)}
 
 
 def open_study_passages(configuration: Configuration) -> PassageSource:

@@ -11,7 +11,7 @@ from instrerank.jobs.rerank import windows_of
 from instrerank.reranking import Scorer
 from instrerank.reranking.scoring import cut_passages
 from instrerank.study.execution import load_scorer
-from instrerank.study.first_stage import candidate_texts, first_stage_run
+from instrerank.study.first_stage import candidate_texts, first_stage_run, readable
 from instrerank.study.folder import is_complete
 from instrerank.study.plan import Plan
 from instrerank.study.settings import rerank_settings
@@ -46,7 +46,7 @@ def to_encode(plan: Plan, folder: Path, store: str | Path | None = "default") ->
     kept = LoadOptions(store=store).store_folder()
     runs = [first_stage_run(plan, folder, cell) for cell in plan.cells if cell.encoder is None]
     known = [run for run in runs if run is not None]
-    texts = candidate_texts(plan, known) if known else {}
+    texts = readable(candidate_texts(plan, known)) if known else {}
     if len(known) < len(runs):
         yield f"{len(runs) - len(known)} first-stage runs have yet to be searched; their passages are not counted here"
     for choice in plan.configuration.encoders:

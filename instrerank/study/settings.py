@@ -44,6 +44,7 @@ def rerank_settings(plan: Plan, cell: Cell) -> RerankSettings:
         max_passage=choice.max_passage,
         max_passage_stride=choice.max_passage_stride,
         missing="skip",
+        empty=configuration.empty,
         runtag="-".join(cell.system),
         output=cell.path(configuration),
     )

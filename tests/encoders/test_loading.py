@@ -280,3 +280,15 @@ def test_a_tokenizer_that_panics_is_bad_input(models, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"post_processor": frame}), "utf-8")
     with pytest.raises(InputError, match="a value in its configuration files cannot be used .PanicException"):
         load_encoder(folder, pooling="mean")
+
+
+def test_the_instruction_is_placed_where_the_option_says(models):
+    folder = models("mistral", "e5-mistral-7b-instruct")
+    slot, after = load_encoder(folder), load_encoder(folder, instruction_placement="after")
+    expected = slot.encode_queries(["moon Only tides."])
+    found = after.encode_queries(["moon"], ["Only tides."])
+    assert (found.vectors == expected.vectors).all()
+    assert (found.vectors != slot.encode_queries(["moon"], ["Only tides."]).vectors).any()
+    assert after.fingerprint == slot.fingerprint
+    with pytest.raises(InputError, match="unknown `instruction_placement` 'before'. Available: slot, after, both"):
+        load_encoder(folder, instruction_placement="before")

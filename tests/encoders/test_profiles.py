@@ -73,7 +73,7 @@ def test_every_family_has_a_source():
         ("pooling", "average", "mean, cls, last"),
         ("pooling", (), "unknown `?pooling"),
         ("query_template", "query: ", "{q} once"),
-        ("query_template", "{q} {i} {i}", "at most once"),
+        ("query_template", "{q} {i} {i} {i}", "at most twice"),
         ("passage_template", "passage", "{d} once"),
         ("query_encoding", "addition", "concatenation, attention"),
         ("max_passage_length", 2, "at least 4"),

@@ -4,7 +4,14 @@ import pytest
 
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.table import FAMILIES
-from instrerank.encoders.families.texts import EncoderText, passage_text, prefix_of, query_alone, query_text
+from instrerank.encoders.families.texts import (
+    EncoderText,
+    passage_text,
+    place_instruction,
+    prefix_of,
+    query_alone,
+    query_text,
+)
 from instrerank.errors import InputError
 
 WEB = "Given a web search query, retrieve relevant passages that answer the query"
@@ -152,3 +159,52 @@ def test_empty_texts_are_refused(empty):
         query_text(profile, empty, "only y")
     with pytest.raises(InputError, match="empty passage"):
         passage_text(profile, empty)
+
+
+@pytest.mark.parametrize(
+    ("template", "more", "slot", "after", "both", "alone"),
+    [
+        ("{q} {i}", {}, "a? Only b.", "a? Only b.", "a? Only b. Only b.", "a?"),
+        ("query: {q} {i}", {}, "query: a? Only b.", "query: a? Only b.", "query: a? Only b. Only b.", "query: a?"),
+        (
+            "Instruct: {i}\nQuery: {q}",
+            {"default_instruction": "Find."},
+            "Instruct: Only b.\nQuery: a?",
+            "Instruct: Find.\nQuery: a? Only b.",
+            "Instruct: Only b.\nQuery: a? Only b.",
+            "Instruct: Find.\nQuery: a?",
+        ),
+        (
+            "<|user|>\n{i}\n<|embed|>\n{q}",
+            {"query_only_template": "<|embed|>\n{q}"},
+            "<|user|>\nOnly b.\n<|embed|>\na?",
+            "<|embed|>\na? Only b.",
+            "<|user|>\nOnly b.\n<|embed|>\na? Only b.",
+            "<|embed|>\na?",
+        ),
+    ],
+)
+def test_where_an_instruction_stands(template, more, slot, after, both, alone):
+    profile = EncoderProfile("f", "mean", template, **more)
+    for placement, expected in {"slot": slot, "after": after, "both": both}.items():
+        placed = place_instruction(profile, placement)
+        assert query_text(placed, "a?", "Only b.").text == expected
+        assert query_text(placed, "a?").text == alone
+    assert place_instruction(profile, "slot") is profile
+
+
+def test_a_template_without_a_slot_has_place_after_the_query():
+    profile = EncoderProfile("f", "mean", "query: {q}")
+    with pytest.raises(InputError, match="has no {i}"):
+        query_text(profile, "a?", "Only b.")
+    assert query_text(place_instruction(profile, "after"), "a?", "Only b.").text == "query: a? Only b."
+    with pytest.raises(InputError, match="has no {i}"):
+        place_instruction(EncoderProfile("f", "mean", "{q}", default_instruction="Find."), "after")
+    with pytest.raises(InputError, match="has no {i}"):
+        place_instruction(profile, "both")
+
+
+def test_no_placement_for_attention():
+    profile = EncoderProfile("f", "mean", query_encoding="attention")
+    with pytest.raises(InputError, match="`instruction_placement` after is for templates"):
+        place_instruction(profile, "after")

@@ -188,3 +188,49 @@ def test_what_results_are_filed_under(words):
     words.name = "/somewhere/models/words"
     assert MtebEncoder(words).mteb_model_meta.name == "instrerank/words"
     assert MtebEncoder(words, meta=meta).mteb_model_meta is meta
+
+
+def test_instructions_stand_where_the_model_card_or_mteb_has_them(tmp_path, first_stage, texts):
+    """`after` gives the text of mteb's instruct wrappers: the task prompt in the slot, the instruction at the end."""
+    import dataclasses
+
+    from mteb.types import PromptType
+    from torch.utils.data import DataLoader
+
+    from instrerank.integrations.mteb import MtebEncoder
+
+    encoder = load_encoder("minilm", query_template="Instruct: {i}\nQuery: {q}")
+    metadata = make_task("InstructionReranking", first_stage, texts).metadata
+    rows = [{"text": "moon Only tides.", "query": "moon", "instruction": "Only tides."}]
+
+    def vectors(**options):
+        model = MtebEncoder(encoder, **options)
+        return model.encode(
+            DataLoader(rows),
+            task_metadata=metadata,
+            hf_split="test",
+            hf_subset="default",
+            prompt_type=PromptType.query,
+        )
+
+    def plain(*pair):
+        return encoder.encode_queries(*([each] for each in pair)).vectors
+
+    assert (vectors(task_prompts=True) == plain("moon", "Only tides.")).all()
+    after = {"task_prompts": True, "instruction_placement": "after"}
+    assert (vectors(**after) == plain("moon Only tides.", "without tides")).all()
+    assert (vectors(instruction_placement="both") == plain("moon Only tides.", "Only tides.")).all()
+    revisions = {MtebEncoder(encoder, **options).mteb_model_meta.revision for options in ({}, after)}
+    assert len(revisions) == 2
+    assert encoder.profile == dataclasses.replace(encoder.profile, query_template="Instruct: {i}\nQuery: {q}")
+
+
+def test_empty_documents_score_last_on_request(words, first_stage, texts, tmp_path, caplog):
+    docids = sorted(texts)[:2]
+    task = make_task("Retrieval", first_stage, {**texts, **dict.fromkeys(docids, " ")})
+    run_mteb(words, task, tmp_path, empty="score-last")
+    assert f"2 of {len(texts)} documents have an empty text and score last" in caplog.text
+    predictions = json.loads((tmp_path / "predictions" / "PocketRetrieval_predictions.json").read_text())
+    for ranking in predictions["default"]["test"].values():
+        assert {docid for docid, score in ranking.items() if score == -1e9} == set(docids)
+    assert "" not in {text.strip() for text in words.passages}

@@ -80,6 +80,8 @@ def test_a_result_stands_for_its_run(folder, words):
         ({"output": "run.txt"}, "`output` run.txt is also the input `run`"),
         ({"topics": None}, "reranking run.txt needs `topics`"),
         ({"index": "indexes/x"}, "either `corpus` or `index`, not both"),
+        ({"exclude": {"7": ["a"]}}, "documents are excluded for 1 qids that neither the run nor the topics have: 7"),
+        ({"empty": "skip"}, "unknown `empty` 'skip'. Available: error, score-last"),
         ({"limit": -1}, "`limit` must be at least 1, got -1"),
     ],
 )
@@ -93,6 +95,33 @@ def test_topics_without_instruction_go_without_one_on_request_and_are_counted(fo
     given = {"corpus": TEXTS, "encoder": words, "instructions": {"01": "without sun"}, "missing": "skip"}
     assert ir.rerank("run.txt", TOPICS, **given).counts["queries with instruction"] == 1
     assert "1 of 2 topics have no instruction" in caplog.text
+
+
+def test_empty_documents_are_recorded_where_they_may_rank_last(folder, words):
+    given = {"encoder": words, "empty": "score-last", "output": "run.empty.txt"}
+    result = ir.rerank("run.txt", TOPICS, corpus={**TEXTS, "b": " "}, **given)
+    assert result.counts["candidates with empty text"] == 1
+    assert "1 candidates with empty text ranked last" in result.summary
+    record = sidecar("run.empty.txt")
+    assert record["method"]["retrieval"][1]["empty"] == "score-last"
+    assert "--empty score-last" in record["implementation"]["executable"]["cmd"]
+    plain = ir.rerank("run.txt", TOPICS, corpus=TEXTS, encoder=words, output="run.plain.txt")
+    assert "candidates with empty text" not in plain.counts
+    assert "empty" not in sidecar("run.plain.txt")["method"]["retrieval"][1]
+
+
+def test_excluded_documents_are_dropped_before_the_candidates_are_cut(folder, words):
+    plain = ir.rerank("run.txt", TOPICS, corpus=TEXTS, encoder=words)
+    first = [document.docid for document in ir.load_run("run.txt").rankings["01"]]
+    (folder / "excluded.txt").write_text(f"01 0 {first[0]} 1\n01 0 {first[1]} 0\n")
+    given = {"corpus": TEXTS, "encoder": words, "hits": 1}
+    result = ir.rerank("run.txt", TOPICS, exclude="excluded.txt", output="run.kept.txt", **given)
+    assert [document.docid for document in result.run.rankings["01"]] == first[1:]
+    assert result.run.rankings["2"][0].docid in {document.docid for document in plain.run.rankings["2"]}
+    record = sidecar("run.kept.txt")
+    assert record["method"]["retrieval"][0]["excluded"]["documents"] == 1
+    assert "--exclude excluded.txt" in record["implementation"]["executable"]["cmd"]
+    assert "excluded" not in (folder / "run.kept.txt").read_text()
 
 
 def test_topics_that_retrieve_themselves_are_warned_of(folder, words, caplog):

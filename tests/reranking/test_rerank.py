@@ -88,6 +88,21 @@ def test_missing_texts_are_refused_or_ranked_last_and_counted(bag_of_words, text
     assert counts.missing_texts == 1
 
 
+def test_documents_that_are_empty_in_the_collection_rank_last_on_request(bag_of_words):
+    texts = {**TEXTS, "b": " \n"}
+    with pytest.raises(InputError, match="or with `empty` score-last the 1 whose text is empty"):
+        select_candidates(FIRST_STAGE, TOPICS, texts, hits=100)
+    candidates, counts = select_candidates(FIRST_STAGE, TOPICS, texts, hits=100, empty="score-last")
+    run, _ = rerank(candidates, texts, bag_of_words, tag="words")
+    assert docids(run, "01") == ["c", "d", "a", "b"]
+    assert (counts.empty_texts, counts.missing_texts) == (1, 0)
+    absent = {docid: text for docid, text in texts.items() if docid != "c"}
+    with pytest.raises(InputError, match="1 candidates have no text: c; "):
+        select_candidates(FIRST_STAGE, TOPICS, absent, hits=100, empty="score-last")
+    _, counts = select_candidates(FIRST_STAGE, TOPICS, absent, hits=100, missing="skip", empty="score-last")
+    assert (counts.empty_texts, counts.missing_texts) == (1, 2)
+
+
 def test_topics_without_candidates(bag_of_words):
     topics = [*TOPICS, Topic("7", "bread")]
     with pytest.raises(InputError, match="1 of 3 topics have no candidates in the run: 7"):

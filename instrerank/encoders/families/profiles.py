@@ -19,6 +19,8 @@ QueryEncoding = Literal["concatenation", "attention"]
 QUERY_ENCODINGS: tuple[str, ...] = get_args(QueryEncoding)
 AdapterSide = Literal["both", "query"]
 ADAPTER_SIDES: tuple[str, ...] = get_args(AdapterSide)
+Placement = Literal["slot", "after", "both"]
+PLACEMENTS: tuple[str, ...] = get_args(Placement)
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "bool": (bool,), "str | None": (str, type(None))}
 """What JSON has for an annotation of the profile."""
@@ -87,9 +89,9 @@ class EncoderProfile:
             )
         if self.adapter_side not in ADAPTER_SIDES:
             raise InputError(f"unknown `adapter_side` {self.adapter_side!r}. Available: {', '.join(ADAPTER_SIDES)}")
-        if self.query_template.count("{q}") != 1 or self.query_template.count("{i}") > 1:
+        if self.query_template.count("{q}") != 1 or self.query_template.count("{i}") > 2:
             raise InputError(
-                f"`query_template` must contain {{q}} once and {{i}} at most once, got {self.query_template!r}"
+                f"`query_template` must contain {{q}} once and {{i}} at most twice, got {self.query_template!r}"
             )
         if self.passage_template.count("{d}") != 1:
             raise InputError(f"`passage_template` must contain {{d}} once, got {self.passage_template!r}")

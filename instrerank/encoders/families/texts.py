@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.families.profiles import EncoderProfile, Placement
 from instrerank.errors import InputError
 
 _FIELD = re.compile(r"\{(q|i|d|\?|\()\}")
@@ -49,6 +49,37 @@ def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> En
     # Promptriever's rule: a query without final punctuation gets a question mark before the instruction
     mark = "" if query.rstrip().endswith(("?", ".", "!")) else "?"
     return _fill(template, "q", {"q": query, "i": instruction, "?": mark})
+
+
+def place_instruction(profile: EncoderProfile, placement: Placement) -> EncoderProfile:
+    """Return the profile with templates that put an instruction in another place than the family's own.
+
+    Args:
+        profile: of the model.
+        placement: "slot": the family's own place; "after": query, space, instruction, mteb's convention, with the
+            default instruction, if there is one, in the slot; "both": in the slot and after the query.
+
+    Raises:
+        InputError: the model combines query and instruction by attention, or its slot can be neither filled nor left
+            out.
+    """
+    if placement == "slot":
+        return profile
+    if profile.query_encoding == "attention":
+        raise InputError(f"`instruction_placement` {placement} is for templates: use `query_encoding` concatenation")
+    template, alone = profile.query_template, profile.query_only_template
+    if profile.default_instruction or placement == "both":
+        query_text(profile, "a", "b")  # refuses a template without a slot
+    if profile.default_instruction:
+        alone = template.replace("{i}", profile.default_instruction.replace("{", "{(}"))
+    elif not alone and (placement == "after" or not _needs_instruction(template)):
+        alone = _without_instruction(template)
+    return replace(
+        profile,
+        query_template=(template if placement == "both" else alone).replace("{q}", "{q} {i}"),
+        query_only_template=alone,
+        default_instruction="",
+    )
 
 
 def query_alone(profile: EncoderProfile, query: str) -> EncoderText:
@@ -94,6 +125,11 @@ def _fill(template: str, body: str, given: dict[str, str]) -> EncoderText:
             fields.append((len(text), len(text) + len(filled)))
         text, at = text + filled, found.end()
     return EncoderText(text + template[at:], prefix, tuple(fields))
+
+
+def _needs_instruction(template: str) -> bool:
+    before, _, after = template.partition("{i}")
+    return bool(before and after)
 
 
 def _without_instruction(template: str) -> str:
