@@ -115,6 +115,7 @@ def build_encoder(
         passage_fingerprint=fingerprint([folder], settings) if query_side else None,
         batch_tokens=options.batch_tokens,
         store=options.store_folder(),
+        dim=options.dim,
     )
 
 
