@@ -125,7 +125,7 @@ def write_shard(folder: Path, hashes: NDArray[np.bytes_], encoded: Encoded) -> N
     write_tensors(folder, {"hashes": hashes.view(np.uint8).reshape(-1, 32), **encoded._asdict()})
 
 
-def write_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]]) -> str:
+def write_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]], suffix: str = SUFFIX) -> str:
     """Write arrays and their checksum as a new shard, whole or not at all; return its name.
 
     Raises:
@@ -133,7 +133,7 @@ def write_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]]) -> str:
     """
     from safetensors.numpy import save_file
 
-    path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
+    path = folder / f"{uuid.uuid4().hex}{suffix}"
     tensors = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     beside = partial_path(path)
     try:

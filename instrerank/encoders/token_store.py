@@ -1,7 +1,7 @@
 """Token vectors of passages on disk, for late interaction: float16, mapped, beside the single vectors of a store.
 
-They lie in the folder `tokens` of a store, with one folder per `StoreKey`, in shards like those of single vectors:
-hashes of texts, their number of tokens, and all of their token vectors one after another, in one safetensors file.
+Like those, they have one folder per `StoreKey`. A shard holds hashes of texts, their numbers of tokens, and all of
+their token vectors one after another, in one safetensors file, whose suffix no reader of single vectors takes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from instrerank.encoders.shard_index import ShardIndex
-from instrerank.encoders.shards import CHECKSUM, SUFFIX, DamagedError, checksum_of, text_hashes, write_tensors
+from instrerank.encoders.shards import CHECKSUM, DamagedError, checksum_of, text_hashes, write_tensors
 from instrerank.encoders.store import StoreKey, check_format, make_kind, may_write
 from instrerank.encoders.token_vectors import TokenVectors
 from instrerank.errors import InputError
@@ -23,13 +23,15 @@ from instrerank.files import remove_abandoned
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+TOKENS_SUFFIX = ".tokens"
+
 log = logging.getLogger(__name__)
 
 
 class _Shard:
     """A mapped shard; its vectors stay on disk until they are used."""
 
-    def __init__(self, path: Path, dimension: int):
+    def __init__(self, path: Path, dimension: int | None = None):
         from safetensors import safe_open
 
         self._path, names = path, ("hashes", "tokens", "truncated", "vectors")
@@ -42,7 +44,8 @@ class _Shard:
         hashes, counts, self._truncated, self._vectors = self._tensors.values()
         self._ends = np.cumsum(counts)
         tokens = int(self._ends[-1]) if len(counts) else 0
-        if self._vectors.dtype != np.float16 or self._vectors.shape != (tokens, dimension):
+        self.dimension = int(self._vectors.shape[-1])
+        if self._vectors.dtype != np.float16 or self._vectors.shape != (tokens, dimension or self.dimension):
             raise DamagedError(path, f"it has {self._vectors.dtype} vectors of shape {self._vectors.shape}")
         self.hashes: NDArray[np.bytes_] = np.ascontiguousarray(hashes).view("S32")[:, 0]
 
@@ -60,6 +63,18 @@ class _Shard:
         """Return a view of the token vectors of one text, and whether it was truncated."""
         start = self._ends[row - 1] if row else 0
         return self._vectors[start : self._ends[row]], bool(self._truncated[row])
+
+
+def token_shard_shape(path: Path, *, verify: bool = False) -> tuple[int, int]:
+    """Return the number of texts of a shard and the dimension of its vectors; with `verify`, check all of it.
+
+    Raises:
+        DamagedError: it cannot be read, or its checksum differs.
+    """
+    shard = _Shard(path)
+    if verify:
+        shard.check()
+    return len(shard.hashes), shard.dimension
 
 
 class TokenStore:
@@ -82,7 +97,7 @@ class TokenStore:
             InputError: the folder holds something else, is of another format, or cannot be read.
         """
         self.folder, self.dimension = Path(folder), dimension
-        self._key, self._place = key.settings() | {"precision": "float16"}, self.folder / "tokens" / key.digest()
+        self._key, self._place = key.settings() | {"precision": "float16"}, self.folder / key.digest()
         self._shards: dict[str, _Shard] = {}
         self._left_out: set[str] = set()
         self._keeps = True
@@ -136,7 +151,7 @@ class TokenStore:
         try:
             make_kind(self.folder, self._place, self._key)
             remove_abandoned(self._place)
-            name = write_tensors(self._place, tensors)
+            name = write_tensors(self._place, tensors, TOKENS_SUFFIX)
         except Exception as error:  # safetensors reports a full disk by an exception of its own
             raise InputError(
                 f"cannot write to the embedding store {self.folder}: {error}. What it held before is untouched: free "
@@ -150,7 +165,7 @@ class TokenStore:
         return TokenVectors([vectors for vectors, _ in found], np.array([cut for _, cut in found], bool))
 
     def _read_new_shards(self) -> None:
-        for path in sorted(self._place.glob(f"*{SUFFIX}")):
+        for path in sorted(self._place.glob(f"*{TOKENS_SUFFIX}")):
             if path.name not in self._shards and path.name not in self._left_out:
                 try:
                     self._shards[path.name] = _Shard(path, self.dimension)

@@ -14,12 +14,15 @@ from tiny import INSTRUCTIONS, PASSAGES, QUERIES
 from instrerank.encoders import load_scorer
 from instrerank.encoders.late_interaction import LateInteraction
 from instrerank.encoders.options import LoadOptions
+from instrerank.encoders.store_contents import compact, stored_kinds
 from instrerank.errors import InputError
 from instrerank.jobs.attack import attack
 from instrerank.jobs.attack_passages import attack_passages
 from instrerank.jobs.encode import encode
 from instrerank.jobs.rerank import rerank
 from instrerank.perturbations.attack import Budget
+from instrerank.study import execution
+from instrerank.study.configuration import configure
 
 DIMENSION = 16
 MARKERS = ["[unused0]", "[unused1]"]
@@ -171,8 +174,12 @@ def test_the_store_keeps_token_vectors(folders, tmp_path, monkeypatch):
 
 def test_a_damaged_shard_is_encoded_again(folders, tmp_path, caplog):
     scores = scores_of(load_scorer(folders["stanford"], store=tmp_path))
-    [shard] = tmp_path.glob("tokens/*/*.safetensors")
+    [shard] = tmp_path.glob("*/*.tokens")
+    [kind] = stored_kinds(tmp_path, verify=True)
+    assert (kind.texts, kind.dimension, kind.shards, kind.damaged) == (len(set(PASSAGES)), DIMENSION, 1, [])
+    assert compact(tmp_path, kind) == kind
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    assert stored_kinds(tmp_path, verify=True)[0].damaged == [shard.name]
     np.testing.assert_array_equal(scores_of(load_scorer(folders["stanford"], store=tmp_path)), scores)
     assert "damaged" in caplog.text
 
@@ -204,6 +211,13 @@ def test_refusals(folders, models, tmp_path):
     path.write_text(path.read_text().replace("1_Dense", "../1_Dense"))
     with pytest.raises(InputError, match="does not lie in the model's own folder"):
         load_scorer(outside)
+
+
+@pytest.mark.parametrize("kind", ["biencoder", "late-interaction"])
+def test_a_study_loads_it_with_its_store(folders, tmp_path, kind):
+    settings = {"collection": "pocket", "encoders": [{"encoder": str(folders["pylate"]), "kind": kind}]}
+    scorer = execution.load_scorer(configure(settings).encoders[0], tmp_path)
+    assert scorer.kind == "late-interaction" and scorer.store.folder == tmp_path
 
 
 def test_options_of_a_study_or_the_command_line():

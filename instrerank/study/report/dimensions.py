@@ -73,6 +73,7 @@ def draw_curves(tables: Tables, curves: Sequence[Curve]) -> Figure | None:
         (curve, [System(name, condition) for name in curve.names], condition)
         for curve in curves
         for condition in dict.fromkeys(each.instructions for each in clean if each.encoder in curve.names)
+        if condition != "changed"  # scored by other judgements
     ]
     lines = [line for line in lines if all(each in clean for each in line[1])]
     if not lines:
@@ -92,5 +93,5 @@ def draw_curves(tables: Tables, curves: Sequence[Curve]) -> Figure | None:
         axes.set_xticks(range(len(ticks)), ticks)
         axes.set_xlabel("dimensions")
         axes.set_ylabel(title)
-    level.legend(loc="lower right", frameon=False)
+    level.legend(loc="best", frameon=False)
     return figure
