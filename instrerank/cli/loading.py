@@ -69,6 +69,11 @@ _LOADING: dict[str, dict[str, Any]] = {
         "metavar": "K",
         "help": "number of top ranks that --dtype cascade makes exact (default 10)",
     },
+    "dim": {
+        "metavar": "N",
+        "help": "use only the first N dimensions of vectors, for models trained for it (Matryoshka); the store keeps "
+        "whole vectors (default: all)",
+    },
     "batch_tokens": {
         "metavar": "N",
         "help": "maximum tokens per batch, padding included (default: set for the device)",
@@ -81,7 +86,7 @@ _LOADING: dict[str, dict[str, Any]] = {
 def add_loading_arguments(parser: argparse._ActionsContainer, *options: str) -> None:
     """Add the flags of some `LoadOptions` whose default is None."""
     for name in options:
-        kind: dict[str, Any] = {"type": positive} if name.endswith(("length", "depth", "tokens")) else {}
+        kind: dict[str, Any] = {"type": positive} if name.endswith(("length", "depth", "tokens", "dim")) else {}
         parser.add_argument(f"--{name.replace('_', '-')}", **kind, **_LOADING[name])
 
 
@@ -97,8 +102,9 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
             dest="kind",
             choices=KINDS,
             default="biencoder",
-            help="biencoder, or a baseline that reads query and passage together: crossencoder, or pointwise-llm "
-            "such as monoT5 and FollowIR-7B (default biencoder)",
+            help="biencoder; late-interaction (ColBERT), which such a model's folder selects by itself; or a baseline "
+            "that reads query and passage together: crossencoder, or pointwise-llm such as monoT5 and FollowIR-7B "
+            "(default biencoder)",
         )
         add_loading_arguments(model, "prompt", "true_token", "false_token", "cascade_depth")
     add_loading_arguments(model, "adapter", "pooling", "query_template", "passage_template")
@@ -120,7 +126,7 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
         metavar="DTYPE",
         help=f"precision: {', '.join(dtypes)} (default float32)",
     )
-    add_loading_arguments(model, "batch_tokens", "revision")
+    add_loading_arguments(model, "dim", "batch_tokens", "revision")
     add_store_argument(model)
     add_code_arguments(model)
 

@@ -103,11 +103,11 @@ class Cascade:
         """Combine two encoders of the same model.
 
         Raises:
-            InputError: a depth below 1, or two different models.
+            InputError: a depth below 1, two different models, or vectors truncated differently.
         """
         if depth < 1:
             raise InputError(f"`cascade_depth` must be at least 1, got {depth}")
-        if (exact.profile, exact.fingerprint) != (rough.profile, rough.fingerprint):
+        if (exact.profile, exact.fingerprint, exact.dim) != (rough.profile, rough.fingerprint, rough.dim):
             raise InputError(f"a cascade needs the same model in two precisions, got {exact.name} and {rough.name}")
         self.exact, self.rough, self.depth = exact, rough, depth
         self.name, self.profile, self.fingerprint = exact.name, exact.profile, exact.fingerprint
@@ -201,7 +201,8 @@ class Cascade:
     def describe(self) -> dict[str, Any]:
         """Return everything that determines the scores, for the sidecar."""
         precisions = {"first": self.rough.dtype, "best": self.exact.dtype, "depth": self.depth}
-        return {**identity(self), "cascade": precisions, "profile": described_profile(self.profile)}
+        dim = {} if self.exact.dim is None else {"dim": self.exact.dim}
+        return {**identity(self), "cascade": precisions, "profile": described_profile(self.profile), **dim}
 
     def __repr__(self) -> str:
         return f"Cascade({self.exact!r}, {self.rough!r}, depth={self.depth})"

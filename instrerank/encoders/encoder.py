@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Encoder(BiEncoder):
         name: as the user gave it.
         profile: templates, pooling and lengths in use.
         dimension: width d of its vectors.
+        dim: number of leading dimensions that the vectors are truncated to (Matryoshka); None: all.
         dtype: precision the network runs in; vectors are float32 whatever it is.
         device: where it runs.
         fingerprint: hex digest of weights, config, tokenizer and adapter, and of how states become vectors.
@@ -67,6 +68,7 @@ class Encoder(BiEncoder):
         batch_tokens: int | None = None,
         store: str | Path | None = None,
         appends_instructions: bool = False,
+        dim: int | None = None,
     ):
         """Put the parts together.
 
@@ -84,9 +86,11 @@ class Encoder(BiEncoder):
             store: folder of an embedding store for the vectors of passages; None: they are not kept.
             appends_instructions: whether the model has no place for an instruction, so that it only comes after the
                 query: the first time, a warning says so.
+            dim: see the class; the store keeps whole vectors, so that all of a model's dims share them.
 
         Raises:
-            InputError: a token budget below 1, or a folder that is not a store of this version.
+            InputError: a token budget below 1, a `dim` that the vectors do not have, or a folder that is not a store
+                of this version.
         """
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"`batch_tokens` must be at least 1, got {batch_tokens}")
@@ -96,7 +100,10 @@ class Encoder(BiEncoder):
         self.dtype, self.device = backend.dtype, backend.device
         self.batch_tokens = batch_tokens or backend.batch_tokens
         self._appends_instructions = appends_instructions
-        self.dimension = self._forward.dimension(backend.hidden_size)
+        self._whole = self._forward.dimension(backend.hidden_size)
+        if dim is not None and not 1 <= dim <= self._whole:
+            raise InputError(f"`dim` must be between 1 and {self._whole}, the dimension of {name}, got {dim}")
+        self.dim, self.dimension = dim, dim or self._whole
         self.store = None
         if store is not None:
             key = StoreKey(
@@ -107,7 +114,7 @@ class Encoder(BiEncoder):
                 dtype=self.dtype,
                 device=self.device.partition(":")[0],
             )
-            self.store = EmbeddingStore(store, key, self.dimension)
+            self.store = EmbeddingStore(store, key, self._whole)
 
     def __repr__(self) -> str:
         return f"Encoder({self.name!r}: {self.dtype} on {self.device}, {self.dimension} dimensions)"
@@ -140,9 +147,9 @@ class Encoder(BiEncoder):
             )
         pairs = list(zip(queries, instructions, strict=True))
         if self.profile.query_encoding == "attention":
-            return self._attend(pairs, progress)
+            return self._cut(self._attend(pairs, progress))
         texts = [query_text(self.profile, query, instruction) for query, instruction in pairs]
-        return self._encode(texts, self.query_backend, self.profile.max_query_length, "queries", progress)
+        return self._cut(self._encode(texts, self.query_backend, self.profile.max_query_length, "queries", progress))
 
     def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
         """Encode passages, or take them from the store.
@@ -153,7 +160,11 @@ class Encoder(BiEncoder):
         """
         built = [passage_text(self.profile, text) for text in texts]
         length = self.profile.max_passage_length
-        return self._encode(built, self.backend, length, "passages", progress, self.store)
+        return self._cut(self._encode(built, self.backend, length, "passages", progress, self.store))
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything that determines the scores, for the sidecar."""
+        return super().describe() | ({} if self.dim is None else {"dim": self.dim})
 
     def count_stored(self, texts: Sequence[str]) -> int:
         """Return how many of the distinct passages the store has; what is not there is still to be encoded."""
@@ -173,6 +184,19 @@ class Encoder(BiEncoder):
         """Cut a text into pieces of at most `size` tokens (see `tokenizing.windows`)."""
         return self.tokenizer.windows(text, size, stride)
 
+    def _cut(self, encoded: Encoded) -> Encoded:
+        """Truncate vectors to `dim`, and normalise them again if the profile does (Kusupati et al. 2022, 2205.13147).
+
+        The order does not matter: a whole vector's norm cancels.
+        """
+        if self.dim is None:
+            return encoded
+        vectors = encoded.vectors[:, : self.dim]
+        if self.profile.normalize:
+            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors = vectors / np.maximum(norms, np.float32(1e-12))  # as torch's normalize
+        return encoded._replace(vectors=vectors)
+
     def _encode(
         self,
         texts: Sequence[EncoderText],
@@ -188,7 +212,7 @@ class Encoder(BiEncoder):
         texts, and rows are kept batch by batch, so that what is missing begins with a batch (longest texts first).
         """
         distinct = list(dict.fromkeys(texts))
-        encoded, missing = Encoded.empty(len(distinct), self.dimension), np.ones(len(distinct), bool)
+        encoded, missing = Encoded.empty(len(distinct), self._whole), np.ones(len(distinct), bool)
         keeping: AbstractContextManager[Callable[[Sequence[int]], None]] = nullcontext(lambda rows: None)
         if store is not None:
             plain = [one.text for one in distinct]
@@ -242,7 +266,7 @@ class Encoder(BiEncoder):
     def _attend(self, pairs: Sequence[tuple[str, str]], progress: bool) -> Encoded:
         """Join query and instruction by attention; a query without instruction is encoded plainly."""
         distinct = sorted({pair for pair in pairs if pair[1].strip()})
-        parts = [Encoded.empty(0, self.dimension)]
+        parts = [Encoded.empty(0, self._whole)]
         with counted(len(distinct), "queries", progress=progress) as done:
             for start in range(0, len(distinct), _PAIRS_AT_ONCE):
                 parts.append(self._attend_part(distinct[start : start + _PAIRS_AT_ONCE]))

@@ -110,6 +110,7 @@ def build_encoder(
             "revision": hub_commit(folder),
             "batch_tokens": options.batch_tokens,
             "store": options.store_folder(),
+            "dim": options.dim,
             "appends_instructions": appends_instructions,
         }
 

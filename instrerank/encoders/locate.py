@@ -16,7 +16,7 @@ BUNDLED = ("minilm", "instrerank-minilm")
 """Encoders that come in packages: all-MiniLM-L6-v2, and this project's adapter for its query side."""
 _ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _ROBERTAS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer")
-_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # the hub's `*` crosses folders
+_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata"]  # the hub's `*` crosses folders
 
 
 def locate(name: str, *, revision: str | None = None, allow_bin: bool = False, code: bool = False) -> Path:

@@ -15,17 +15,15 @@ from instrerank.files import cache_folder
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["biencoder", "crossencoder", "pointwise-llm"]
+Kind = Literal["biencoder", "late-interaction", "crossencoder", "pointwise-llm"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 CASCADE = "cascade"
 """The dtype of a bi-encoder in two precisions."""
 DTYPES = ("float32", "bfloat16", "float16", "int8", "int8-openvino", CASCADE, "auto")
 
-_BIENCODERS_ONLY = (
-    *("pooling", "query_template", "passage_template", "query_prompt", "passage_prompt", "query_encoding"),
-    *("max_query_length", "max_passage_length", "instruction_placement", "store"),
-)
+_BIENCODERS_ONLY = ("pooling", "query_prompt", "passage_prompt", "query_encoding", "instruction_placement", "dim")
+_SEPARATE_TEXTS_ONLY = ("query_template", "passage_template", "max_query_length", "max_passage_length", "store")
 _LANGUAGE_MODELS_ONLY = ("prompt", "true_token", "false_token")
 
 
@@ -34,7 +32,8 @@ class LoadOptions:
     """How a model is loaded. Options left at None keep what the model's profile says.
 
     Attributes:
-        kind: "biencoder", or a baseline that reads query and passage together: "crossencoder" or "pointwise-llm".
+        kind: "biencoder"; "late-interaction" (ColBERT: a vector per token), which folders of such models select by
+            themselves; or a baseline that reads query and passage together: "crossencoder" or "pointwise-llm".
         adapter: LoRA adapter, merged into the weights: a folder or a Hugging Face id.
         pooling: pooling of token states: "mean", "cls", "last", …; required for a model without a profile.
         query_template: literal text of a query, with {q} and {i}.
@@ -58,6 +57,7 @@ class LoadOptions:
             passages in bfloat16 and the top ranks in float32.
         cascade_depth: number of top ranks that "cascade" makes exact; None: 10.
         batch_tokens: maximum tokens per batch, padding included; None: set for the device.
+        dim: number of leading dimensions of the vectors to use (Matryoshka); None: all.
         store: folder where passage vectors are kept and reused; "default": `store` in $INSTRERANK_CACHE, else in
             ~/.cache/instrerank; None or "none": keep none.
         revision: branch, tag or commit of a Hugging Face id; None: its main branch.
@@ -84,6 +84,7 @@ class LoadOptions:
     dtype: str = "float32"
     cascade_depth: int | None = None
     batch_tokens: int | None = None
+    dim: int | None = None
     store: str | Path | None = "default"
     revision: str | None = None
     trust_remote_code: bool = False
@@ -98,7 +99,7 @@ class LoadOptions:
         for name, allowed in (("kind", KINDS), ("dtype", DTYPES), ("instruction_placement", PLACEMENTS)):
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown `{name}` {getattr(self, name)!r}. Available: {', '.join(allowed)}")
-        for name in ("max_length", "max_query_length", "max_passage_length", "batch_tokens", "cascade_depth"):
+        for name in ("max_length", "max_query_length", "max_passage_length", "batch_tokens", "cascade_depth", "dim"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise InputError(f"`{name}` must be a whole number of at least 1, got {value!r}")
@@ -109,6 +110,8 @@ class LoadOptions:
             if getattr(self, f"{side}_prompt") is not None and getattr(self, f"{side}_template") is not None:
                 raise InputError(f"give `{side}_prompt` or `{side}_template`, not both")
         useless = [] if self.kind == "biencoder" else [*_BIENCODERS_ONLY]
+        useless += [] if self.encodes_passages else _SEPARATE_TEXTS_ONLY
+        useless += ["adapter"] if self.kind == "late-interaction" else []
         useless += [] if self.kind == "pointwise-llm" else _LANGUAGE_MODELS_ONLY
         useless += [] if self.is_cascade else ["cascade_depth"]
         given = [f"`{name}`" for name in self.changed() if name in useless]
@@ -116,6 +119,11 @@ class LoadOptions:
             raise InputError(f"{', '.join(given)} cannot be used with `kind` {self.kind} and `dtype` {self.dtype}")
         if self.dtype == CASCADE and not self.is_cascade:
             raise InputError(f"`dtype` cascade needs `kind` biencoder, got {self.kind}")
+
+    @property
+    def encodes_passages(self) -> bool:
+        """Whether passages are encoded without their queries, so that their vectors can be stored."""
+        return self.kind in ("biencoder", "late-interaction")
 
     @property
     def is_cascade(self) -> bool:

@@ -1,4 +1,4 @@
-"""Load any model that can rerank: bi-encoder, cascade, cross-encoder or pointwise LLM."""
+"""Load any model that can rerank: bi-encoder, cascade, late interaction, cross-encoder or pointwise LLM."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 from instrerank.encoders.cascade import Cascade
 from instrerank.encoders.encoder import Encoder
+from instrerank.encoders.late_interaction import LateInteraction
+from instrerank.encoders.late_loading import is_late_interaction, load_late_interaction
 from instrerank.encoders.loading import Calibration, load_encoder
-from instrerank.encoders.locate import usable_settings
+from instrerank.encoders.locate import locate, usable_settings
 from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.pointwise import PairScorer, load_pair_scorer
 
@@ -19,7 +21,7 @@ def load_scorer(
     *,
     calibration: Calibration | None = None,
     **changes: Any,
-) -> Encoder | Cascade | PairScorer:
+) -> Encoder | Cascade | LateInteraction | PairScorer:
     """Load a model that can rerank.
 
     Args:
@@ -33,7 +35,18 @@ def load_scorer(
         MissingPrerequisiteError: as for `load_encoder`.
     """
     options = (options or LoadOptions()).with_changes(**changes)
-    if options.kind != "biencoder":
+    if options.encodes_passages:
+        with usable_settings(name_or_path):
+            folder = locate(
+                str(name_or_path),
+                revision=options.revision,
+                allow_bin=options.allow_bin,
+                code=options.trust_remote_code,
+            )
+            # such a folder cannot be a bi-encoder's
+            if options.kind == "late-interaction" or is_late_interaction(folder):
+                return load_late_interaction(name_or_path, options.with_changes(kind="late-interaction"))
+    if not options.encodes_passages:
         with usable_settings(name_or_path):
             return load_pair_scorer(name_or_path, options)
     if not options.is_cascade:

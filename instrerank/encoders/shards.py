@@ -9,9 +9,9 @@ import hashlib
 import os
 import uuid
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIX = ".safetensors"
-_CHECKSUM = "crc32"
+CHECKSUM = "crc32"
+"""Where the metadata of a shard has the checksum of its arrays."""
 
 
 class DamagedError(Exception):
@@ -61,7 +62,7 @@ class Shard:
         try:
             with safe_open(str(path), framework="pt") as file:  # torch maps the file, numpy would read it
                 hashes, *fields = (file.get_tensor(name).numpy() for name in ("hashes", *Encoded._fields))
-                checksum = (file.metadata() or {}).get(_CHECKSUM)
+                checksum = (file.metadata() or {}).get(CHECKSUM)
         except Exception as error:  # a damaged file raises whatever its reader raises
             raise DamagedError(path, error) from error
         self._rows, count = Encoded(*fields), len(hashes)
@@ -87,7 +88,7 @@ class Shard:
             DamagedError: it differs.
         """
         if self._expected is not None:
-            if _checksum([self.hashes, *self._rows]) != self._expected:
+            if checksum_of([self.hashes, *self._rows]) != self._expected:
                 raise DamagedError(self._path, "its checksum differs")
             self._expected = None
         return self._rows.take(rows)
@@ -121,16 +122,24 @@ def write_shard(folder: Path, hashes: NDArray[np.bytes_], encoded: Encoded) -> N
     Raises:
         OSError, SafetensorError: it cannot be written, for example because the disk is full.
     """
+    write_tensors(folder, {"hashes": hashes.view(np.uint8).reshape(-1, 32), **encoded._asdict()})
+
+
+def write_tensors(folder: Path, tensors: Mapping[str, NDArray[Any]], suffix: str = SUFFIX) -> str:
+    """Write arrays and their checksum as a new shard, whole or not at all; return its name.
+
+    Raises:
+        OSError, SafetensorError: as for `write_shard`.
+    """
     from safetensors.numpy import save_file
 
-    path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
-    tensors = {"hashes": hashes.view(np.uint8).reshape(-1, 32), **encoded._asdict()}
+    path = folder / f"{uuid.uuid4().hex}{suffix}"
     tensors = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     beside = partial_path(path)
     try:
         beside.touch()
         mode = beside.stat().st_mode  # as the umask says: safetensors makes files that no other user can read
-        save_file(tensors, str(beside), {_CHECKSUM: _checksum(tensors.values())})
+        save_file(tensors, str(beside), {CHECKSUM: checksum_of(tensors.values())})
         beside.chmod(mode)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
@@ -138,9 +147,11 @@ def write_shard(folder: Path, hashes: NDArray[np.bytes_], encoded: Encoded) -> N
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+    return path.name
 
 
-def _checksum(arrays: Iterable[NDArray[np.generic]]) -> str:
+def checksum_of(arrays: Iterable[NDArray[Any]]) -> str:
+    """Return the CRC-32 of some contiguous arrays, as shards have it in their metadata."""
     value = 0
     for array in arrays:
         value = zlib.crc32(array.view(np.uint8).data, value)

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -208,14 +208,7 @@ class EmbeddingStore:
 
     def _make(self) -> None:
         """Write what a store has beside its shards, and remove what killed processes left of theirs."""
-        # the mark first: without it, a folder that holds something is not a store
-        for path, content in (
-            (self.folder / _MARK, {"format": _FORMAT}),
-            (self._shards / KEY_FILE, self.key.settings()),
-        ):
-            if not path.is_file():
-                with whole_file(path) as file:
-                    json.dump(content, file, indent=1)
+        make_kind(self.folder, self._shards, self.key.settings())
         if not self._made:
             remove_abandoned(self.folder)
             remove_abandoned(self._shards)
@@ -271,6 +264,15 @@ def may_write(folder: Path) -> bool:
     """Say whether files can be made in a folder, or the folder itself where it is not there yet."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def make_kind(folder: Path, place: Path, key: Mapping[str, Any]) -> None:
+    """Make a store and, in it, the folder of one kind of vectors, where they do not exist yet."""
+    # the mark first: without it, a folder that holds something is not a store
+    for path, content in ((folder / _MARK, {"format": _FORMAT}), (place / KEY_FILE, key)):
+        if not path.is_file():
+            with whole_file(path) as file:
+                json.dump(content, file, indent=1)
 
 
 def check_format(folder: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.shards import SUFFIX, DamagedError, Shard, shard_shape, write_shard
 from instrerank.encoders.store import KEY_FILE, EmbeddingStore, StoreKey, check_format, store_size
+from instrerank.encoders.token_store import TOKENS_SUFFIX, token_shard_shape
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,6 +74,13 @@ def _kind(folder: Path, verify: bool) -> StoredKind:
             texts += count
         except DamagedError:
             damaged.append(path.name)
+    for path in sorted(folder.glob(f"*{TOKENS_SUFFIX}")):
+        try:
+            count, dimension = token_shard_shape(path, verify=verify)
+            texts += count
+        except DamagedError:
+            damaged.append(path.name)
+        paths.append(path)
     try:
         key = json.loads((folder / KEY_FILE).read_text("utf-8"))
     except (OSError, ValueError):
@@ -82,6 +90,8 @@ def _kind(folder: Path, verify: bool) -> StoredKind:
 
 def compact(folder: Path, kind: StoredKind) -> StoredKind:
     """Rewrite a kind of vectors in few shards, without duplicates and damaged shards; return what is there now.
+
+    Token vectors stay as they are: their shards are large.
 
     Killed midway, it leaves a valid store with some texts twice. Other processes may read and write meanwhile.
 
@@ -94,6 +104,8 @@ def compact(folder: Path, kind: StoredKind) -> StoredKind:
     """
     place = folder / kind.name
     old = sorted(place.glob(f"*{SUFFIX}"))
+    if not old:
+        return kind
     try:
         for hashes, rows in _distinct_rows(old, kind.dimension):
             write_shard(place, hashes, rows)

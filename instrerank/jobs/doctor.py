@@ -32,6 +32,7 @@ EXTRAS = {
     "irds": Extra(("ir-datasets",), "topics, qrels, runs and passages by irds:ID"),
     "study": Extra(("matplotlib",), "the report of a study"),
     "train": Extra(("accelerate", "datasets", "peft", "sentence-transformers"), "train"),
+    "late-interaction": Extra(("sentence-transformers",), "ColBERT models"),
     "peft": Extra(("peft",), "LoRA adapters other than plain ones"),
     "openvino": Extra(("openvino", "nncf"), "the dtype int8-openvino"),
     "pyterrier": Extra(("pyterrier",), "pipelines of PyTerrier"),

@@ -13,9 +13,10 @@ from instrerank.collections import load_run, open_passages
 from instrerank.collections.loaded import is_name
 from instrerank.collections.sources import MissingPolicy
 from instrerank.encoders import Encoder, LoadOptions
+from instrerank.encoders.late_interaction import LateInteraction
 from instrerank.encoders.progress import counted
 from instrerank.errors import InputError
-from instrerank.jobs.models import load_encoder
+from instrerank.jobs.models import load_text_encoder
 from instrerank.jobs.settings import settings_of
 from instrerank.reranking.candidates import candidate_docids
 from instrerank.trec.passages import PassageSource
@@ -33,7 +34,7 @@ class EncodeSettings:
     """Settings of `encode`.
 
     Attributes:
-        encoder: name, Hugging Face id or folder of a bi-encoder, or an `Encoder` with a store.
+        encoder: name, Hugging Face id or folder of a bi-encoder or late-interaction model, or one with a store.
         corpus: passages as `instrerank.open_passages` takes them.
         index: Lucene index that stores its passages, as an alternative to `corpus`.
         runs: encode only the candidates of these runs, as `instrerank.load_run` takes them; without any: all passages.
@@ -99,7 +100,7 @@ def encode(encoder: Any, corpus: Any = None, **settings: Any) -> EncodedShard:
     several machines with a common file system, may each encode a shard into the same store.
 
     Args:
-        encoder: name, Hugging Face id or folder of a bi-encoder, or an `Encoder` with a store.
+        encoder: name, Hugging Face id or folder of a bi-encoder or late-interaction model, or one with a store.
         corpus: passages as `instrerank.open_passages` takes them.
         **settings: other fields of `EncodeSettings` and `LoadOptions`.
 
@@ -115,9 +116,9 @@ def run_encode(settings: EncodeSettings) -> EncodedShard:
     """Run `encode` with the given settings."""
     given: Any = settings.corpus if settings.corpus is not None else settings.index
     source = open_passages(given)
-    encoder: Encoder = settings.encoder
+    encoder: Encoder | LateInteraction = settings.encoder
     if is_name(settings.encoder):
-        encoder = load_encoder(settings.encoder, settings.load)
+        encoder = load_text_encoder(settings.encoder, settings.load)
     if encoder.store is None:
         raise InputError("`encode` keeps vectors in a store: give a folder as `store`")
     missing, total, blocks = _blocks(settings, source)

@@ -105,6 +105,8 @@ class TrainSettings:
             raise InputError(
                 f"training starts from a bi-encoder in float32, got {self.load.kind} in {self.load.dtype}"
             )
+        if self.load.dim is not None:
+            raise InputError(f"training uses whole vectors, got `dim` {self.load.dim}")
         if self.low_rank.side == "query" and not self.lora:
             raise InputError("`side` query needs `lora`")
         if self.too_long not in ("error", "skip", "truncate"):

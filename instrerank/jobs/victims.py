@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from instrerank.collections import MissingPolicy, instructed_topics, load_qrels, load_run, open_passages
 from instrerank.collections.loaded import is_name
 from instrerank.encoders import Encoder
+from instrerank.encoders.late_interaction import LateInteraction
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
 from instrerank.files import parse_json, read_lines, whole_file
@@ -21,7 +22,7 @@ from instrerank.jobs.outputs import check_output, staged
 from instrerank.jobs.perturb import source_of
 from instrerank.jobs.rerank import load_flags
 from instrerank.jobs.sidecar import configuration
-from instrerank.perturbations.attack import Target
+from instrerank.perturbations.attack import Target, rows_of
 from instrerank.perturbations.querysets import check_source, check_topics
 from instrerank.trec import Qrels, Run, Topic
 from instrerank.trec.problems import listed
@@ -126,7 +127,7 @@ class Victim(NamedTuple):
     candidates: Run
     texts: Mapping[str, str]
     qrels: Qrels
-    encoder: Encoder
+    encoder: Encoder | LateInteraction
     data: dict[str, Any]
 
     def targets(self, *, progress: bool = False) -> list[Target]:
@@ -135,7 +136,7 @@ class Victim(NamedTuple):
         row = {docid: number for number, docid in enumerate(self.texts)}
         docids = {qid: [hit.docid for hit in ranking] for qid, ranking in self.candidates.rankings.items()}
         return [
-            Target(topic, docids[topic.qid], vectors[[row[docid] for docid in docids[topic.qid]]])
+            Target(topic, docids[topic.qid], rows_of(vectors, [row[docid] for docid in docids[topic.qid]]))
             for topic in self.topics
         ]
 
@@ -163,7 +164,9 @@ def read_victim(settings: VictimSettings) -> Victim:
     if textless:
         raise InputError(f"{name_of(source)} has no text for {len(textless)} candidates: {listed(textless)}")
     qrels = {} if settings.qrels is None else load_qrels(settings.qrels)
-    encoder = models.load_encoder(settings.encoder, settings.load) if is_name(settings.encoder) else settings.encoder
+    encoder = settings.encoder
+    if is_name(encoder):
+        encoder = models.load_text_encoder(encoder, settings.load)
     log.debug(f"{encoder.name}, {encoder.dtype} on {encoder.device}: {encoder.profile}")
     data: dict[str, Any] = {
         "topics": described_source(settings.topics, topics),

@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
 from itertools import islice
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from instrerank.encoders import Encoder
+from instrerank.encoders.late_interaction import LateInteraction
+from instrerank.encoders.token_vectors import max_sims
 from instrerank.errors import InputError
 from instrerank.perturbations.base import Perturbation, Perturbed, generator
 from instrerank.trec.types import Topic
 
 Strategy = Literal["greedy", "beam", "worst"]
+
+Vectors = NDArray[np.float32] | Sequence[NDArray[Any]]
+"""Of n texts: [n, d], or of late interaction n arrays [tokens, d]."""
 
 Objective = Callable[[str, Sequence[Sequence[str]]], Sequence[float]]
 """Maps (qid, rankings of docids, best first) to a value for each ranking, which the attack minimises."""
@@ -67,12 +72,12 @@ class Target:
     Attributes:
         topic: the clean topic.
         docids: its n candidates.
-        vectors: the vectors of the candidates, float32 [n, d].
+        vectors: the vectors of the n candidates.
     """
 
     topic: Topic
     docids: Sequence[str] = field(repr=False)
-    vectors: NDArray[np.float32] = field(repr=False)
+    vectors: Vectors = field(repr=False)
 
 
 class Attacked(NamedTuple):
@@ -91,14 +96,23 @@ class Attacked(NamedTuple):
     candidates: int
 
 
-def rankings(target: Target, queries: NDArray[np.float32]) -> list[list[str]]:
-    """Rank a target's candidates for m queries [m, d] in trec_eval's order: by score, then docid, both descending."""
-    columns = np.array(sorted(range(len(target.docids)), key=lambda at: target.docids[at], reverse=True))
-    # as in reranking: a float64 sum, so that a score does not depend on the other queries of the batch
-    scores = (queries.astype(np.float64) @ target.vectors[columns].T.astype(np.float64)).astype(np.float32)
+def rankings(target: Target, queries: Vectors) -> list[list[str]]:
+    """Rank a target's candidates for m queries in trec_eval's order: by score, then docid, both descending."""
+    columns = sorted(range(len(target.docids)), key=lambda at: target.docids[at], reverse=True)
+    passages = rows_of(target.vectors, columns)
+    if isinstance(passages, np.ndarray):
+        # as in reranking: a float64 sum, so that a score does not depend on the other queries of the batch
+        scores = (np.asarray(queries, np.float64) @ passages.T.astype(np.float64)).astype(np.float32)
+    else:
+        scores = np.stack([max_sims(passages, query) for query in queries])
     order = np.argsort(-scores, axis=1, kind="stable")
     docids = [target.docids[at] for at in columns]
     return [[docids[at] for at in row] for row in order.tolist()]
+
+
+def rows_of(vectors: Vectors, rows: Sequence[int]) -> Vectors:
+    """Return the vectors of some texts, in the given order."""
+    return vectors[np.asarray(rows, np.int64)] if isinstance(vectors, np.ndarray) else [vectors[row] for row in rows]
 
 
 def least_overlap(clean: Mapping[str, Sequence[str]], depth: int = 10) -> Objective:
@@ -129,7 +143,7 @@ class Attack:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: Encoder | LateInteraction,
         perturbation: Perturbation,
         objective: Objective,
         *,

@@ -8,10 +8,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from instrerank.encoders import Encoder
+from instrerank.encoders.late_interaction import LateInteraction
 from instrerank.errors import InputError
 from instrerank.perturbations.attack import Target, rankings
 from instrerank.perturbations.base import generator
@@ -103,7 +105,7 @@ def attack_passages(
     targets: Sequence[Target],
     victims: Mapping[str, str],
     texts: Mapping[str, str],
-    encoder: Encoder,
+    encoder: Encoder | LateInteraction,
     what: PassageInjection = "query",
     place: PassagePlace = "start",
     seed: int = 1,
@@ -141,7 +143,7 @@ def attack_passages(
     clean, attacked = {}, {}
     for target, query, vector in zip(targets, queries, injected, strict=True):
         qid = target.topic.qid
-        vectors = target.vectors.copy()
+        vectors: Any = copy(target.vectors)
         vectors[list(target.docids).index(victims[qid])] = vector
         [clean[qid]] = rankings(target, query[None])
         [attacked[qid]] = rankings(replace(target, vectors=vectors), query[None])

@@ -9,10 +9,11 @@ from instrerank.encoders.scored import Query, Scored
 
 if TYPE_CHECKING:
     from instrerank.encoders.store import EmbeddingStore
+    from instrerank.encoders.token_store import TokenStore
 
 
 class Scorer(Protocol):
-    """A model that can rerank: bi-encoder, cascade, cross-encoder, pointwise LLM, or your own.
+    """A model that can rerank: bi-encoder, cascade, late interaction, cross-encoder, pointwise LLM, or your own.
 
     `prepare` does the work that does not depend on the pairs to score (a bi-encoder encodes; a model that reads query
     and passage together does nothing), once; `score` does the rest, once per query set, and refers to queries and
@@ -46,7 +47,7 @@ class Scorer(Protocol):
         ...
 
     @property
-    def store(self) -> EmbeddingStore | None:
+    def store(self) -> EmbeddingStore | TokenStore | None:
         """Store of passage vectors; None if they are not kept."""
         ...
 

@@ -159,5 +159,5 @@ def load_scorer(choice: EncoderChoice, store: Path | None) -> Scorer:
         InputError: an unknown model, or options that do not suit it.
         MissingPrerequisiteError: the model is not available.
     """
-    stored = {"store": store} if choice.load.kind == "biencoder" else {}
+    stored = {"store": store} if choice.load.encodes_passages else {}
     return models.load_scorer(choice.encoder, choice.load, **stored)

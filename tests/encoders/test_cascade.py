@@ -24,6 +24,7 @@ class Known:
     profile: str = "p"
     fingerprint: str = "f"
     revision: str | None = None
+    dim: int | None = None
     name: str = "known"
     device: str = "cpu"
     asked: list[str] = field(default_factory=list)

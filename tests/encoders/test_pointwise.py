@@ -150,7 +150,7 @@ def test_the_difference_of_two_classes(models, tmp_path):
 def test_what_is_refused(models):
     folder = models("mistral", "asked-mistral", auto_class="AutoModelForCausalLM")
     with pytest.raises(
-        InputError, match="unknown `kind` 'listwise'. Available: biencoder, crossencoder, pointwise-llm"
+        InputError, match="unknown `kind` 'listwise'. Available: biencoder, late-interaction, crossencoder"
     ):
         load_scorer(folder, kind="listwise")
     with pytest.raises(

@@ -16,6 +16,7 @@ from instrerank.study.examples import Example, read_examples
 from instrerank.study.folder import RECORD
 from instrerank.study.report import labels
 from instrerank.study.report.answer import LEVEL, sentences
+from instrerank.study.report.dimensions import read_curves
 from instrerank.study.report.edits import visible
 from instrerank.study.report.plots import inline, write_plots
 from instrerank.study.report.reading import MODES, Sourced, Tables, read_tables
@@ -136,7 +137,7 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
         "measures": list(dict.fromkeys(row.measure for row, _ in tables.cells)),
         "answer": list(sentences(tables)),
         "failed": failed,
-        "plots": write_plots(folder / "plots" / tables.mode, tables),
+        "plots": write_plots(folder / "plots" / tables.mode, tables, read_curves(folder)),
         "clean": clean,
         "groups": groups,
         "robustness": robustness,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from instrerank.errors import MissingPrerequisiteError
 from instrerank.evaluation.means import mean
 from instrerank.files import whole_file
 from instrerank.study.configuration import System
+from instrerank.study.report.dimensions import Curve, draw_curves
 from instrerank.study.report.labels import DARK, SHADES, measure_label, shade, shown, stars, system_label
 from instrerank.study.report.reading import Tables, cut_off
 from instrerank.study.rows import INVARIANCE, system
@@ -34,12 +35,13 @@ _MOST_SLOPES = 60
 _DARK, _LIGHT, _ACCENT = "#222222", "#9a9a9a", "#d94801"
 
 
-def write_plots(folder: Path, tables: Tables) -> dict[str, str]:
+def write_plots(folder: Path, tables: Tables, curves: Sequence[Curve] = ()) -> dict[str, str]:
     """Write every plot that the tables allow as SVG and PNG; the same tables give the same bytes.
 
     Args:
         folder: of `<name>.svg` and `<name>.png`.
         tables: of one mode.
+        curves: encoders with several dimensions.
 
     Returns:
         Name of each plot to its SVG.
@@ -50,7 +52,7 @@ def write_plots(folder: Path, tables: Tables) -> dict[str, str]:
     drawn = {}
     plots = (
         *(("drops", _drops), ("families", _families), ("topics", _topics), ("recall", _recall)),
-        ("instructions", _instructions),
+        *(("instructions", _instructions), ("dimensions", lambda tables: draw_curves(tables, curves))),
     )
     with _style(tables.mode):
         for name, draw in plots:
