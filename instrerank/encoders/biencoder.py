@@ -36,10 +36,12 @@ class BiEncoder(ABC):
     Attributes:
         kind: "biencoder".
         best_only: False: the scores of all candidates are comparable.
+        dim: number of leading dimensions that its vectors are truncated to; None: all.
     """
 
     kind: ClassVar[Kind] = "biencoder"
     best_only: ClassVar[bool] = False
+    dim: int | None = None
     profile: EncoderProfile
 
     @abstractmethod
