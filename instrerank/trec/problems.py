@@ -99,5 +99,6 @@ def own_documents(found: Sequence[str], topics: int) -> str:
         return ""
     return (
         f"{len(found)} of {topics} topics rank a document whose docid is their own qid: {listed(found)}; if the "
-        f"queries are part of the collection, as in ArguAna and Quora, drop these rows when evaluating (remove_query)"
+        f"queries are part of the collection, as in ArguAna and Quora, drop these rows when searching or evaluating "
+        f"(remove_query)"
     )

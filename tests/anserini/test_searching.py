@@ -96,9 +96,10 @@ def prebuilt(monkeypatch):
     start_jvm()  # with the real pyserini's jar
 
     def make(download):
+        tables = SimpleNamespace(TF_INDEX_INFO={"known": {}}, IMPACT_INDEX_INFO={"known.splade": {}})
         for name, module in {
-            "pyserini": SimpleNamespace(),
-            "pyserini.prebuilt_index_info": SimpleNamespace(TF_INDEX_INFO={"known": {}}),
+            "pyserini": SimpleNamespace(prebuilt_index_info=tables),
+            "pyserini.prebuilt_index_info": tables,
             "pyserini.util": SimpleNamespace(download_prebuilt_index=download),
         }.items():
             monkeypatch.setitem(sys.modules, name, module)
@@ -124,5 +125,7 @@ def test_a_prebuilt_name_that_is_unknown_or_out_of_reach_is_told(prebuilt):
     prebuilt(download)
     with pytest.raises(MissingPrerequisiteError, match=r"no such folder: known, and .* any known URLs"):
         indexes.locate_index("known")
+    with pytest.raises(InputError, match=r"known.splade is Pyserini's prebuilt index of impacts .* BM25 cannot"):
+        indexes.locate_index("known.splade")
     with pytest.raises(InputError, match="unknown is neither a folder"):
         indexes.locate_index("unknown")
