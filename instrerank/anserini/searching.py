@@ -98,11 +98,13 @@ class BM25Searcher:
             threads: number of Java threads; they affect only the running time.
 
         Raises:
-            InputError: `hits` or `threads` is less than 1.
+            InputError: `hits` or `threads` is less than 1, or a duplicate qid.
             InstrerankError: Anserini failed on a topic.
         """
         if hits < 1 or threads < 1:
             raise InputError(f"`hits` and `threads` must be at least 1, got hits={hits}, threads={threads}")
+        if len({topic.qid for topic in topics}) < len(topics):
+            raise InputError("duplicate qids among the topics: give each topic a qid of its own")
         start_jvm()  # a forked process fails here instead of hanging
         from jnius import JavaException
 

@@ -78,7 +78,10 @@ class InstrerankTransformer(pt.Transformer):
         return {"label": "Instrerank", "help_url": None}
 
     def _check_texts(self, inp: pd.DataFrame) -> None:
-        textless = inp["docno"][~inp[self.text_field].map(lambda text: isinstance(text, str) and bool(text.strip()))]
+        queryless = list(dict.fromkeys(inp["qid"][~inp["query"].map(_is_text)].astype(str)))
+        if queryless:
+            raise InputError(f"topics without text in the column query: {listed(queryless)}")
+        textless = inp["docno"][~inp[self.text_field].map(_is_text)]
         if len(textless):
             names = listed([str(docno) for docno in textless])
             raise InputError(f"{len(textless)} rows have no text in the column {self.text_field}: {names}")
@@ -89,3 +92,8 @@ class InstrerankTransformer(pt.Transformer):
                 f"{len(several)} docnos have several texts in the column {self.text_field}: {listed(several)}; "
                 f"a passage is encoded once for all queries, so its text must be the same"
             )
+
+
+def _is_text(value: object) -> bool:
+    """Return whether a cell holds a text: a missing one is None or NaN."""
+    return isinstance(value, str) and bool(value.strip())

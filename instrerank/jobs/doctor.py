@@ -34,6 +34,7 @@ EXTRAS = {
     "train": Extra(("accelerate", "datasets", "peft", "sentence-transformers"), "train"),
     "peft": Extra(("peft",), "LoRA adapters other than plain ones"),
     "openvino": Extra(("openvino", "nncf"), "the dtype int8-openvino"),
+    "wordnet": Extra(("nltk",), "the perturbation synonym-wordnet"),
     "pyterrier": Extra(("pyterrier",), "pipelines of PyTerrier"),
     "mteb": Extra(("mteb",), "mteb's tasks"),
     "completion": Extra(("shtab",), "completion of verbs and flags in the shell"),

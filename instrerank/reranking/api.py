@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -250,10 +251,13 @@ class RerankingSearcher:
             The first k hits by qid, in the order of `qids`.
 
         Raises:
-            InputError: the lists differ in length, or a hit without text.
+            InputError: the lists differ in length, a duplicate qid, or a hit without text.
         """
-        if len(queries) != len(qids) or len(set(qids)) < len(qids):
-            raise InputError(f"{len(queries)} queries and {len(qids)} qids: give each query one qid of its own")
+        if len(queries) != len(qids):
+            raise InputError(f"{len(queries)} queries, but {len(qids)} qids: give each query one qid of its own")
+        duplicates = [qid for qid, times in Counter(qids).items() if times > 1]
+        if duplicates:
+            raise InputError(f"duplicate qids {listed(duplicates)}: give each query a qid of its own")
         found = self.searcher.batch_search(list(queries), list(qids), k=max(k, self.hits), threads=threads, **options)
         hits = [found.get(qid, []) for qid in qids]
         reranked = self.reranker.rerank_batch(queries, hits, instructions, texts=self.texts)

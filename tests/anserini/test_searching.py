@@ -79,6 +79,11 @@ def test_hits_and_threads_start_from_1(index, hits, threads):
         BM25Searcher(index).batch_search([Topic("1", "moon")], hits, threads)
 
 
+def test_a_duplicate_qid_is_refused(index):
+    with pytest.raises(InputError, match="duplicate qids"):
+        BM25Searcher(index).batch_search([Topic("1", "moon"), Topic("1", "sun")])
+
+
 def test_a_folder_that_is_no_index_is_refused(tmp_path):
     with pytest.raises(InputError, match="is not a Lucene index"):
         BM25Searcher(tmp_path)

@@ -102,6 +102,9 @@ def test_texts_that_are_missing_or_differ(transformer):
         transformer()(frame(text=["the sun", "moon", "moon", "a sun"]))
     with pytest.raises(InputError, match="1 rows have no text in the column text: b"):
         transformer()(frame(text=["the sun", "", "moon", "the sun"]))
+    for absent in (None, float("nan"), " "):
+        with pytest.raises(InputError, match="topics without text in the column query: 02"):
+            transformer()(frame(query=["moon", "moon", "moon", absent]))
 
 
 def test_a_pipeline_over_pocket_gives_what_rerank_gives():

@@ -161,6 +161,6 @@ def test_from_pretrained_loads_any_kind_with_passages_to_calibrate_on(monkeypatc
 
 def test_batch_search_wants_a_qid_of_its_own_for_each_query(reranker):
     searcher = RerankingSearcher(None, reranker)
-    for qids in (["1"], ["1", "1"]):
-        with pytest.raises(InputError, match="give each query one qid of its own"):
+    for qids, message in ((["1"], "2 queries, but 1 qids"), (["1", "1"], "duplicate qids 1: give each query")):
+        with pytest.raises(InputError, match=message):
             searcher.batch_search(["moon", "sun"], qids)
