@@ -20,6 +20,7 @@ from instrerank.anserini.jvm import anserini_jar, anserini_version
 from instrerank.errors import InputError, InstrerankError
 from instrerank.files import check_writable, one_process, partial_path, remove_abandoned
 from instrerank.trec import Passage
+from instrerank.trec.problems import counted
 
 log = logging.getLogger(__name__)
 
@@ -135,11 +136,11 @@ def _build(passages: Iterable[Passage], scratch: Path, analysis: Analysis, threa
     statistics = _read_statistics(finished.stdout)
     if finished.returncode or statistics is None or statistics.documents + statistics.empty != written:
         raise InstrerankError(
-            f"Anserini did not index all {written} passages (exit code {finished.returncode}). "
+            f"Anserini did not index all of {counted(written, 'passage')} (exit code {finished.returncode}). "
             f"The end of its log:\n{finished.stdout[-4000:]}"
         )
     if statistics.documents == 0:
-        raise InputError(f"nothing to index: none of the {written} passages has text")
+        raise InputError(f"nothing to index: {counted(written, 'passage')}, none with text")
     write_record(scratch / "index", analysis, {"java": java.version, "anserini": anserini_version()})
     return statistics
 

@@ -116,10 +116,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _print_plan(victim: Victim, arguments: argparse.Namespace, candidates: int = 0) -> None:
     from instrerank.jobs.preview import to_encode
+    from instrerank.trec.problems import counted
 
     topics, pairs = len(victim.topics), sum(victim.candidates.sizes.values())
-    print(f"{topics} topics, {pairs} candidates")
-    tried = f" clean and up to {topics * candidates} perturbed" if candidates else ""
-    print("\n".join(to_encode(victim.encoder, list(victim.texts.values()), f"{topics}{tried}")))
+    print(f"{counted(topics, 'topic')}, {counted(pairs, 'candidate')}")
+    tried = f" and up to {topics * candidates} perturbed ones" if candidates else ""
+    print("\n".join(to_encode(victim.encoder, list(victim.texts.values()), f"{counted(topics, 'query')}{tried}")))
     what = "injected passages and a run" if arguments.passages else "a query set"
     print(f"to write: {what} in {arguments.output}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instrerank.cli.inputs import add_format_argument
+from instrerank.trec.problems import counted
 
 if TYPE_CHECKING:
     from instrerank.trec.validation import CheckedFile
@@ -84,6 +85,6 @@ def _print_text(file: CheckedFile) -> None:
             print(f"{file.problems.path}: {count - _EXAMPLES:,} more: {kind} (--json lists all)")
     errors = len(file.problems.errors)
     warnings = len(file.problems.found) - errors
-    verdict = f"{errors} errors, {warnings} warnings" if errors or warnings else "ok"
+    verdict = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}" if errors or warnings else "ok"
     what = f"{file.kind}, {file.summary}" if file.kind else file.summary
     print(f"{file.problems.path}: {what}: {verdict}")

@@ -11,6 +11,7 @@ from instrerank import anserini
 from instrerank.anserini import Analysis, IndexStatistics
 from instrerank.collections import open_passages
 from instrerank.jobs.settings import settings_of
+from instrerank.trec.problems import counted
 
 log = logging.getLogger(__name__)
 
@@ -66,5 +67,5 @@ def run_index(settings: IndexSettings) -> IndexStatistics:
         passages, settings.index, analysis=analysis, threads=settings.threads, overwrite=settings.overwrite
     )
     empty = f"; {statistics.empty} without text left out" if statistics.empty else ""
-    log.info(f"{settings.index}: {statistics.documents} passages{empty}")
+    log.info(f"{settings.index}: {counted(statistics.documents, 'passage')}{empty}")
     return statistics

@@ -15,7 +15,7 @@ from instrerank.jobs.results import RunResult
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
 from instrerank.trec import Run, count_tied, read_run
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.runs import RunFormat, check_tag
 from instrerank.trec.runs import remove_query as without_query
 
@@ -115,7 +115,7 @@ def run_search(settings: SearchSettings) -> Searched:
     counts = search_counts(run, [topic.qid for topic in topics])
     if counts["topics without candidates"]:
         absent = counts["topics without candidates"]
-        log.warning(f"{len(absent)} topics without results: {listed(absent)}")
+        log.warning(f"{counted(len(absent), 'topic')} without results: {listed(absent)}")
         if len(absent) == len(topics):
             log.warning(
                 f"no topic has results in {settings.index}, searched with {searcher.analysis}: if another analyzer "
@@ -133,7 +133,7 @@ def run_search(settings: SearchSettings) -> Searched:
             command=search_command(settings),
             seconds=seconds,
         )
-        log.info(f"{output}: {len(topics)} topics, {counts['candidates']} documents")
+        log.info(f"{output}: {counted(len(topics), 'topic')}, {counted(counts['candidates'], 'document')}")
     return Searched(run, counts, output)
 
 

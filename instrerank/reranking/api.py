@@ -17,7 +17,7 @@ from instrerank.reranking.rerank import rerank
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Windows
 from instrerank.trec import ScoredDoc, Topic, trec_eval_order
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.records import is_empty
 
 Texts = Mapping[str, str] | PassageSource
@@ -114,7 +114,7 @@ class InstructionReranker:
         for number, (query, ranking, instruction) in enumerate(zip(queries, hits, instructions, strict=True)):
             documents = {hit_docid(hit): hit for hit in ranking}
             if len(documents) < len(ranking):
-                raise InputError(f"query {query!r}: duplicate docid among its {len(ranking)} hits")
+                raise InputError(f"query {query!r}: duplicate docid among its {counted(len(ranking), 'hit')}")
             by_docid.append(documents)
             for docid, hit in documents.items():
                 distinct.setdefault(docid, hit)
@@ -127,8 +127,8 @@ class InstructionReranker:
         textless = [docid for docid, text in passages.items() if is_empty(text)]
         if textless:
             raise InputError(
-                f"{len(textless)} hits have no text: {listed(textless)}; give `texts`, as {{docid: text}} or "
-                f"open_passages(…), or search an index that stores its passages (Anserini's option storeRaw)"
+                f"no text for {counted(len(textless), 'hit')}: {listed(textless)}; give `texts`, as {{docid: text}} "
+                f"or open_passages(…), or search an index that stores its passages (Anserini's option storeRaw)"
             )
         run, _ = rerank(
             [each for each in candidates if each.reranked],
@@ -254,7 +254,8 @@ class RerankingSearcher:
             InputError: the lists differ in length, a duplicate qid, or a hit without text.
         """
         if len(queries) != len(qids):
-            raise InputError(f"{len(queries)} queries, but {len(qids)} qids: give each query one qid of its own")
+            given = f"{counted(len(queries), 'query')}, but {counted(len(qids), 'qid')}"
+            raise InputError(f"{given}: give each query one qid of its own")
         duplicates = [qid for qid, times in Counter(qids).items() if times > 1]
         if duplicates:
             raise InputError(f"duplicate qids {listed(duplicates)}: give each query a qid of its own")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from instrerank.collections import MissingPolicy
 from instrerank.errors import InputError
 from instrerank.trec import Run, ScoredDoc, Topic
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.records import is_empty
 
 
@@ -103,8 +103,8 @@ def select_candidates(
 def _raise_missing(counts: CandidateCounts, without_text: list[str], topics: int) -> None:
     if without_text:
         raise InputError(
-            f"{len(without_text)} candidates have no text: {listed(without_text)}; give the passages that the run was "
-            f"retrieved from, or rank these candidates last with `missing` skip"
+            f"no text for {counted(len(without_text), 'candidate')}: {listed(without_text)}; give the passages that "
+            f"the run was retrieved from, or rank these candidates last with `missing` skip"
         )
     absent = counts.topics_without_candidates
     if absent:

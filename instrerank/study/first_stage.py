@@ -19,7 +19,7 @@ from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files
 from instrerank.study.settings import search_settings
 from instrerank.trec import Run, read_run
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 
 INDEX = "index"
 """Folder of the index that a study builds, within the study's folder."""
@@ -61,7 +61,7 @@ def candidate_texts(plan: Plan, runs: Iterable[Run]) -> dict[str, str]:
     found = passages.lookup(docids)
     absent = [docid for docid in docids if not found.get(docid, "").strip()]
     if absent:
-        raise InputError(f"{passages.name}: no text for {len(absent)} candidate docids: {listed(absent)}")
+        raise InputError(f"{passages.name}: no text for {counted(len(absent), 'candidate docid')}: {listed(absent)}")
     return {docid: found[docid] for docid in docids}
 
 

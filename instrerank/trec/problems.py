@@ -79,6 +79,13 @@ class Problems:
             raise InputError("\n".join(lines))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the singular or plural: `1 topic`, `2 queries`."""
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun}"
+
+
 def listed(names: Sequence[str], shown: int = 5) -> str:
     """Return the first few names and the number of the others: `a, b, c (and 7 more)`."""
     rest = len(names) - shown

@@ -185,7 +185,7 @@ def test_evaluate_with_reversed_instructions(folder, capsys):
     assert row["WISE ×100"] == pytest.approx(95)
     code, _, err = printed(capsys, *changed, "run.txt", "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
-    assert "each run needs its reversed run, in the same order; got 2 runs and 1 reversed runs" in err
+    assert "each run needs its reversed run, in the same order; got 2 runs and 1 reversed run" in err
     code, _, err = printed(capsys, *command, "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
     assert "--reversed needs --changed-qrels" in err
@@ -194,7 +194,7 @@ def test_evaluate_with_reversed_instructions(folder, capsys):
 def test_check(folder, capsys):
     code, out, _ = printed(capsys, "check", "run.txt", "qrels.txt")
     assert code == 0
-    assert "run.txt: run, 2 rows, 1 topics" in out
+    assert "run.txt: run, 2 rows, 1 topic" in out
     (folder / "bad.txt").write_text(RUN + "1 Q0 a 3 0.5 bm25\n")
     code, out, _ = printed(capsys, "check", "bad.txt")
     assert code == 2
