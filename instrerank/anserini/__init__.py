@@ -1,5 +1,6 @@
 """Indexing and BM25 search through the Anserini jar of pyserini; all use of Java is in this package."""
 
+from instrerank.anserini.analysis import LANGUAGES, STEMMERS, Analysis
 from instrerank.anserini.indexes import is_index
 from instrerank.anserini.indexing import IndexStatistics, build_index
 from instrerank.anserini.java import Java, find_java
@@ -9,6 +10,9 @@ from instrerank.anserini.passages import IndexPassages, hit_text
 from instrerank.anserini.searching import BM25Searcher
 
 __all__ = [
+    "LANGUAGES",
+    "STEMMERS",
+    "Analysis",
     "BM25Searcher",
     "IndexPassages",
     "IndexStatistics",

@@ -13,12 +13,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from instrerank.anserini.analysis import Analysis, write_record
 from instrerank.anserini.indexes import is_index
 from instrerank.anserini.java import find_java
-from instrerank.anserini.jvm import anserini_jar
+from instrerank.anserini.jvm import anserini_jar, anserini_version
 from instrerank.errors import InputError, InstrerankError
 from instrerank.files import check_writable, one_process, partial_path, remove_abandoned
 from instrerank.trec import Passage
+from instrerank.trec.problems import counted
 
 log = logging.getLogger(__name__)
 
@@ -37,26 +39,32 @@ class IndexStatistics:
 
 
 def build_index(
-    passages: Iterable[Passage], index: str | Path, *, threads: int = 1, overwrite: bool = False
+    passages: Iterable[Passage],
+    index: str | Path,
+    *,
+    analysis: Analysis = Analysis(),  # noqa: B008 - frozen
+    threads: int = 1,
+    overwrite: bool = False,
 ) -> IndexStatistics:
     """Build a Lucene index with Anserini's `IndexCollection`; no partial index is ever left behind.
 
     The same as `python -m pyserini.index.lucene --collection JsonCollection --generator
     DefaultLuceneDocumentGenerator --storePositions --storeDocvectors --storeRaw`, in a separate Java process that
-    always ends with this one; its log is shown only if it fails. After a killed call, the next one cleans up and
-    restores the index that was being replaced.
+    always ends with this one; its log is shown only if it fails. The index records how its texts were analysed.
+    After a killed call, the next one cleans up and restores the index that was being replaced.
 
     Args:
         passages: passages with unique docids.
         index: folder to create; it may exist if it is empty.
+        analysis: how passages are split into terms.
         threads: number of Java threads; they affect only the running time.
         overwrite: replace an existing index.
 
     Raises:
         InputError: `index` exists, is being built by another process or cannot be written; no passage has text; or a
             docid is a duplicate, is empty or contains whitespace.
-            InstrerankError: Anserini failed, or did not index all of the passages.
-            MissingPrerequisiteError: no recent enough Java, or no pyserini.
+        InstrerankError: Anserini failed, or did not index all of the passages.
+        MissingPrerequisiteError: no recent enough Java, or no pyserini.
     """
     if threads < 1:
         raise InputError(f"`threads` must be at least 1, got {threads}")
@@ -72,7 +80,7 @@ def build_index(
         scratch = partial_path(target)
         scratch.mkdir()
         try:
-            statistics = _build(passages, scratch, threads)
+            statistics = _build(passages, scratch, analysis, threads)
             _put_in_place(scratch / "index", target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -115,7 +123,7 @@ def _restore(target: Path) -> None:
         )
 
 
-def _build(passages: Iterable[Passage], scratch: Path, threads: int) -> IndexStatistics:
+def _build(passages: Iterable[Passage], scratch: Path, analysis: Analysis, threads: int) -> IndexStatistics:
     """Write the passages to `scratch/collection` and index them into `scratch/index`."""
     java, jar = find_java(), anserini_jar()
     collection = scratch / "collection"
@@ -123,16 +131,17 @@ def _build(passages: Iterable[Passage], scratch: Path, threads: int) -> IndexSta
     command = [str(java.home / "bin" / "java"), "-cp", str(jar), "io.anserini.index.IndexCollection"]
     command += ["-collection", "JsonCollection", "-generator", "DefaultLuceneDocumentGenerator"]
     command += ["-input", str(collection), "-index", str(scratch / "index"), "-threads", str(threads)]
-    command += ["-storePositions", "-storeDocvectors", "-storeRaw"]
+    command += ["-storePositions", "-storeDocvectors", "-storeRaw", *analysis.index_options()]
     finished = _run_with_us(command)
     statistics = _read_statistics(finished.stdout)
     if finished.returncode or statistics is None or statistics.documents + statistics.empty != written:
         raise InstrerankError(
-            f"Anserini did not index all {written} passages (exit code {finished.returncode}). "
+            f"Anserini did not index all of {counted(written, 'passage')} (exit code {finished.returncode}). "
             f"The end of its log:\n{finished.stdout[-4000:]}"
         )
     if statistics.documents == 0:
-        raise InputError(f"nothing to index: none of the {written} passages has text")
+        raise InputError(f"nothing to index: {counted(written, 'passage')}, none with text")
+    write_record(scratch / "index", analysis, {"java": java.version, "anserini": anserini_version()})
     return statistics
 
 

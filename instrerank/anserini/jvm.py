@@ -121,8 +121,13 @@ def versions() -> dict[str, str]:
     """Return the versions that scores may depend on: those of the running JVM and of Anserini's jar."""
     return {
         "java": java_class("java.lang.System").getProperty("java.version"),
-        "anserini": anserini_jar().name.removeprefix("anserini-").removesuffix("-fatjar.jar"),
+        "anserini": anserini_version(),
     }
+
+
+def anserini_version() -> str:
+    """Return the version of Anserini's jar."""
+    return anserini_jar().name.removeprefix("anserini-").removesuffix("-fatjar.jar")
 
 
 def reason(error: Exception) -> str:

@@ -23,6 +23,7 @@ from instrerank.cli.inputs import (
 )
 from instrerank.cli.loading import add_encoder_arguments, load_options_of
 from instrerank.cli.messages import shows_progress
+from instrerank.errors import InputError
 from instrerank.tables import render
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ INJECTIONS = (
     "attack passages instead of queries: inject query, keywords, task, criterion or role into one grade-0 candidate "
     "per topic, at start, middle, end or random (default place: start); needs --qrels"
 )
+_OF_QUERIES = ("perturbation", "strategy", "budget", "objective")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--encoder", required=True, help=f"encoder to attack: {ENCODERS}")
     add("--output", required=True, type=Path, metavar="DIR", help="folder to write to")
     add("--hits", metavar="N", type=positive, default=100, help="number of candidates per topic to rank (default 100)")
-    add("--perturbation", default="typo-mixed", help=PERTURBATIONS)
-    add("--strategy", choices=("greedy", "beam", "worst"), default="greedy", help=STRATEGIES)
-    add("--budget", default="edits=1,candidates=200", help=BUDGETS)
-    add("--objective", default="overlap", help=OBJECTIVES)
+    # absent unless given: with --passages they would have no effect, and are refused
+    add("--perturbation", default=argparse.SUPPRESS, help=PERTURBATIONS)
+    add("--strategy", choices=("greedy", "beam", "worst"), default=argparse.SUPPRESS, help=STRATEGIES)
+    add("--budget", default=argparse.SUPPRESS, help=BUDGETS)
+    add("--objective", default=argparse.SUPPRESS, help=OBJECTIVES)
     add("--passages", metavar="WHAT[:PLACE]", help=INJECTIONS)
     add_qrels_argument(parser, required=False)
     add_relevance_argument(parser)
@@ -95,6 +98,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     more = {"run": arguments.run_file, "load": load_options_of(arguments), "progress": shows_progress()}
     if arguments.passages:
+        unused = [f"--{name}" for name in _OF_QUERIES if name in arguments]
+        if unused:
+            raise InputError(f"{', '.join(unused)} applies to attacks on queries: leave it out with --passages")
         what, _, place = arguments.passages.partition(":")
         injection = settings_of(
             attack_passages.PassageAttackSettings, arguments, what=what, place=place or "start", **more
@@ -106,7 +112,9 @@ def run(arguments: argparse.Namespace) -> None:
         rows = [[each.qid, each.docid, each.rank, each.rank_injected] for each in injected]
         print(render(["qid", "docid", "rank", "rank_injected"], rows, arguments.format))
         return
-    settings = settings_of(attack.AttackSettings, arguments, budget=Budget.parse(arguments.budget), **more)
+    if "budget" in arguments:
+        more["budget"] = Budget.parse(arguments.budget)
+    settings = settings_of(attack.AttackSettings, arguments, **more)
     if arguments.dry_run:
         _print_plan(attack.prepare(settings, dry_run=True).victim, arguments, settings.budget.candidates)
         return
@@ -115,10 +123,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _print_plan(victim: Victim, arguments: argparse.Namespace, candidates: int = 0) -> None:
     from instrerank.jobs.preview import to_encode
+    from instrerank.trec.problems import counted
 
     topics, pairs = len(victim.topics), sum(victim.candidates.sizes.values())
-    print(f"{topics} topics, {pairs} candidates")
-    tried = f" clean and up to {topics * candidates} perturbed" if candidates else ""
-    print("\n".join(to_encode(victim.encoder, list(victim.texts.values()), f"{topics}{tried}")))
+    print(f"{counted(topics, 'topic')}, {counted(pairs, 'candidate')}")
+    tried = f" and up to {topics * candidates} perturbed ones" if candidates else ""
+    print("\n".join(to_encode(victim.encoder, list(victim.texts.values()), f"{counted(topics, 'query')}{tried}")))
     what = "injected passages and a run" if arguments.passages else "a query set"
     print(f"to write: {what} in {arguments.output}")

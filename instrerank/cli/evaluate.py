@@ -10,6 +10,7 @@ from instrerank.cli.inputs import add_format_argument, add_qrels_argument, add_r
 from instrerank.cli.messages import log
 from instrerank.errors import InputError
 from instrerank.tables import render
+from instrerank.trec.problems import counted
 
 DESCRIPTION = """Score runs with the measures of trec_eval or ir_measures. Means are over all judged topics; topics
 missing from a run count as 0 (trec_eval -c), and their number is reported on standard error.
@@ -123,7 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
         options |= {name: getattr(arguments, name) for name in ("topics", "remove_query", "correction", "stability")}
         compared = jobs.compare(runs, qrels, baseline, **options)
         tests = sum(row.difference is not None for row in compared)
-        log.info(f"baseline {baseline}; {tests} tests, {arguments.correction} correction over all of them")
+        log.info(f"baseline {baseline}; {counted(tests, 'test')}, {arguments.correction} correction over all of them")
         table = tables.comparison_table(compared)
     else:
         evaluations = jobs.evaluate_all(

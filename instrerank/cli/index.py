@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from instrerank.cli.inputs import positive, settings_of
+from instrerank.cli.inputs import add_analysis_arguments, positive, settings_of
 
 DESCRIPTION = """Build a Lucene index of passages with Anserini, with positions, document vectors and raw text, so that
 all Pyserini searchers work on it and `rerank --index` finds the passages. The folder appears once the
-index is complete. Passages without text are left out and counted.
+index is complete, with a record of its analyzer that `search` follows. Passages without text are left out and
+counted.
 """
 EPILOG = """examples:
   instrerank index --corpus passages.jsonl.gz --index indexes/passages
   instrerank index --corpus irds:vaswani --index indexes/vaswani --threads 8
+  instrerank index --corpus passages.de.jsonl --index indexes/de --language de
 """
 
 
@@ -26,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", metavar="DIR", required=True, type=Path, help="folder of the index to write")
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="number of Java threads (default 1)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing index (default: refuse)")
+    add_analysis_arguments(parser, recorded=False)
+    parser.set_defaults(language="en", stemmer="porter", keep_stopwords=False, pretokenized=False)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -117,6 +117,31 @@ def add_passage_arguments(parser: argparse.ArgumentParser, *, required: bool = T
     passages.add_argument("--index", help="Lucene index that stores its passages: a folder or a prebuilt index")
 
 
+def add_analysis_arguments(parser: argparse.ArgumentParser, *, recorded: bool) -> None:
+    """Add the flags that choose the analyzer, named like Anserini's; `recorded`: an index may record the default."""
+    default = "default: as the index records, else" if recorded else "default:"
+    group = parser.add_argument_group("analyzer")
+    group.add_argument(
+        "--language", metavar="CODE", help=f"Anserini's analyzer of this language, such as de or zh ({default} en)"
+    )
+    group.add_argument(
+        "--stemmer", choices=("porter", "krovetz", "none"), help=f"stemmer, in English ({default} porter)"
+    )
+    group.add_argument(
+        "--keep-stopwords",
+        "--keepStopwords",
+        action="store_const",
+        const=True,
+        help=f"keep stop words, in English ({default} no)",
+    )
+    group.add_argument(
+        "--pretokenized",
+        action="store_const",
+        const=True,
+        help=f"only split at whitespace, such as wordpieces ({default} no)",
+    )
+
+
 def positive(text: str) -> int:
     """Parse a whole number of at least 1."""
     number = int(text)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from instrerank.cli.inputs import (
+    add_analysis_arguments,
     add_limit_argument,
     add_output_format_argument,
     add_topics_argument,
@@ -16,12 +17,14 @@ from instrerank.cli.inputs import (
 
 DESCRIPTION = """Retrieve with BM25: the documents and scores of `python -m pyserini.search.lucene`, in trec_eval's
 order. k1 and b are as given by the flags for every index (Pyserini's command changes them for some prebuilt
-indexes), and are recorded in the sidecar.
+indexes), and are recorded in the sidecar. Queries are analysed as the index was if `instrerank index` built it;
+name the analyzer of any other index that is not English with Porter's stemmer.
 """
 EPILOG = """examples:
   instrerank search --index indexes/passages --topics topics.tsv --output runs/run.passages.bm25.txt
   instrerank search --index msmarco-v1-passage --k1 0.82 --b 0.68 --topics irds:msmarco-passage/trec-dl-2019/judged \\
       --output runs/run.dl19.bm25.txt --threads 8
+  instrerank search --index indexes/miracl-de --language de --topics topics.de.tsv --output runs/run.de.bm25.txt
 """
 
 
@@ -40,9 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--k1", type=float, default=0.9, help="BM25 k1 (default 0.9, also for prebuilt indexes)")
     parser.add_argument("--b", type=float, default=0.4, help="BM25 b (default 0.4, also for prebuilt indexes)")
+    parser.add_argument(
+        "--remove-query",
+        action="store_true",
+        help="drop the document whose docid is the qid, as for ArguAna, whose queries are documents",
+    )
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="number of Java threads (default 1)")
     parser.add_argument("--runtag", metavar="TAG", default="Anserini", help="tag of the run (default Anserini)")
     add_writing_arguments(parser)
+    add_analysis_arguments(parser, recorded=True)
 
 
 def run(arguments: argparse.Namespace) -> None:

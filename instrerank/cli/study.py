@@ -9,6 +9,7 @@ from typing import Any
 from instrerank.cli.inputs import ENCODERS, add_qrels_argument, add_topics_argument, positive
 from instrerank.cli.loading import add_store_argument
 from instrerank.cli.messages import log, shows_progress
+from instrerank.trec.problems import counted
 
 EPILOG = """examples:
   instrerank study --collection pocket --encoders minilm --perturbations typo-mixed,word-swap --seeds 1..5 \\
@@ -92,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         cell = failure.cell
         log.error(f"failed: {cell.mode} {'/'.join(cell.system)} {cell.variation.label}: {failure.reason}")
     log.info(
-        f"{folder}: {len(plan.cells) - len(result.failures)} of {len(plan.cells)} runs, tables in {folder}/tables"
+        f"{folder}: {len(plan.cells) - len(result.failures)} of {counted(len(plan.cells), 'run')}, "
+        f"tables in {folder}/tables"
     )
     if result.report:
         log.info("\n".join([*result.answer, str(result.report)]))

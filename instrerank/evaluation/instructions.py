@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeVar
 from instrerank.errors import InputError
 from instrerank.evaluation.means import mean
 from instrerank.trec import Qrels, Run, trec_eval_order
+from instrerank.trec.problems import counted
 
 Documents = dict[str, list[str]]
 """Documents that a measure considers, by qid."""
@@ -93,7 +94,8 @@ def refuse_absent_topics(runs: Mapping[str, Run], qids: Iterable[str]) -> None:
         absent = [qid for qid in qids if not run.rankings.get(qid)]
         if absent:
             raise InputError(
-                f"the run under the {kind} instructions has no results for {len(absent)} topics, first {absent[0]}"
+                f"the run under the {kind} instructions has no results for "
+                f"{counted(len(absent), 'topic')}, first {absent[0]}"
             )
 
 

@@ -217,8 +217,8 @@ def without_traps(qrels: Qrels, largest: int) -> Qrels:
         if highest > largest:
             docid = next(docid for docid, grade in grades.items() if grade == highest)
             raise InputError(
-                f"topic {qid}: grade {highest} of document {docid} is too large; trec_eval supports grades up to "
-                f"{largest} for these measures"
+                f"topic {qid}: grade {highest} of document {docid} is too large: these measures take grades up to "
+                f"{largest:,} (trec_eval's code holds a counter for every grade)"
             )
         if lowest < 0:
             grades = {docid: max(grade, -1) for docid, grade in grades.items()}

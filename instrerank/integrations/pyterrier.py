@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.reranking import InstructionReranker
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 
 try:
     import pyterrier as pt
@@ -78,14 +78,22 @@ class InstrerankTransformer(pt.Transformer):
         return {"label": "Instrerank", "help_url": None}
 
     def _check_texts(self, inp: pd.DataFrame) -> None:
-        textless = inp["docno"][~inp[self.text_field].map(lambda text: isinstance(text, str) and bool(text.strip()))]
+        queryless = list(dict.fromkeys(inp["qid"][~inp["query"].map(_is_text)].astype(str)))
+        if queryless:
+            raise InputError(f"topics without text in the column query: {listed(queryless)}")
+        textless = inp["docno"][~inp[self.text_field].map(_is_text)]
         if len(textless):
             names = listed([str(docno) for docno in textless])
-            raise InputError(f"{len(textless)} rows have no text in the column {self.text_field}: {names}")
+            raise InputError(f"no text in the column {self.text_field} of {counted(len(textless), 'row')}: {names}")
         texts = inp.groupby("docno")[self.text_field].nunique(dropna=False)
         several = [str(docno) for docno in texts.index[texts > 1]]
         if several:
             raise InputError(
-                f"{len(several)} docnos have several texts in the column {self.text_field}: {listed(several)}; "
-                f"a passage is encoded once for all queries, so its text must be the same"
+                f"several texts in the column {self.text_field} for {counted(len(several), 'docno')}: "
+                f"{listed(several)}; a passage is encoded once for all queries, so its text must be the same"
             )
+
+
+def _is_text(value: object) -> bool:
+    """Return whether a cell holds a text: a missing one is None or NaN."""
+    return isinstance(value, str) and bool(value.strip())

@@ -18,7 +18,7 @@ from instrerank.trec import Run, ScoredDoc, Topic, trec_eval_order
 from instrerank.trec.lines import json_texts
 from instrerank.trec.numbers import fits_float32
 from instrerank.trec.passages import passage_of_fields
-from instrerank.trec.problems import Problems
+from instrerank.trec.problems import Problems, counted
 from instrerank.trec.records import is_empty, unfit_id
 
 
@@ -82,7 +82,7 @@ def _parse_request(text: str, place: str) -> tuple[Topic, list[ScoredDoc], dict[
     ranking = [_parse_candidate(candidate, place) for candidate in candidates]
     texts = {document.docid: text for document, text in ranking}
     if len(texts) < len(ranking):
-        raise InputError(f"qid {topic.qid}: duplicate docid among its {len(ranking)} candidates")
+        raise InputError(f"qid {topic.qid}: duplicate docid among its {counted(len(ranking), 'candidate')}")
     return topic, [document for document, _ in ranking], texts
 
 

@@ -28,7 +28,7 @@ from instrerank.perturbations.attack import (
     rankings,
 )
 from instrerank.trec import Qrels, Run, ScoredDoc, Topic
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.version import __version__
 
 log = logging.getLogger(__name__)
@@ -226,8 +226,8 @@ def run_attack(settings: AttackSettings) -> AttackedQueries:
             write_query_set(folder, queries)
     log.info(
         f"{'' if settings.output is None else f'{settings.output}/topics.{plan.name}.tsv: '}"
-        f"{provenance['changed']} of {len(found)} topics changed; mean {settings.objective_name} "
-        f"{clean:.4f} -> {worst:.4f}; {provenance['candidates']} candidates in {seconds:.1f} s, "
+        f"{provenance['changed']} of {counted(len(found), 'topic')} changed; mean {settings.objective_name} "
+        f"{clean:.4f} -> {worst:.4f}; {counted(provenance['candidates'], 'candidate')} in {seconds:.1f} s, "
         f"{provenance['candidates'] / seconds:.0f} a second"
     )
     rows = [_row(one, perturbation) for one in found]
@@ -258,7 +258,9 @@ def _objective(settings: AttackSettings, victim: Victim, targets: Sequence[Targe
     if settings.objective != OVERLAP:
         unjudged = [topic.qid for topic in topics if topic.qid not in victim.qrels]
         if unjudged:
-            log.warning(f"{len(unjudged)} topics are not in the qrels; their objective is 0: {listed(unjudged)}")
+            log.warning(
+                f"{counted(len(unjudged), 'topic')} not in the qrels, with an objective of 0: {listed(unjudged)}"
+            )
         return _measured(victim.qrels, settings.objective, settings.relevance_level)
     clean = victim.encoder.encode_queries([topic.text for topic in topics], [topic.instruction for topic in topics])
     ranked = [rankings(target, vector[None])[0] for target, vector in zip(targets, clean.vectors, strict=True)]

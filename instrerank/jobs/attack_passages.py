@@ -17,6 +17,7 @@ from instrerank.jobs.victims import AttackFiles, Victim, VictimSettings, read_vi
 from instrerank.perturbations import passages as injecting
 from instrerank.perturbations.passages import AttackSuccess, PassageInjection, PassagePlace, check_injection
 from instrerank.trec import Run, write_run
+from instrerank.trec.problems import counted
 from instrerank.version import __version__
 
 log = logging.getLogger(__name__)
@@ -181,8 +182,9 @@ def run_attack_passages(settings: PassageAttackSettings) -> AttackedPassages:
         if folder is not None:
             _write(folder, plan.name, result)
     log.info(
-        f"{'' if output is None else f'{output}/passages.{plan.name}.jsonl: '}{success.passages} grade-0 passages "
-        f"injected, {len(targets) - success.passages} topics have no grade-0 candidate; attack success rate: "
+        f"{'' if output is None else f'{output}/passages.{plan.name}.jsonl: '}"
+        f"{counted(success.passages, 'grade-0 passage')} injected, "
+        f"{counted(len(targets) - success.passages, 'topic')} without a grade-0 candidate; attack success rate: "
         f"{success.risen:.3f} rose, {success.into_top:.3f} entered the top 10, {success.beats_relevant:.3f} overtook "
         f"a relevant passage"
     )

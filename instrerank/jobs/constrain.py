@@ -19,6 +19,7 @@ from instrerank.perturbations import constraints as rules
 from instrerank.perturbations.constraints import INSTRUCTIONS, Constraint, Instruction
 from instrerank.perturbations.querysets import check_topics
 from instrerank.trec import Qrels, Topic, read_qrels, write_qrels, write_topics
+from instrerank.trec.problems import counted
 
 log = logging.getLogger(__name__)
 
@@ -147,10 +148,11 @@ def run_constrain(settings: ConstrainSettings) -> Constrained:
     kinds = Counter(each.rule.kind for each in constraints)
     dropped = sum(len(each.dropped) for each in constraints)
     log.info(
-        f"{'' if result.output is None else f'{result.output}: '}{len(constraints)} of {len(topics)} topics, "
-        f"{dropped} passages stop being relevant, {sum(map(len, result.qrels['changed'].values()))} labels verified; "
+        f"{'' if result.output is None else f'{result.output}: '}{len(constraints)} of "
+        f"{counted(len(topics), 'topic')}, {counted(dropped, 'passage')} no longer relevant, "
+        f"{counted(sum(map(len, result.qrels['changed'].values())), 'label')} verified; "
         f"rules: {', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}"
-        + (f"; {unread} relevant passages without text left out" if unread else "")
+        + (f"; {counted(unread, 'relevant passage')} without text left out" if unread else "")
     )
     return result
 
@@ -173,4 +175,4 @@ def _verify(folder: Path, texts: Mapping[str, str]) -> None:
     qrels = {name: read_qrels(folder / f"qrels.{name}.txt") for name in INSTRUCTIONS}
     problems = rules.verify(records, qrels, texts)
     if problems:
-        raise InstrerankError(f"{len(problems)} labels could not be verified, the first: {problems[0]}")
+        raise InstrerankError(f"{counted(len(problems), 'label')} could not be verified, the first: {problems[0]}")

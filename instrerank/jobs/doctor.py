@@ -35,6 +35,7 @@ EXTRAS = {
     "late-interaction": Extra(("sentence-transformers",), "ColBERT models"),
     "peft": Extra(("peft",), "LoRA adapters other than plain ones"),
     "openvino": Extra(("openvino", "nncf"), "the dtype int8-openvino"),
+    "wordnet": Extra(("nltk",), "the perturbation synonym-wordnet"),
     "pyterrier": Extra(("pyterrier",), "pipelines of PyTerrier"),
     "mteb": Extra(("mteb",), "benchmarks by mteb:TASK, and encoders in mteb"),
     "completion": Extra(("shtab",), "completion of verbs and flags in the shell"),

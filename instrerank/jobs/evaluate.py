@@ -17,7 +17,7 @@ from instrerank.evaluation.measures import DEFAULT_MEASURES, Evaluation
 from instrerank.evaluation.significance import Correction
 from instrerank.jobs.settings import settings_of
 from instrerank.trec import Qrels, Run
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.runs import remove_query as without_query
 
 log = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ def compare_instructions(
     given = {"qrels": qrels, "changed_qrels": changed_qrels, "measures": measures}
     chosen = settings_of(InstructionSettings, **given, **settings)
     if chosen.reversed_runs and len(chosen.reversed_runs) != len(runs):
-        counts = f"got {len(runs)} runs and {len(chosen.reversed_runs)} reversed runs"
+        counts = f"got {counted(len(runs), 'run')} and {counted(len(chosen.reversed_runs), 'reversed run')}"
         raise InputError(f"each run needs its reversed run, in the same order; {counts}")
     before = under_instructions(load_qrels(qrels), "original")
     after = under_instructions(load_qrels(changed_qrels), "changed")

@@ -24,7 +24,7 @@ from instrerank.reranking import candidate_docids, select_candidates
 from instrerank.trec import Run, ScoredDoc, Topic, trec_eval_order, write_run
 from instrerank.trec.columns import Change, ChangedRankings, read_run_columns
 from instrerank.trec.order import without_ties
-from instrerank.trec.problems import Problems
+from instrerank.trec.problems import Problems, counted
 from instrerank.trec.runs import RunRow, parse_run
 from instrerank.trec.submission import PRESETS, Preset, check_submission, keeps_rules
 
@@ -160,7 +160,7 @@ def run_export(settings: ExportSettings) -> Exported:
         with staged(output.parent, inputs, overwrite=settings.overwrite) as staging:
             _write(staging / output.name, settings, exported, topics)
     rows = sum(exported.sizes.values())
-    log.info(f"{output}: {len(exported.rankings)} topics, {rows} rows for {settings.to}")
+    log.info(f"{output}: {counted(len(exported.rankings), 'topic')}, {counted(rows, 'row')} for {settings.to}")
     return Exported(output, exported, rows)
 
 

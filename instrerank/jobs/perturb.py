@@ -19,6 +19,7 @@ from instrerank.jobs.settings import settings_of
 from instrerank.perturbations import Perturbation, QuerySet, query_set, resolve_all, write_query_set
 from instrerank.perturbations.querysets import FORMATS, check_formats, check_source, check_topics, source_name
 from instrerank.perturbations.seeds import seeds_of
+from instrerank.trec.problems import counted
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,8 @@ def run_perturb(settings: PerturbSettings) -> Iterator[QuerySet]:
             _write_index(staging / index, _kept(Path(folder, index), written))
     without = sum(not topic.instruction for topic in topics)
     note = f", {without} of them without an instruction" if without < len(topics) else ""
-    log.info(f"{'' if folder is None else f'{folder}: '}{len(written)} query sets of {len(topics)} topics{note}")
+    what = f"{counted(len(written), 'query set')} of {counted(len(topics), 'topic')}{note}"
+    log.info(what if folder is None else f"{folder}: {what}")
 
 
 def source_of(topics: Any) -> str:

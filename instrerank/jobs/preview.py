@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from instrerank.jobs.rerank import Plan
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import cut_passages
+from instrerank.trec.problems import counted
 
 
 def preview(plan: Plan) -> list[str]:
@@ -17,12 +18,15 @@ def preview(plan: Plan) -> list[str]:
     reranked = [document.docid for each in candidates for document in each.reranked]
     pieces = cut_passages({docid: plan.inputs.texts[docid] for docid in reranked}, scorer, plan.windows)
     texts = [part for parts in pieces.values() for part in parts]
-    lines = [f"{len(topics)} topics, {instructed} of them with an instruction; {len(reranked)} candidates to rerank"]
+    lines = [
+        f"{counted(len(topics), 'topic')}, {instructed} of them with an instruction; "
+        f"{counted(len(reranked), 'candidate')} to rerank"
+    ]
     if scorer.count_stored([]) is None:
         lines.append(f"{scorer.name} in {scorer.dtype} on {scorer.device}")
-        lines.append(f"to score: {sum(len(pieces[docid]) for docid in reranked)} pairs")
+        lines.append(f"to score: {counted(sum(len(pieces[docid]) for docid in reranked), 'pair')}")
     else:
-        lines += to_encode(scorer, texts, str(len({topic[1:] for topic in topics})))
+        lines += to_encode(scorer, texts, counted(len({topic[1:] for topic in topics}), "query"))
     if scorer.best_only:
         lines.append("and some passages again in higher precision")
     return [*lines, f"to write: {plan.settings.output}"]
@@ -35,6 +39,6 @@ def to_encode(encoder: Scorer, texts: Sequence[str], queries: str) -> list[str]:
     where = "stored (no store)" if encoder.store is None else f"stored in {encoder.store.folder}"
     return [
         f"{encoder.name} in {encoder.dtype} on {encoder.device}",
-        f"{len(distinct)} distinct passages, {stored} of them {where}",
-        f"to encode: {len(distinct) - stored} passages, {queries} queries",
+        f"{counted(len(distinct), 'distinct passage')}, {stored} of them {where}",
+        f"to encode: {counted(len(distinct) - stored, 'passage')}, {queries}",
     ]

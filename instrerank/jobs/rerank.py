@@ -32,7 +32,7 @@ from instrerank.reranking.fusion import FusionMethod
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Aggregation, PreparedTexts, check_scoring
 from instrerank.trec import Run, Topic, read_run
-from instrerank.trec.problems import own_documents
+from instrerank.trec.problems import counted, own_documents
 from instrerank.trec.runs import RunFormat, check_tag
 
 log = logging.getLogger(__name__)
@@ -130,17 +130,17 @@ class Reranked(RunResult):
     def summary(self) -> str:
         """The counts in one line: topics and passages, then anything missing, truncated or left out."""
         counts = self.counts
-        notes = [f"{counts['queries']} topics", f"{counts['distinct passages']} distinct passages"]
-        for number, what in (
-            (counts["passages truncated"], "passages truncated"),
-            (len(counts["queries truncated"]), "queries truncated"),
-            (counts["pairs truncated"], "pairs truncated"),
-            (counts["candidates without text"], "candidates without text ranked last"),
-            (counts.get("candidates with empty text", 0), "candidates with empty text ranked last"),
-            (len(counts["topics without candidates"]), "topics without candidates left out"),
-            (counts.get("qids of the run without topic", 0), "qids of the run without topic left out"),
+        notes = [counted(counts["queries"], "topic"), counted(counts["distinct passages"], "distinct passage")]
+        for number, what, happened in (
+            (counts["passages truncated"], "passage", "truncated"),
+            (len(counts["queries truncated"]), "query", "truncated"),
+            (counts["pairs truncated"], "pair", "truncated"),
+            (counts["candidates without text"], "candidate", "without text ranked last"),
+            (counts.get("candidates with empty text", 0), "candidate", "with empty text ranked last"),
+            (len(counts["topics without candidates"]), "topic", "without candidates left out"),
+            (counts.get("qids of the run without topic", 0), "qid", "of the run without topic left out"),
         ):
-            notes += [f"{number} {what}"] if number else []
+            notes += [f"{counted(number, what)} {happened}"] if number else []
         return ", ".join(notes)
 
 

@@ -15,8 +15,9 @@ from instrerank.jobs.results import RunResult
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
 from instrerank.trec import Run, count_tied, read_run
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.runs import RunFormat, check_tag
+from instrerank.trec.runs import remove_query as without_query
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,12 @@ class SearchSettings:
         hits: number of documents per topic.
         k1: BM25 k1.
         b: BM25 b.
+        language: code of the queries' analyzer, one of `instrerank.anserini.LANGUAGES`; this and the next three are as
+            the index was built if None, or as Anserini's defaults (English, Porter) if the index has no record of it.
+        stemmer: of English: "porter", "krovetz" or "none".
+        keep_stopwords: keep English stop words.
+        pretokenized: split queries at whitespace only.
+        remove_query: drop the document whose docid is the qid, as for ArguAna, whose queries are documents.
         threads: number of Java threads.
         limit: search only the first `limit` topics; None: all.
         runtag: tag of the run.
@@ -45,6 +52,11 @@ class SearchSettings:
     hits: int = 1000
     k1: float = 0.9
     b: float = 0.4
+    language: str | None = None
+    stemmer: str | None = None
+    keep_stopwords: bool | None = None
+    pretokenized: bool | None = None
+    remove_query: bool = False
     threads: int = 1
     limit: int | None = None
     runtag: str = "Anserini"
@@ -69,8 +81,8 @@ def search(topics: Any, index: str | Path, **settings: Any) -> Searched:
         **settings: other fields of `SearchSettings`.
 
     Raises:
-        InputError: no such index, bad topics, parameters out of range, or an existing `output` that must not be
-            replaced.
+        InputError: no such index, one that BM25 cannot search or that was built with another analyzer, bad topics,
+            parameters out of range, or an existing `output` that must not be replaced.
         MissingPrerequisiteError: Java or pyserini is missing, or a prebuilt index cannot be downloaded.
     """
     return run_search(settings_of(SearchSettings, topics=topics, index=index, **settings))
@@ -86,8 +98,8 @@ def run_search(settings: SearchSettings) -> Searched:
     if output is not None:
         check_output(output, {"topics": settings.topics, "index": settings.index})
     topics = instructed_topics(settings.topics, limit=settings.limit)
-    searcher = BM25Searcher(settings.index, settings.k1, settings.b)
-    stage = bm25_stage(searcher, settings.hits, str(settings.index))
+    searcher = BM25Searcher(settings.index, settings.k1, settings.b, **_analysis_options(settings))
+    stage = bm25_stage(searcher, settings.hits, str(settings.index), settings.remove_query)
     data = {"topics": described_source(settings.topics, topics)}
     if settings.limit is not None:
         data["topics"]["limit"] = settings.limit
@@ -98,12 +110,17 @@ def run_search(settings: SearchSettings) -> Searched:
         return Searched(run, search_counts(run, [topic.qid for topic in topics]), output)
     opened = time.perf_counter()
     run = Run(settings.runtag, searcher.batch_search(topics, settings.hits, settings.threads))
+    if settings.remove_query:
+        run = without_query(run)
     counts = search_counts(run, [topic.qid for topic in topics])
     if counts["topics without candidates"]:
         absent = counts["topics without candidates"]
-        log.warning(f"{len(absent)} topics without results: {listed(absent)}")
+        log.warning(f"{counted(len(absent), 'topic')} without results: {listed(absent)}")
         if len(absent) == len(topics):
-            log.warning(f"no topic has results in {settings.index}: it may not be an English index for BM25")
+            log.warning(
+                f"no topic has results in {settings.index}, searched with {searcher.analysis}: if another analyzer "
+                f"built it, name that one (language, stemmer, keep_stopwords, pretokenized)"
+            )
     if output is not None:
         seconds = {"open index": opened - started, "search": time.perf_counter() - opened}
         write_run_with_sidecar(
@@ -116,25 +133,34 @@ def run_search(settings: SearchSettings) -> Searched:
             command=search_command(settings),
             seconds=seconds,
         )
-        log.info(f"{output}: {len(topics)} topics, {counts['candidates']} documents")
+        log.info(f"{output}: {counted(len(topics), 'topic')}, {counted(counts['candidates'], 'document')}")
     return Searched(run, counts, output)
 
 
-def bm25_stage(searcher: Any, hits: int, index: str) -> dict[str, Any]:
+def _analysis_options(settings: SearchSettings) -> dict[str, Any]:
+    names = ("language", "stemmer", "keep_stopwords", "pretokenized")
+    return {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
+
+
+def bm25_stage(searcher: Any, hits: int, index: str, remove_query: bool = False) -> dict[str, Any]:
     """Return everything that determines a BM25 run, as a stage of ir_metadata's `retrieval`.
 
     Args:
         searcher: the searcher.
         hits: number of documents per topic.
         index: name of the index in the record.
+        remove_query: whether the document whose docid is the qid was dropped.
     """
     from instrerank.anserini import versions
 
+    chosen = searcher.analysis.chosen()
     return {
         "name": "bm25",
         "k1": searcher.k1,
         "b": searcher.b,
         "analyzer": searcher.analyzer,
+        **({"analysis": chosen} if chosen else {}),
+        **({"remove query": True} if remove_query else {}),
         "software": versions(),
         "hits": hits,
         "index": {"source": index, "documents": searcher.documents},
@@ -159,6 +185,11 @@ def search_command(settings: SearchSettings) -> list[str]:
         "--hits": settings.hits,
         "--k1": settings.k1,
         "--b": settings.b,
+        "--language": settings.language,
+        "--stemmer": settings.stemmer,
+        "--keep-stopwords": settings.keep_stopwords,
+        "--pretokenized": settings.pretokenized,
+        "--remove-query": settings.remove_query,
         "--limit": settings.limit,
         "--runtag": None if settings.runtag == SearchSettings.runtag else settings.runtag,
         "--output-format": None if settings.output_format == "trec" else settings.output_format,

@@ -28,6 +28,7 @@ from instrerank.training.models import Lora
 from instrerank.training.objectives import Objective
 from instrerank.training.sampling import Sampler
 from instrerank.training.schedule import CHECKPOINTS, PRESETS, Habits, Schedule
+from instrerank.trec.problems import counted
 
 if TYPE_CHECKING:
     from instrerank.training.network import TrainableEncoder
@@ -279,7 +280,7 @@ def _train(settings: TrainSettings, ready: Prepared, output: Path) -> Trained:
         figures |= {"best step": state.best_global_step, settings.metric: state.best_metric}
     if trainer.args.should_save:
         _save(settings, ready, model, lora, figures, output)
-        log.info(f"{output}: {state.global_step} steps")
+        log.info(f"{output}: {counted(state.global_step, 'step')}")
     best = state.best_global_step if evaluation else None
     return Trained(output, state.global_step, best, figures, len(ready.rows), ready.triples)
 

@@ -16,7 +16,7 @@ from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 from instrerank.training.inspection import too_long
 from instrerank.training.rows import Row, as_rows, constraint_rows, read_rows
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def read_training_data(
     tokenizer = load_tokenizer(files.tokenizer, files.profile)
     rows = _of_good_length([row for _, each in read for row in each], files, tokenizer, policy)
     ready = Prepared(files, tokenizer, read, rows)
-    log.info(f"{len(rows)} rows, {ready.triples} triples")
+    log.info(f"{counted(len(rows), 'row')}, {counted(ready.triples, 'triple')}")
     return ready
 
 
@@ -80,11 +80,12 @@ def _read(source: Any, passages: Any) -> list[Row]:
 def _of_good_length(rows: list[Row], files: ModelFiles, tokenizer: TextTokenizer, policy: str) -> list[Row]:
     long, passages = too_long(rows, files.profile, tokenizer)
     if passages:
-        log.warning(f"{passages} passages are truncated to {files.profile.max_passage_length} tokens")
+        log.warning(f"truncated {counted(passages, 'passage')} to {files.profile.max_passage_length} tokens")
     if not long:
         return rows
     names = listed([row.name for row in long])
-    what = f"{len(long)} rows have a query and instruction over {files.profile.max_query_length} tokens: {names}"
+    limit = files.profile.max_query_length
+    what = f"{counted(len(long), 'row')} with a query and instruction over {limit} tokens: {names}"
     if policy == "error":
         raise InputError(f"{what}; raise `max_query_length`, or set `too_long` to skip or truncate")
     log.warning(f"{what}; {'left out' if policy == 'skip' else 'truncated'}")

@@ -25,7 +25,7 @@ from instrerank.jobs.sidecar import configuration
 from instrerank.perturbations.attack import Target, rows_of
 from instrerank.perturbations.querysets import check_source, check_topics
 from instrerank.trec import Qrels, Run, Topic
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 
 log = logging.getLogger(__name__)
 
@@ -155,14 +155,18 @@ def read_victim(settings: VictimSettings) -> Victim:
     first_stage = load_run(settings.run, keep_first_duplicate=True)
     without = [topic.qid for topic in topics if not first_stage.rankings.get(topic.qid)]
     if without:
-        raise InputError(f"{name_of(settings.run)} has no candidates for {len(without)} topics: {listed(without)}")
+        raise InputError(
+            f"{name_of(settings.run)} has no candidates for {counted(len(without), 'topic')}: {listed(without)}"
+        )
     rankings = {topic.qid: first_stage.rankings[topic.qid][: settings.hits] for topic in topics}
     docids = list(dict.fromkeys(hit.docid for ranking in rankings.values() for hit in ranking))
     source: Any = settings.corpus if settings.corpus is not None else settings.index
     texts = open_passages(source).lookup(docids)
     textless = [docid for docid in docids if not texts.get(docid, "").strip()]
     if textless:
-        raise InputError(f"{name_of(source)} has no text for {len(textless)} candidates: {listed(textless)}")
+        raise InputError(
+            f"{name_of(source)} has no text for {counted(len(textless), 'candidate')}: {listed(textless)}"
+        )
     qrels = {} if settings.qrels is None else load_qrels(settings.qrels)
     encoder = settings.encoder
     if is_name(encoder):

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from instrerank.errors import MissingPrerequisiteError
+from instrerank.errors import MissingPrerequisiteError, pip_install
 from instrerank.perturbations.base import Edit, Perturbed, edited
 from instrerank.perturbations.registry import register
 from instrerank.perturbations.words import eligible, with_case_of
@@ -103,7 +103,7 @@ def _wordnet() -> Any:
         wordnet.ensure_loaded()
     except (ImportError, LookupError, OSError) as error:  # OSError: a part of the data is missing
         raise MissingPrerequisiteError(
-            "synonym-wordnet needs nltk and its WordNet data; to install both:\n"
-            "  pip install nltk && python -m nltk.downloader wordnet"
+            f"synonym-wordnet needs nltk and its WordNet data: {pip_install('wordnet')} && "
+            "python -m nltk.downloader wordnet"
         ) from error
     return wordnet

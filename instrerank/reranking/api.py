@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from instrerank.reranking.rerank import rerank
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Windows
 from instrerank.trec import ScoredDoc, Topic, trec_eval_order
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.records import is_empty
 
 Texts = Mapping[str, str] | PassageSource
@@ -113,7 +114,7 @@ class InstructionReranker:
         for number, (query, ranking, instruction) in enumerate(zip(queries, hits, instructions, strict=True)):
             documents = {hit_docid(hit): hit for hit in ranking}
             if len(documents) < len(ranking):
-                raise InputError(f"query {query!r}: duplicate docid among its {len(ranking)} hits")
+                raise InputError(f"query {query!r}: duplicate docid among its {counted(len(ranking), 'hit')}")
             by_docid.append(documents)
             for docid, hit in documents.items():
                 distinct.setdefault(docid, hit)
@@ -126,8 +127,8 @@ class InstructionReranker:
         textless = [docid for docid, text in passages.items() if is_empty(text)]
         if textless:
             raise InputError(
-                f"{len(textless)} hits have no text: {listed(textless)}; give `texts`, as {{docid: text}} or "
-                f"open_passages(…), or search an index that stores its passages (Anserini's option storeRaw)"
+                f"no text for {counted(len(textless), 'hit')}: {listed(textless)}; give `texts`, as {{docid: text}} "
+                f"or open_passages(…), or search an index that stores its passages (Anserini's option storeRaw)"
             )
         run, _ = rerank(
             [each for each in candidates if each.reranked],
@@ -250,10 +251,14 @@ class RerankingSearcher:
             The first k hits by qid, in the order of `qids`.
 
         Raises:
-            InputError: the lists differ in length, or a hit without text.
+            InputError: the lists differ in length, a duplicate qid, or a hit without text.
         """
-        if len(queries) != len(qids) or len(set(qids)) < len(qids):
-            raise InputError(f"{len(queries)} queries and {len(qids)} qids: give each query one qid of its own")
+        if len(queries) != len(qids):
+            given = f"{counted(len(queries), 'query')}, but {counted(len(qids), 'qid')}"
+            raise InputError(f"{given}: give each query one qid of its own")
+        duplicates = [qid for qid, times in Counter(qids).items() if times > 1]
+        if duplicates:
+            raise InputError(f"duplicate qids {listed(duplicates)}: give each query a qid of its own")
         found = self.searcher.batch_search(list(queries), list(qids), k=max(k, self.hits), threads=threads, **options)
         hits = [found.get(qid, []) for qid in qids]
         reranked = self.reranker.rerank_batch(queries, hits, instructions, texts=self.texts)

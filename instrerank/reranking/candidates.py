@@ -9,7 +9,7 @@ from typing import Literal
 from instrerank.collections import MissingPolicy
 from instrerank.errors import InputError
 from instrerank.trec import Run, ScoredDoc, Topic
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.records import is_empty
 
 EmptyPolicy = Literal["error", "score-last"]
@@ -136,8 +136,8 @@ def _raise_missing(counts: CandidateCounts, without_text: list[str], empty: int,
     if without_text:
         known = f", or with `empty` score-last the {empty} whose text is empty" if empty else ""
         raise InputError(
-            f"{len(without_text)} candidates have no text: {listed(without_text)}; give the passages that the run was "
-            f"retrieved from, or rank these candidates last with `missing` skip{known}"
+            f"no text for {counted(len(without_text), 'candidate')}: {listed(without_text)}; give the passages that "
+            f"the run was retrieved from, or rank these candidates last with `missing` skip{known}"
         )
     absent = counts.topics_without_candidates
     if absent:

@@ -19,7 +19,7 @@ from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import query_files
 from instrerank.study.settings import search_settings
 from instrerank.trec import Run, read_run
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.records import is_empty
 
 INDEX = "index"
@@ -65,7 +65,8 @@ def candidate_texts(plan: Plan, runs: Iterable[Run]) -> dict[str, str]:
     if absent:
         empty = sum(docid in found for docid in absent)
         known = f"; empty: score-last ranks the {empty} that are empty last" if empty else ""
-        raise InputError(f"{passages.name}: no text for {len(absent)} candidate docids: {listed(absent)}{known}")
+        what = counted(len(absent), "candidate docid")
+        raise InputError(f"{passages.name}: no text for {what}: {listed(absent)}{known}")
     return {docid: found[docid] for docid in docids}
 
 

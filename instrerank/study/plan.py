@@ -13,7 +13,7 @@ from instrerank.perturbations import Perturbation, query_set, resolve, resolve_a
 from instrerank.perturbations.querysets import QuerySet
 from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode, System
 from instrerank.trec import Qrels, Run, ScoredDoc, Topic
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.runs import run_name
 
 CLEAN = "clean"
@@ -175,7 +175,8 @@ def make_plan(configuration: Configuration) -> Plan:
     depth = min(configuration.hits, _first_stage_depth(configuration, judged))
     if depth < configuration.hits:
         notes.append(
-            f"the first stage has at most {depth} candidates per topic, fewer than hits ({configuration.hits})"
+            f"the first stage has at most {counted(depth, 'candidate')} per topic, fewer than hits "
+            f"({configuration.hits})"
         )
     if len(qrels) == 1:
         notes.append("only one judged topic: no intervals, no significance tests")

@@ -15,6 +15,7 @@ from instrerank.study.first_stage import candidate_texts, first_stage_run, reada
 from instrerank.study.folder import is_complete
 from instrerank.study.plan import Plan
 from instrerank.study.settings import rerank_settings
+from instrerank.trec.problems import counted
 
 _SAMPLE = 32
 """Passages that are timed."""
@@ -26,10 +27,12 @@ def described(plan: Plan, folder: Path) -> list[str]:
     done = sum(is_complete(folder / cell.path(configuration)) for cell in plan.cells)
     queries = {topic[1:] for cell in plan.cells for topic in plan.topics_of(cell.condition, cell.variation)}
     return [
-        f"{len(plan.topics)} topics, {len(plan.variations)} query sets, {len(plan.instructions)} instruction "
-        f"conditions ({', '.join(plan.instructions)}), candidates: {' and '.join(configuration.candidates)}",
-        f"{len(plan.cells)} runs, {done} of them complete; "
-        f"{len(queries)} distinct queries to encode with each of {len(configuration.encoders)} encoders",
+        f"{counted(len(plan.topics), 'topic')}, {counted(len(plan.variations), 'query set')}, "
+        f"{counted(len(plan.instructions), 'instruction condition')} ({', '.join(plan.instructions)}), "
+        f"candidates: {' and '.join(configuration.candidates)}",
+        f"{counted(len(plan.cells), 'run')}, {done} of them complete; "
+        f"{counted(len(queries), 'distinct query')} to encode with each of "
+        f"{counted(len(configuration.encoders), 'encoder')}",
         *plan.notes,
     ]
 
@@ -48,7 +51,7 @@ def to_encode(plan: Plan, folder: Path, store: str | Path | None = "default") ->
     known = [run for run in runs if run is not None]
     texts = readable(candidate_texts(plan, known)) if known else {}
     if len(known) < len(runs):
-        yield f"{len(runs) - len(known)} first-stage runs have yet to be searched; their passages are not counted here"
+        yield f"{counted(len(runs) - len(known), 'first-stage run')} yet to be searched; passages not counted"
     for choice in plan.configuration.encoders:
         scorer = load_scorer(choice, kept)
         cells = [cell for cell in plan.cells if cell.encoder is choice]
@@ -60,10 +63,10 @@ def to_encode(plan: Plan, folder: Path, store: str | Path | None = "default") ->
         if stored is None:
             each = sum(map(len, cut.values())) / max(1, len(cut))
             count = round(len(cells) * len(plan.topics) * min(plan.depth, len(texts)) * each)
-            line = f"up to {count} pairs to score"
+            line = f"up to {counted(count, 'pair')} to score"
         else:
             count = len(pieces) - stored + len(queries)
-            line = f"{len(pieces)} distinct texts of passages, {stored} of them in the store"
+            line = f"{counted(len(pieces), 'distinct text')} of passages, {stored} of them in the store"
         yield f"{choice.name}: {line}{_duration(scorer, pieces, count, pairs=stored is None)}"
 
 

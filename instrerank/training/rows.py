@@ -16,7 +16,7 @@ from instrerank.files import parse_json, read_lines
 from instrerank.perturbations.constraints import Rule
 from instrerank.trec import read_topics
 from instrerank.trec.passages import join_title
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 
 HUB = "hf:"
 
@@ -94,7 +94,7 @@ def _collect(
         except InputError as error:
             wrong.append(f"{source}:{number}: {str(error).removeprefix(f'{source}:{number}: ')}")
     if wrong:
-        more = [f"… and {len(wrong) - shown} more rows"] if len(wrong) > shown else []
+        more = [f"… and {counted(len(wrong) - shown, 'more row')}"] if len(wrong) > shown else []
         raise InputError("\n".join(wrong[:shown] + more))
     if not rows:
         raise InputError(f"{source} contains no rows")
@@ -246,7 +246,7 @@ def constraint_rows(folder: str | Path, lookup: Callable[[list[str]], Mapping[st
     texts = lookup(docids)
     missing = [docid for docid in docids if not texts.get(docid, "").strip()]
     if missing:
-        raise InputError(f"{folder}: {len(missing)} docids have no text in `corpus`: {listed(missing)}")
+        raise InputError(f"{folder}: no text in `corpus` for {counted(len(missing), 'docid')}: {listed(missing)}")
     rows = []
     for record in records:
         for at, (good, bad) in enumerate(list(zip(record.kept, record.dropped, strict=False))[:most]):

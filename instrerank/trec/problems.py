@@ -79,6 +79,13 @@ class Problems:
             raise InputError("\n".join(lines))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the singular or plural: `1 topic`, `2 queries`."""
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun}"
+
+
 def listed(names: Sequence[str], shown: int = 5) -> str:
     """Return the first few names and the number of the others: `a, b, c (and 7 more)`."""
     rest = len(names) - shown
@@ -99,5 +106,6 @@ def own_documents(found: Sequence[str], topics: int) -> str:
         return ""
     return (
         f"{len(found)} of {topics} topics rank a document whose docid is their own qid: {listed(found)}; if the "
-        f"queries are part of the collection, as in ArguAna and Quora, drop these rows when evaluating (remove_query)"
+        f"queries are part of the collection, as in ArguAna and Quora, drop these rows when searching or evaluating "
+        f"(remove_query)"
     )

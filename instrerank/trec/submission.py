@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from instrerank.trec.problems import Problems, listed
+from instrerank.trec.problems import Problems, counted, listed
 from instrerank.trec.runs import RunRow
 
 
@@ -118,7 +118,7 @@ def check_submission(
             _check_ranks(of_topic[: preset.documents], preset.documents, problems)
     missing = [qid for qid in qids or () if qid not in by_topic]
     if missing:
-        problems.add(0, f"no row for {len(missing)} topics: {listed(missing, len(missing))}")
+        problems.add(0, f"no row for {counted(len(missing), 'topic')}: {listed(missing, len(missing))}")
 
 
 def keeps_rules(

@@ -13,7 +13,7 @@ from instrerank.trec.columns import TopicColumns, read_run_columns
 from instrerank.trec.kinds import Kind, kind_of
 from instrerank.trec.order import count_tied, trec_eval_order
 from instrerank.trec.passages import parse_passages
-from instrerank.trec.problems import Problems, listed, own_documents
+from instrerank.trec.problems import Problems, counted, listed, own_documents
 from instrerank.trec.qrels import parse_qrels
 from instrerank.trec.records import is_empty
 from instrerank.trec.runs import RunRow, parse_run
@@ -75,7 +75,9 @@ def _check(path: str | Path, kind: Kind | None, preset: Preset | None) -> Checke
         if kind == "qrels":
             return CheckedFile(kind, problems, *_check_qrels(path, problems))
         rows = parse_topics(path, problems, instructions_only=kind == "instructions")
-        return CheckedFile(kind, problems, f"{len(rows)} {kind}", {row.topic.qid: row.line for row in rows})
+        return CheckedFile(
+            kind, problems, counted(len(rows), kind.removesuffix("s")), {row.topic.qid: row.line for row in rows}
+        )
     except InputError as error:
         problems.add_error(error)
         return CheckedFile(None, problems, "unreadable", {})
@@ -93,7 +95,7 @@ def _check_passages(path: str | Path, problems: Problems) -> str:
             problems.add(number, f"docid {docid} has an empty text", warning=True)
     if not count:
         problems.add(0, "empty file: contains no passages")
-    return f"{count} passages"
+    return counted(count, "passage")
 
 
 def _check_run(path: str | Path, problems: Problems, preset: Preset | None) -> tuple[str, dict[str, int]]:
@@ -132,8 +134,8 @@ def _check_run(path: str | Path, problems: Problems, preset: Preset | None) -> t
     if warning:
         problems.add(0, warning, warning=True)
     summary = (
-        f"{sum(sizes)} rows, {len(first_lines)} topics, at most {max(sizes)} documents each, {tied} rows with tied "
-        "scores"
+        f"{counted(sum(sizes), 'row')}, {counted(len(first_lines), 'topic')}, at most "
+        f"{counted(max(sizes), 'document')} each, {counted(tied, 'row')} with tied scores"
     )
     return summary, first_lines
 
@@ -153,7 +155,7 @@ def _check_qrels(path: str | Path, problems: Problems) -> tuple[str, dict[str, i
         relevant[row.qid] = relevant.get(row.qid, False) or row.grade > 0
     for qid in [qid for qid, any_relevant in relevant.items() if not any_relevant]:
         problems.add(first_lines[qid], f"topic {qid} has no relevant document", warning=True)
-    return f"{count} judgements, {len(first_lines)} topics", first_lines
+    return f"{counted(count, 'judgement')}, {counted(len(first_lines), 'topic')}", first_lines
 
 
 def _compare(run: CheckedFile, other: CheckedFile, *, submission: bool) -> None:
@@ -169,5 +171,5 @@ def _compare(run: CheckedFile, other: CheckedFile, *, submission: bool) -> None:
     if missing:
         required = submission and other.kind == "topics"
         names = listed(missing, len(missing)) if required else listed(missing)
-        where = f"qids of {other.problems.path}"
-        run.problems.add(0, f"no row for {len(missing)} {where}: {names}", warning=not required)
+        where = f"{counted(len(missing), 'qid')} of {other.problems.path}"
+        run.problems.add(0, f"no row for {where}: {names}", warning=not required)

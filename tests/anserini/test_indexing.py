@@ -78,7 +78,7 @@ def test_a_failure_of_anserini_tells_its_log_and_leaves_nothing(tmp_path, anseri
     with pytest.raises(InstrerankError) as raised:
         build_index(ONE, tmp_path / "index")
     assert log in str(raised.value)
-    assert f"1 passages (exit code {code})" in str(raised.value)
+    assert f"1 passage (exit code {code})" in str(raised.value)
     assert not list(tmp_path.iterdir())
 
 
@@ -107,7 +107,7 @@ def test_a_docid_that_no_run_file_can_hold_is_refused(tmp_path, docid, problem):
 
 @pytest.mark.java
 def test_passages_without_any_text_are_refused(tmp_path):
-    with pytest.raises(InputError, match="nothing to index: none of the 1 passages"):
+    with pytest.raises(InputError, match="nothing to index: 1 passage, none with text"):
         build_index([Passage("1", "")], tmp_path / "index")
 
 

@@ -79,6 +79,11 @@ def test_hits_and_threads_start_from_1(index, hits, threads):
         BM25Searcher(index).batch_search([Topic("1", "moon")], hits, threads)
 
 
+def test_a_duplicate_qid_is_refused(index):
+    with pytest.raises(InputError, match="duplicate qids"):
+        BM25Searcher(index).batch_search([Topic("1", "moon"), Topic("1", "sun")])
+
+
 def test_a_folder_that_is_no_index_is_refused(tmp_path):
     with pytest.raises(InputError, match="is not a Lucene index"):
         BM25Searcher(tmp_path)
@@ -96,9 +101,10 @@ def prebuilt(monkeypatch):
     start_jvm()  # with the real pyserini's jar
 
     def make(download):
+        tables = SimpleNamespace(TF_INDEX_INFO={"known": {}}, IMPACT_INDEX_INFO={"known.splade": {}})
         for name, module in {
-            "pyserini": SimpleNamespace(),
-            "pyserini.prebuilt_index_info": SimpleNamespace(TF_INDEX_INFO={"known": {}}),
+            "pyserini": SimpleNamespace(prebuilt_index_info=tables),
+            "pyserini.prebuilt_index_info": tables,
             "pyserini.util": SimpleNamespace(download_prebuilt_index=download),
         }.items():
             monkeypatch.setitem(sys.modules, name, module)
@@ -124,5 +130,7 @@ def test_a_prebuilt_name_that_is_unknown_or_out_of_reach_is_told(prebuilt):
     prebuilt(download)
     with pytest.raises(MissingPrerequisiteError, match=r"no such folder: known, and .* any known URLs"):
         indexes.locate_index("known")
+    with pytest.raises(InputError, match=r"known.splade is Pyserini's prebuilt index of impacts .* BM25 cannot"):
+        indexes.locate_index("known.splade")
     with pytest.raises(InputError, match="unknown is neither a folder"):
         indexes.locate_index("unknown")

@@ -120,7 +120,7 @@ def test_every_violation_with_its_line_and_nothing_written(folder, capsys):
     (folder / "topics.tsv").write_text("7\tmoon\n08\tsun\n1\tx\n")
     assert export("msmarco", "--topics", "topics.tsv") == 2
     assert capsys.readouterr().err.splitlines() == [
-        "instrerank export: run.txt: no row for 1 topics: 1",
+        "instrerank export: run.txt: no row for 1 topic: 1",
         "run.txt:5: docid x: expected a number",
         "run.txt:5: unknown qid 9: not in the topics",
         "run.txt:6: docid y: expected a number",

@@ -81,7 +81,7 @@ def test_quiet_and_verbose(folder, capsys):
     assert main([*RERANK, "--output", "verbose.txt", "--verbose"]) == 0
     printed = capsys.readouterr().err
     assert "Encoder('minilm': float32 on cpu, 384 dimensions): {" in printed
-    assert printed.endswith("verbose.txt: 1 topics, 2 distinct passages\n")
+    assert printed.endswith("verbose.txt: 1 topic, 2 distinct passages\n")
     (folder / "bad.txt").write_text("1 Q0 a 1 x bm25\n")
     for flags, traceback in (([], False), (["--quiet"], False), (["--verbose"], True)):
         assert main(["evaluate", "--qrels", "qrels.txt", "bad.txt", *flags]) == 2
@@ -153,17 +153,17 @@ def test_a_dry_run_of_rerank_says_what_would_be_encoded_and_writes_no_run(folder
     flags = ["--output", "results/new.txt", "--store", "store", "--instruction", "not about the moon"]
     assert main([*RERANK, *flags, "--dry-run"]) == 0
     assert capsys.readouterr().out == (
-        "1 topics, 1 of them with an instruction; 2 candidates to rerank\n"
+        "1 topic, 1 of them with an instruction; 2 candidates to rerank\n"
         "minilm in float32 on cpu\n"
         "2 distinct passages, 0 of them stored in store\n"
-        "to encode: 2 passages, 1 queries\n"
+        "to encode: 2 passages, 1 query\n"
         "to write: results/new.txt\n"
     )
     assert not (folder / "results").exists()
     assert main([*RERANK, *flags]) == 0
     assert len(read_run("results/new.txt").rankings["1"]) == 2
     assert main([*RERANK, *flags, "--dry-run"]) == 0
-    assert "2 of them stored in store\nto encode: 0 passages, 1 queries\n" in capsys.readouterr().out
+    assert "2 of them stored in store\nto encode: 0 passages, 1 query\n" in capsys.readouterr().out
 
 
 def test_doctor_as_json(capsys):

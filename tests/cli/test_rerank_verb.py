@@ -79,7 +79,7 @@ def test_other_flags(folder):
 def test_a_part_of_the_topics_is_normal_and_what_it_leaves_out_is_counted(folder, capsys):
     (folder / "topics.tsv").write_text("01\tmoon\n")
     assert rerank() == 0
-    assert "1 qids of the run without topic left out" in capsys.readouterr().err
+    assert "1 qid of the run without topic left out" in capsys.readouterr().err
     (folder / "topics.tsv").write_text("01\tmoon\n2\tsun\n3\tbread\n")
     assert rerank("--limit", "2", "--output", "out/two.txt") == 0
     assert read_run("out/two.txt").rankings.keys() == {"01", "2"}
@@ -93,8 +93,8 @@ def test_skipping_is_counted(folder, capsys):
     assert rerank("--missing", "skip") == 0
     assert order() == "cab"
     notes = capsys.readouterr().err
-    assert "1 candidates without text ranked last" in notes
-    assert "1 topics without candidates left out" in notes
+    assert "1 candidate without text ranked last" in notes
+    assert "1 topic without candidates left out" in notes
 
 
 BAD_RUN = "".join(f"01 Q0 d{rank} {rank} {9000 - rank} bm25\n" for rank in range(1, 5001)).replace(
@@ -105,8 +105,8 @@ BAD_RUN = "".join(f"01 Q0 d{rank} {rank} {9000 - rank} bm25\n" for rank in range
 @pytest.mark.parametrize(
     ("files", "flags", "complaint"),
     [
-        ({"passages.tsv": "a\tthe sun\n"}, [], "2 candidates have no text: b, c"),
-        ({"passages.tsv": "a\tthe sun\nb\t \nc\tx\n"}, [], "1 candidates have no text: b"),
+        ({"passages.tsv": "a\tthe sun\n"}, [], "no text for 2 candidates: b, c"),
+        ({"passages.tsv": "a\tthe sun\nb\t \nc\tx\n"}, [], "no text for 1 candidate: b"),
         ({"topics.tsv": "01\tmoon\n2\tsun\n3\tbread\n"}, [], "1 of 3 topics have no candidates in the run: 3"),
         ({"topics.tsv": "1\tmoon\n"}, [], "have no qid in common: the run has 01, 2; the topics have 1."),
         ({"run.txt": ""}, [], "run.txt: empty file"),

@@ -126,7 +126,7 @@ def test_constraints_as_data_and_an_evaluation_of_every_checkpoint(train, tmp_pa
         "20",
         data=folder,
     )
-    assert code == 0 and "passages are truncated to 64 tokens" in err
+    assert code == 0 and "passages to 64 tokens" in err
     log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     measured = [entry for entry in log if "eval_p_mrr" in entry]
     assert len(measured) > 1 and all(
@@ -140,7 +140,7 @@ def test_constraints_as_data_and_an_evaluation_of_every_checkpoint(train, tmp_pa
     [
         (["--terms", "P,X"], "--terms P,X: expected one or more of P,IQ,I,Q"),
         (["--side", "query"], "--side query needs --lora"),
-        (["--max-query-length", "8"], "4 rows have a query and instruction over 8 tokens"),
+        (["--max-query-length", "8"], "4 rows with a query and instruction over 8 tokens"),
         (["--max-query-length", "8", "--too-long", "skip"], "no rows are left"),
         (["--max-passage-length", "900"], "must be at most 64 tokens"),
         (["--patience", "2"], "give --evaluate-run, --evaluate-topics"),

@@ -185,7 +185,7 @@ def test_evaluate_with_reversed_instructions(folder, capsys):
     assert row["WISE ×100"] == pytest.approx(95)
     code, _, err = printed(capsys, *changed, "run.txt", "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
-    assert "each run needs its reversed run, in the same order; got 2 runs and 1 reversed runs" in err
+    assert "each run needs its reversed run, in the same order; got 2 runs and 1 reversed run" in err
     code, _, err = printed(capsys, *command, "follows.txt", "--reversed", "reversed.txt")
     assert code == 2
     assert "--reversed needs --changed-qrels" in err
@@ -194,7 +194,7 @@ def test_evaluate_with_reversed_instructions(folder, capsys):
 def test_check(folder, capsys):
     code, out, _ = printed(capsys, "check", "run.txt", "qrels.txt")
     assert code == 0
-    assert "run.txt: run, 2 rows, 1 topics" in out
+    assert "run.txt: run, 2 rows, 1 topic" in out
     (folder / "bad.txt").write_text(RUN + "1 Q0 a 3 0.5 bm25\n")
     code, out, _ = printed(capsys, "check", "bad.txt")
     assert code == 2
@@ -239,3 +239,28 @@ def test_every_load_option_has_a_flag():
     (subparsers,) = (action for action in build_parser("rerank")._actions if action.dest == "verb")
     flags = {action.dest for action in subparsers.choices["rerank"]._actions}
     assert {field.name for field in dataclasses.fields(LoadOptions)} <= flags
+
+
+def test_check_lists_a_few_problems_of_each_kind_and_counts_the_rest(folder, capsys):
+    rows = [f"q{number // 4} Q0 d{number} {number % 4 + 1} {-number}.5 tag" for number in range(12)]
+    (folder / "run.txt").write_text("\n".join([*rows, "q2 Q0 d8 5 -20 tag", "q2 Q0 d9"]) + "\n")
+    command = ("check", "--kind", "run", "--preset", "msmarco-document", "run.txt")
+    code, out, _ = printed(capsys, *command)
+    lines = out.splitlines()
+    assert code == 2
+    assert sum(": expected D followed by a number" in line for line in lines) == 6
+    assert "run.txt: 8 more: docid …: expected D followed by a number (--json lists all)" in lines
+    assert "run.txt: 8 more: qid …: expected a number (--json lists all)" in lines
+    assert sum("duplicate docid" in line for line in lines) == 1
+    listed = json.loads(printed(capsys, *command, "--json")[1])[0]["problems"]
+    assert sum("expected D followed by a number" in problem["message"] for problem in listed) == 13
+
+
+@pytest.mark.parametrize(
+    "flag", ["--perturbation=typo-swap", "--strategy=beam", "--budget=edits=2", "--objective=map"]
+)
+def test_attacks_on_passages_refuse_the_flags_of_attacks_on_queries(folder, capsys, flag):
+    inputs = ["--run", "run.txt", "--topics", "t.tsv", "--corpus", "c.tsv", "--encoder", "minilm", "--output", "out"]
+    code, _, err = printed(capsys, "attack", *inputs, "--passages", "query", flag)
+    assert (code, flag.partition("=")[0] in err) == (2, True)
+    assert not (folder / "out").exists()

@@ -498,8 +498,8 @@ def test_a_prefix_space_that_the_tokenizer_does_not_add(models, tmp_path):
 
 def test_an_impossible_dtype_is_refused_before_the_weights_are_read(models, monkeypatch):
     monkeypatch.setattr("instrerank.encoders.networks.backends.load_network", lambda *_, **__: pytest.fail("loaded"))
-    with pytest.raises(InputError, match="distilbert networks do not support `dtype` int8 on cpu. Available: float32"):
-        load_encoder(models("distilbert", "unknown-distil"), pooling="mean", dtype="int8", device="cpu", store=None)
+    with pytest.raises(InputError, match="qwen3 networks do not support `dtype` int8 on cpu. Available: float32"):
+        load_encoder(models("qwen3", "unknown-qwen3"), pooling="last", dtype="int8", device="cpu", store=None)
 
 
 def test_weights_of_a_left_over_index_are_not_read(built):

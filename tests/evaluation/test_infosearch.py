@@ -113,5 +113,5 @@ def test_gold_documents():
 def test_nothing_to_measure():
     with pytest.raises(InputError, match="no topic has both"):
         sicr_by_topic(run(1), run(1), run(1), {})
-    with pytest.raises(InputError, match="run under the reversed instructions has no results for 1 topics, first 1"):
+    with pytest.raises(InputError, match="run under the reversed instructions has no results for 1 topic, first 1"):
         wise_by_topic(run(1), run(1), Run("t", {}), {"1": ["gold"]}, {"1": ["x0"]})

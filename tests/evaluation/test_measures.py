@@ -151,7 +151,7 @@ def test_what_the_c_code_cannot_hold_is_refused_by_name():
     ]:
         with pytest.raises(InputError, match=complaint):
             evaluate(Run("t", run), qrels, ["ndcg_cut.10"])
-    with pytest.raises(InputError, match="grade 20000 .* up to 10000"):
+    with pytest.raises(InputError, match="grade 20000 .* up to 10,000"):
         evaluate(Run("t", {"1": ranking}), {"1": {"a": 20_000}}, ["ndcg"])
     assert evaluate(Run("t", {"1": ranking}), {"1": {"a": 1_000_000}}, ["ndcg_cut.10"]).means == {"ndcg_cut_10": 1.0}
 

@@ -47,7 +47,7 @@ def test_changed_documents():
 def test_nothing_to_measure():
     with pytest.raises(InputError, match="no document stops being relevant"):
         p_mrr_by_topic(run("a"), run("a"), {})
-    with pytest.raises(InputError, match="changed instructions has no results for 1 topics, first 2"):
+    with pytest.raises(InputError, match="changed instructions has no results for 1 topic, first 2"):
         p_mrr_by_topic(run("a", qid="2"), run("a"), {"2": ["a"]})
 
 

@@ -163,7 +163,7 @@ def test_lucene_searcher(lucene, reranker):
 def test_searchers_whose_hits_have_no_text(name, index, reranker, request):
     searcher = request.getfixturevalue(name)
     if name != "hybrid":
-        with pytest.raises(InputError, match=r"4 hits have no text: .*open_passages"):
+        with pytest.raises(InputError, match=r"no text for 4 hits: .*open_passages"):
             RerankingSearcher(searcher, reranker).search(QUERIES[0], k=4)
     with_texts = RerankingSearcher(searcher, reranker, texts=IndexPassages(index))
     hits = with_texts.search(QUERIES[0], k=4)

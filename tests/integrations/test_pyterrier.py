@@ -98,10 +98,13 @@ def test_lists_of_records_and_the_empty_frame(transformer):
 
 
 def test_texts_that_are_missing_or_differ(transformer):
-    with pytest.raises(InputError, match="1 docnos have several texts in the column text: a"):
+    with pytest.raises(InputError, match="several texts in the column text for 1 docno: a"):
         transformer()(frame(text=["the sun", "moon", "moon", "a sun"]))
-    with pytest.raises(InputError, match="1 rows have no text in the column text: b"):
+    with pytest.raises(InputError, match="no text in the column text of 1 row: b"):
         transformer()(frame(text=["the sun", "", "moon", "the sun"]))
+    for absent in (None, float("nan"), " "):
+        with pytest.raises(InputError, match="topics without text in the column query: 02"):
+            transformer()(frame(query=["moon", "moon", "moon", absent]))
 
 
 def test_a_pipeline_over_pocket_gives_what_rerank_gives():
@@ -148,7 +151,7 @@ def test_missing_texts_are_refused_and_missing_instructions_are_none():
     reranker = InstructionReranker.from_pretrained("minilm", device="cpu")
     rows = [["1", "dough", "d1", "bread dough", 3.0, "x"], ["1", "dough", "d2", None, 2.0, "x"]]
     frame = pd.DataFrame(rows, columns=["qid", "query", "docno", "text", "score", "qinstruction"])
-    with pytest.raises(InputError, match="1 rows have no text in the column text: d2"):
+    with pytest.raises(InputError, match="no text in the column text of 1 row: d2"):
         InstrerankTransformer(reranker)(frame)
     for absent in (None, float("nan")):
         given = frame.assign(text="a tide", qinstruction=absent)

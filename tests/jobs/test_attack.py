@@ -92,7 +92,7 @@ def test_an_oracle_and_its_unjudged_topics(caplog):
     assert found.queries[0].before == 1
     assert found.queries[0].after < 1
     assert (found.queries[2].before, found.queries[2].after) == (0, 0)
-    assert "1 topics are not in the qrels; their objective is 0: 9" in caplog.text
+    assert "1 topic not in the qrels, with an objective of 0: 9" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_oracle_and_its_unjudged_topics(caplog):
         ({"perturbation": "typo-mixed:on=instruction"}, "the attack needs instructions"),
         ({"corpus": None}, "either `corpus` or `index`"),
         ({"corpus": {"d1": "the moon"}}, "no text for 5 candidates"),
-        ({"run": {"7": RUN["7"]}}, "no candidates for 1 topics: 8"),
+        ({"run": {"7": RUN["7"]}}, "no candidates for 1 topic: 8"),
         ({"edits": 0}, "at least 1"),
         ({"hits": 0}, "`hits` must be at least 1"),
         ({"source": "a/b"}, "`source` may contain only"),
@@ -200,7 +200,7 @@ def test_a_dry_run_says_what_would_be_encoded_and_writes_nothing(files, tmp_path
     assert said[0] == f"2 topics, {2 * len(PASSAGES)} candidates"
     assert said[2:] == [
         f"{len(PASSAGES)} distinct passages, 1 of them stored in store",
-        f"to encode: {len(PASSAGES) - 1} passages, 2 clean and up to 80 perturbed queries",
+        f"to encode: {len(PASSAGES) - 1} passages, 2 queries and up to 80 perturbed ones",
         f"to write: a query set in {tmp_path / 'out'}",
     ]
     assert main([*files, "--dry-run", "--passages", "query", f"--qrels={tmp_path / 'qrels.txt'}"]) == 0
@@ -224,7 +224,7 @@ def test_verb_on_passages(files, tmp_path, capsys):
     assert (record["id"], record["contents"]) == ("d4.injected-7", "bread moon tide")
     [row] = json.loads(captured.out)
     assert row == {"qid": "7", "docid": "d4", "rank": record["rank"], "rank_injected": record["rank_injected"]}
-    assert "1 grade-0 passages injected, 1 topics have no grade-0 candidate" in captured.err
+    assert "1 grade-0 passage injected, 1 topic without a grade-0 candidate" in captured.err
 
 
 @pytest.mark.parametrize(

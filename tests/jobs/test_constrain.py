@@ -94,8 +94,8 @@ def test_verb(files, tmp_path, capsys):
     assert record["reversed"] == read_instructions(output / "instructions.reversed.tsv")["7"]
     said = capsys.readouterr().err
     assert "topic 9 left out: 0 relevant passages" in said
-    assert "1 of 3 topics, 2 passages stop being relevant" in said
-    assert "1 relevant passages without text left out" in said
+    assert "1 of 3 topics, 2 passages no longer relevant" in said
+    assert "1 relevant passage without text left out" in said
 
 
 def test_verb_without_any_rule(files, tmp_path, capsys):

@@ -39,7 +39,7 @@ def test_requests_from_passages_in_memory(tmp_path):
         ({"to": "rank_llm"}, "give `topics`, and `corpus` or `index`"),
         ({"to": "tira"}, "`to` tira needs the run's sidecar, but a run in memory has none"),
         ({"to": "trec", "runtab": "x"}, "unknown parameter `runtab` (nearest: `runtag`)"),
-        ({"to": "trec", "topics": {"2": "sun"}}, "no row for 1 topics: 2"),
+        ({"to": "trec", "topics": {"2": "sun"}}, "no row for 1 topic: 2"),
     ],
 )
 def test_what_is_refused(tmp_path, settings, message):

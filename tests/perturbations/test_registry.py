@@ -85,7 +85,7 @@ def test_without_wordnet_it_says_how_to_get_it(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "nltk.corpus", None)
     synonyms._wordnet.cache_clear()
-    with pytest.raises(MissingPrerequisiteError, match="pip install nltk"):
+    with pytest.raises(MissingPrerequisiteError, match="instrerank.wordnet.* nltk.downloader wordnet"):
         next(perturb([Topic("1", "green tea")], resolve("synonym-wordnet"), 1))
 
 

@@ -60,7 +60,7 @@ def test_other_kinds_of_hits(reranker, hits):
 
 def test_hits_without_text_ask_for_it(reranker):
     dense = [SimpleNamespace(docid="a", score=0.9), SimpleNamespace(docid="b", score=0.8)]
-    with pytest.raises(InputError, match="2 hits have no text: a, b; give `texts`"):
+    with pytest.raises(InputError, match="no text for 2 hits: a, b; give `texts`"):
         reranker.rerank("moon", dense)
     texts = {"a": "the sun", "b": "moon"}
     assert [hit.docid for hit in reranker.rerank("moon", dense, texts=texts)] == ["b", "a"]
@@ -161,6 +161,6 @@ def test_from_pretrained_loads_any_kind_with_passages_to_calibrate_on(monkeypatc
 
 def test_batch_search_wants_a_qid_of_its_own_for_each_query(reranker):
     searcher = RerankingSearcher(None, reranker)
-    for qids in (["1"], ["1", "1"]):
-        with pytest.raises(InputError, match="give each query one qid of its own"):
+    for qids, message in ((["1"], "2 queries, but 1 qid:"), (["1", "1"], "duplicate qids 1: give each query")):
+        with pytest.raises(InputError, match=message):
             searcher.batch_search(["moon", "sun"], qids)

@@ -81,7 +81,7 @@ def test_truncated_texts_are_named(bag_of_words):
 @pytest.mark.parametrize("text", [None, " \n", "\u200b\ufeff\u00a0"])
 def test_missing_texts_are_refused_or_ranked_last_and_counted(bag_of_words, text):
     texts = {docid: TEXTS[docid] for docid in "acd"} | ({"b": text} if text else {})
-    with pytest.raises(InputError, match="1 candidates have no text: b;"):
+    with pytest.raises(InputError, match="no text for 1 candidate: b;"):
         reranked(bag_of_words, texts=texts)
     run, counts, _ = reranked(bag_of_words, texts=texts, missing="skip")
     assert docids(run, "01") == ["c", "d", "a", "b"]

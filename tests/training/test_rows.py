@@ -152,7 +152,7 @@ def test_constraints_become_a_rule_and_its_opposite(constraints):
 
 
 def test_constraints_without_texts_and_damaged_ones(constraints):
-    with pytest.raises(InputError, match="2 docids have no text in `corpus`: b, d"):
+    with pytest.raises(InputError, match="no text in `corpus` for 2 docids: b, d"):
         constraint_rows(constraints, lambda docids: {docid: TEXTS[docid] for docid in docids if docid not in "bd"})
     (constraints / "topics.tsv").write_text("8\tbees\n")
     with pytest.raises(InputError, match="constraints.jsonl:1: not a constraint on these topics"):

@@ -121,7 +121,7 @@ def test_check_preset_makes_missing_topics_errors(tmp_path, monkeypatch, capsys)
     capsys.readouterr()
     assert main(["check", "run.txt", "topics.tsv", "--preset", "trec"]) == 2
     assert capsys.readouterr().out.splitlines()[:2] == [
-        "run.txt: no row for 1 qids of topics.tsv: 2",
+        "run.txt: no row for 1 qid of topics.tsv: 2",
         "run.txt:1: run tag a,b: expected 1 to 20 letters, digits, '.', '_', '-'",
     ]
 

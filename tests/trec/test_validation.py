@@ -115,7 +115,7 @@ def test_unknown_and_missing_qids(tmp_path):
     run, _, _ = found(tmp_path, run=RUN + "9 Q0 a 1 1 t\n", topics="1\ttides\n2\tbread\n", qrels="1 0 a 1\n")
     assert run == [
         f"run:3: unknown qid 9: not in {tmp_path}/topics",
-        f"run: warning: no row for 1 qids of {tmp_path}/topics: 2",
+        f"run: warning: no row for 1 qid of {tmp_path}/topics: 2",
         f"run:3: warning: unknown qid 9: not in {tmp_path}/qrels",
     ]
 

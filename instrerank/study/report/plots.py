@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from instrerank.errors import MissingPrerequisiteError
+from instrerank.errors import MissingPrerequisiteError, pip_install
 from instrerank.evaluation.means import mean
 from instrerank.files import whole_file
 from instrerank.study.configuration import System
@@ -66,7 +66,7 @@ def _style(mode: str) -> Iterator[None]:
     try:
         import matplotlib.style
     except ImportError as error:
-        raise MissingPrerequisiteError("the report needs matplotlib: pip install 'instrerank[study]'") from error
+        raise MissingPrerequisiteError(f"the report needs matplotlib: {pip_install('study')}") from error
     style = {
         # ids in the SVG come from the drawing and this salt, not from chance
         "svg.hashsalt": f"instrerank {mode}",
