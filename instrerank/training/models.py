@@ -12,10 +12,10 @@ from instrerank.encoders import Encoder, EncoderProfile, LoadOptions
 from instrerank.encoders.families.layouts import POOLING_NAMES, load_dense
 from instrerank.encoders.families.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
 from instrerank.encoders.loading import ModelFiles, build_encoder
-from instrerank.encoders.networks.transformers import load_network
+from instrerank.encoders.networks.transformers import load_network, no_bars
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
-from instrerank.files import check_writable
+from instrerank.files import check_writable, read_json_file
 from instrerank.training.saved import normalise
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def load_trainable(
 
     if lora is not None and files.adapter is not None:
         raise InputError(f"{files.name} has an adapter: train a new one on its base model, or omit `lora`")
+    if lora is None and files.layout.modules:
+        _check_names(files.folder / "modules.json")
     auto_class = "T5EncoderModel" if files.config["model_type"] == "t5" else "AutoModel"
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
@@ -98,6 +100,15 @@ def load_trainable(
         cache_gradients=cache_gradients,
         frozen_passages=frozen,
     )
+
+
+def _check_names(path: Path) -> None:
+    """Refuse before the training what sentence-transformers could not save after it."""
+    if not all(isinstance(module, dict) and "name" in module for module in read_json_file(path)):
+        raise InputError(
+            f"{path}: a module has no `name`, without which sentence-transformers cannot save the model: add it, or "
+            f"train an adapter (`lora`)"
+        )
 
 
 def _with_lora(network: Any, lora: Lora, name: str, seed: int) -> Any:
@@ -155,7 +166,8 @@ def save_trained(model: TrainableEncoder, files: ModelFiles, folder: Path, card:
         if hasattr(network, "peft_config"):
             network.save_pretrained(str(staging), save_embedding_layers=False)
         else:
-            _save_layout(network, files, model.profile, staging)
+            with no_bars():
+                _save_layout(network, files, model.profile, staging)
         write_profile(replace(model.profile, source=f"trained by instrerank on {files.name}"), staging)
         (staging / "README.md").write_text(card, "utf-8")
         normalise(staging, like=staging / "README.md")

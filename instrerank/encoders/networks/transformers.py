@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,20 @@ from instrerank.errors import InputError, MissingPrerequisiteError
 
 if TYPE_CHECKING:
     import torch
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Keep the progress bars of transformers off standard error."""
+    import transformers
+
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers.utils.logging.enable_progress_bar()
 
 
 def load_network(
@@ -47,23 +63,19 @@ def load_network(
         raise InputError(f"this network does not support `dtype` {dtype}. Available: float32, bfloat16, float16")
     for index in folder.glob("*.index.json"):
         shards(index)
-    bars = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
     try:
-        model, info = getattr(transformers, auto_class).from_pretrained(
-            str(folder),
-            dtype=getattr(torch, dtype),
-            use_safetensors=None if allow_bin else True,
-            trust_remote_code=trust_remote_code,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with no_bars():
+            model, info = getattr(transformers, auto_class).from_pretrained(
+                str(folder),
+                dtype=getattr(torch, dtype),
+                use_safetensors=None if allow_bin else True,
+                trust_remote_code=trust_remote_code,
+                local_files_only=True,
+                output_loading_info=True,
+            )
     except Exception as error:  # corrupt files raise whatever their parsers raise
         hint = bin_hint(folder, allow_bin=allow_bin)
         raise InputError(f"cannot load the network in {folder}: {error}{hint}") from error
-    finally:
-        if bars:
-            transformers.utils.logging.enable_progress_bar()
     missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
     if missing:
         raise InputError(
