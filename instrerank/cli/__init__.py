@@ -27,7 +27,7 @@ VERBS = {
     "evaluate": "score runs with trec_eval's measures, or compare them with a baseline",
     "train": "train an encoder, or a LoRA adapter, to follow instructions",
     "study": "measure robustness over encoders × instructions × query sets × seeds, with significance tests",
-    "report": "write the report of a study: the finding, plots, tables, the worst queries",
+    "report": "write the report of a study, or compare runs topic by topic, as one HTML page",
     "export": "validate a run and write it in the format of a leaderboard or another tool",
     "check": "check runs, qrels and topics, and list every problem with its line",
     "store": "list, verify, compact or remove stored passage vectors",

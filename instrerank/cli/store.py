@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         nargs="+",
         default=(),
-        help="remove kinds of vectors, by the first letters of their names; all for every kind",
+        help="remove kinds of vectors, by the first letters of their names; all for every kind (default: none)",
     )
     add_format_argument(parser)
 

@@ -12,15 +12,14 @@ from typing import Any, NamedTuple
 from instrerank.collections import load_run, open_passages
 from instrerank.collections.loaded import is_name
 from instrerank.collections.sources import MissingPolicy
-from instrerank.encoders import Encoder, LoadOptions
+from instrerank.encoders import Encoder, LoadOptions, progress
 from instrerank.encoders.late_interaction import LateInteraction
-from instrerank.encoders.progress import counted
 from instrerank.errors import InputError
 from instrerank.jobs.models import load_text_encoder
 from instrerank.jobs.settings import settings_of
 from instrerank.reranking.candidates import candidate_docids
 from instrerank.trec.passages import PassageSource
-from instrerank.trec.problems import listed
+from instrerank.trec.problems import counted, listed
 from instrerank.trec.records import is_empty
 
 _BLOCK = 4096
@@ -123,7 +122,7 @@ def run_encode(settings: EncodeSettings) -> EncodedShard:
         raise InputError("`encode` keeps vectors in a store: give a folder as `store`")
     missing, total, blocks = _blocks(settings, source)
     passages = encoded = truncated = empty = 0
-    with counted(total, "passages", "passage", progress=settings.progress) as done:
+    with progress.counted(total, "passages", "passage", progress=settings.progress) as done:
         for block in blocks:
             texts = [text for text in block if not is_empty(text)]
             encoded += len(set(texts)) - encoder.count_stored(texts)
@@ -132,9 +131,12 @@ def run_encode(settings: EncodeSettings) -> EncodedShard:
             done(len(block))
     found = EncodedShard(encoder.store.folder, passages, encoded, truncated, empty, missing)
     of_shards = "" if settings.shard_num == 1 else f"shard {settings.shard_id} of {settings.shard_num}: "
-    log.info(f"{found.store}: {of_shards}{passages} passages, {encoded} newly encoded, {truncated} truncated")
+    log.info(
+        f"{found.store}: {of_shards}{counted(passages, 'passage')}, {encoded} newly encoded, {truncated} truncated"
+    )
     if empty or missing:
-        log.warning(f"{empty} passages without text and {missing} candidates not found are left out")
+        parts = f"{counted(empty, 'passage')} without text, {counted(missing, 'candidate')} not found"
+        log.warning(f"left out: {parts}")
     return found
 
 

@@ -88,6 +88,20 @@ class Followed(NamedTuple):
     moves: dict[str, dict[str, float]]
 
 
+class Scored(NamedTuple):
+    """Runs that are scored over the same topics.
+
+    Attributes:
+        runs: in the order given.
+        judged: judgements of the topics that count.
+        evaluations: of the runs.
+    """
+
+    runs: list[Run]
+    judged: Qrels
+    evaluations: list[Evaluation]
+
+
 def evaluate(run: Any, qrels: Any, measures: str | Sequence[str] = DEFAULT_MEASURES, **settings: Any) -> Evaluation:
     """Score a run as trec_eval does, digit for digit, with every judged topic in the mean.
 
@@ -117,10 +131,16 @@ def evaluate_all(
         The evaluations by name: the runs' tags, or their files where two have the same.
     """
     chosen = settings_of(EvaluateSettings, qrels=qrels, measures=measures, **settings)
-    loaded = _load_runs(runs, chosen)
-    judged = _judged(chosen, loaded)
-    found = [_evaluate(run, judged, chosen, name) for name, run in zip(runs, loaded, strict=True)]
-    return dict(zip(_names(runs, [each.run_tag for each in found]), found, strict=True))
+    found = scored(runs, chosen).evaluations
+    return dict(zip(run_names(runs, [each.run_tag for each in found]), found, strict=True))
+
+
+def scored(runs: Sequence[Any], settings: EvaluateSettings) -> Scored:
+    """Load and score runs; arguments and errors as for `evaluate`."""
+    loaded = _load_runs(runs, settings)
+    judged = _judged(settings, loaded)
+    evaluations = [_evaluate(run, judged, settings, name) for name, run in zip(runs, loaded, strict=True)]
+    return Scored(loaded, judged, evaluations)
 
 
 def compare(
@@ -148,10 +168,8 @@ def compare(
     """
     chosen = settings_of(CompareSettings, qrels=qrels, measures=measures, **settings)
     sources = [baseline, *(run for run in runs if not _same(run, baseline))]
-    loaded = _load_runs(sources, chosen)
-    judged = _judged(chosen, loaded)
-    first, *others = (_evaluate(run, judged, chosen, name) for name, run in zip(sources, loaded, strict=True))
-    names = _names(sources[1:], [each.run_tag for each in others])
+    loaded, judged, (first, *others) = scored(sources, chosen)
+    names = run_names(sources[1:], [each.run_tag for each in others])
     rows = compare_runs(dict(zip(names, others, strict=True)), first, correction=chosen.correction)
     if chosen.stability:
         by_name = dict(zip(names, loaded[1:], strict=True))
@@ -199,7 +217,7 @@ def compare_instructions(
     evaluations = [_evaluate(run, after, chosen, name) for name, run in zip(runs, loaded, strict=True)]
     reversed_runs: Sequence[Run | None] = _load_runs(chosen.reversed_runs, chosen) or [None] * len(runs)
     rows = []
-    names = _names(runs, [each.run_tag for each in evaluations])
+    names = run_names(runs, [each.run_tag for each in evaluations])
     for changed, name, evaluation, reverse in zip(loaded, names, evaluations, reversed_runs, strict=True):
         moves = instruction_moves(
             *(original, changed, before, after),
@@ -260,7 +278,7 @@ def _selected(qrels: Qrels, topics: Any, runs: Sequence[Run]) -> Qrels:
     return kept
 
 
-def _names(sources: Sequence[Any], tags: Sequence[str]) -> list[str]:
+def run_names(sources: Sequence[Any], tags: Sequence[str]) -> list[str]:
     """Name runs by their tags, or, if two have the same, by their files or their positions."""
     if len(set(tags)) == len(tags):
         return list(tags)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from instrerank.collections import PassageSource
 from instrerank.errors import InputError
 from instrerank.evaluation.stability import rank_biased_overlap
 from instrerank.files import parse_json, read_lines, whole_file
@@ -64,11 +65,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Example:
-    """A topic before and after a change of its query or of its instruction.
+    """A topic before and after a change of its query, of its instruction, or of the run.
 
     Attributes:
-        change: `query` or `instruction`.
-        encoder: of the system.
+        change: `query`, `instruction` or `run`.
+        encoder: of the system; empty for runs.
         instructions: the condition of the system; for a change of the instruction, that after it.
         qid: of the topic.
         measure: of the scores.
@@ -85,6 +86,35 @@ class Example:
     before: Side
     after: Side
     texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def difference(self) -> float:
+        """Score after − score before."""
+        return self.after.score - self.before.score
+
+
+def top_ten(
+    ranking: Sequence[str], other: Sequence[str], grades: Mapping[str, int], relevance_level: int
+) -> list[Document]:
+    """Return the first ten documents of a ranking.
+
+    Args:
+        ranking: docids, best first.
+        other: docids of the ranking beside it.
+        grades: judgements of the topic by docid.
+        relevance_level: least grade that counts as relevant.
+    """
+    ranks = {docid: rank for rank, docid in enumerate(other, start=1)}
+    return [
+        Document(docid, grades.get(docid), grades.get(docid, 0) >= relevance_level, ranks.get(docid))
+        for docid in ranking[:_DEPTH]
+    ]
+
+
+def texts_of(docids: Iterable[str], passages: PassageSource) -> dict[str, str]:
+    """Return the start of each passage that has a text, by docid."""
+    found = passages.lookup(sorted(set(docids)))
+    return {docid: text if len(text) <= _TEXT else f"{text[:_TEXT]}…" for docid, text in found.items()}
 
 
 def write_examples(results: Results, folder: Path) -> None:
@@ -136,8 +166,7 @@ def _path(folder: Path, mode: str) -> Path:
 def _texts(results: Results, docids: Collection[str]) -> dict[str, str]:
     if not docids:
         return {}
-    found = open_study_passages(results.plan.configuration).lookup(sorted(docids))
-    return {docid: text if len(text) <= _TEXT else f"{text[:_TEXT]}…" for docid, text in found.items()}
+    return texts_of(docids, open_study_passages(results.plan.configuration))
 
 
 def _of_queries(results: Results) -> Iterator[Example]:
@@ -187,17 +216,7 @@ def _compared(results: Results, change: str, qid: str, cells: tuple[Cell, Cell],
         topic = next(topic for topic in plan.topics_of(cell.condition, cell.variation) if topic.qid == qid)
         changed = cell.condition == "changed" and plan.changed_qrels is not None
         qrels: Qrels = plan.changed_qrels if changed and plan.changed_qrels is not None else plan.qrels
-        ranks = {docid: rank for rank, docid in enumerate(other, start=1)}
-        grades = qrels.get(qid, {})
-        documents = [
-            Document(
-                docid,
-                grades.get(docid),
-                grades.get(docid, 0) >= plan.configuration.relevance_level,
-                ranks.get(docid),
-            )
-            for docid in ranking[:_DEPTH]
-        ]
+        documents = top_ten(ranking, other, qrels.get(qid, {}), plan.configuration.relevance_level)
         score = results.scores[cell][measure].get(qid, 0.0)
         sides.append(Side(label, topic.text, topic.instruction, score, documents))
     return Example(change, *cells[1].system, qid, measure, before=sides[0], after=sides[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from instrerank.jobs.rerank import windows_of
 from instrerank.reranking import Scorer
 from instrerank.reranking.scoring import cut_passages
 from instrerank.study.execution import load_scorer
-from instrerank.study.first_stage import candidate_texts, first_stage_run, readable
+from instrerank.study.first_stage import candidate_texts, first_stage_run, open_study_passages, readable
 from instrerank.study.folder import is_complete
 from instrerank.study.plan import Plan
 from instrerank.study.settings import rerank_settings
@@ -50,8 +51,15 @@ def to_encode(plan: Plan, folder: Path, store: str | Path | None = "default") ->
     runs = [first_stage_run(plan, folder, cell) for cell in plan.cells if cell.encoder is None]
     known = [run for run in runs if run is not None]
     texts = readable(candidate_texts(plan, known)) if known else {}
-    if len(known) < len(runs):
-        yield f"{counted(len(runs) - len(known), 'first-stage run')} yet to be searched; passages not counted"
+    unknown = len(runs) - len(known)
+    if unknown:
+        # as many passages as these runs can hold at most, which also are a sample to time
+        depth = unknown * len(plan.topics) * plan.configuration.hits
+        passages = itertools.islice(open_study_passages(plan.configuration), depth)
+        texts = {passage.docid: passage.text for passage in passages if passage.text.strip()} | texts
+        what = f"{counted(unknown, 'first-stage run')} yet to be searched"
+        yield f"{what}: at most {counted(len(texts), 'passage')} in all"
+    most = "up to " if unknown else ""
     for choice in plan.configuration.encoders:
         scorer = load_scorer(choice, kept)
         cells = [cell for cell in plan.cells if cell.encoder is choice]
@@ -66,7 +74,7 @@ def to_encode(plan: Plan, folder: Path, store: str | Path | None = "default") ->
             line = f"up to {counted(count, 'pair')} to score"
         else:
             count = len(pieces) - stored + len(queries)
-            line = f"{counted(len(pieces), 'distinct text')} of passages, {stored} of them in the store"
+            line = f"{most}{counted(len(pieces), 'distinct text')} of passages, {stored} of them in the store"
         yield f"{choice.name}: {line}{_duration(scorer, pieces, count, pairs=stored is None)}"
 
 

@@ -13,10 +13,10 @@ from instrerank.encoders.families.layouts import POOLING_NAMES
 from instrerank.encoders.families.profiles import ADAPTER_SIDES, PROFILE_FILE, AdapterSide, write_profile
 from instrerank.encoders.layers import load_layers
 from instrerank.encoders.loading import ModelFiles, build_encoder
-from instrerank.encoders.networks.transformers import ENCODERS, load_network
+from instrerank.encoders.networks.transformers import ENCODERS, load_network, no_progress_bars
 from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
-from instrerank.files import check_writable
+from instrerank.files import check_writable, read_json_file
 from instrerank.training.saved import normalise
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def load_trainable(
         raise InputError(f"{files.name} has an adapter: train a new one on its base model, or omit `lora`")
     if files.adapter is not None and (files.adapter / "modules.json").is_file():
         raise InputError(f"{files.name} is an adapter with a layout of its own: train on its base model")
+    if lora is None and files.layout.modules:
+        _check_names(files.folder / "modules.json")
     auto_class = ENCODERS.get(files.config["model_type"], "AutoModel")
     network: Any = load_network(files.layout.network, auto_class, dtype="float32", device="cpu", adapter=files.adapter)
     profile, frozen = files.profile, None
@@ -101,6 +103,15 @@ def load_trainable(
         cache_gradients=cache_gradients,
         frozen_passages=frozen,
     )
+
+
+def _check_names(path: Path) -> None:
+    """Refuse before the training what sentence-transformers could not save after it."""
+    if not all(isinstance(module, dict) and "name" in module for module in read_json_file(path)):
+        raise InputError(
+            f"{path}: a module has no `name`, without which sentence-transformers cannot save the model: add it, or "
+            f"train an adapter (`lora`)"
+        )
 
 
 def _with_lora(network: Any, lora: Lora, name: str, seed: int) -> Any:
@@ -158,7 +169,8 @@ def save_trained(model: TrainableEncoder, files: ModelFiles, folder: Path, card:
         if hasattr(network, "peft_config"):
             network.save_pretrained(str(staging), save_embedding_layers=False)
         else:
-            _save_layout(network, files, model.profile, staging)
+            with no_progress_bars():
+                _save_layout(network, files, model.profile, staging)
         write_profile(replace(model.profile, source=f"trained by instrerank on {files.name}"), staging)
         (staging / "README.md").write_text(card, "utf-8")
         normalise(staging, like=staging / "README.md")

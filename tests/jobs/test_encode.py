@@ -93,7 +93,7 @@ def test_what_is_left_out_is_counted(tmp_path, caplog):
     corpus = {"a": "tides " * 600, "b": " ", "c": "sand", "d": "sand"}
     found = instrerank.encode("minilm", corpus, store=tmp_path / "store")
     assert found[1:] == (3, 2, 1, 1, 0)
-    assert "1 passages without text" in caplog.text
+    assert "left out: 1 passage without text" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,17 @@ def test_a_folder_in_the_layout_keeps_its_modules(models, tmp_path):
     assert_same(load_encoder(tmp_path / "twice"), model)
 
 
+def test_a_module_without_a_name_is_refused_before_the_training(models, tmp_path):
+    files = find_model(models("bert", "some-model"), pooling="mean")
+    save_trained(altered(files), files, tmp_path / "once", "")
+    modules = json.loads((tmp_path / "once" / "modules.json").read_text())
+    del modules[0]["name"]
+    (tmp_path / "once" / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(InputError, match=r"modules\.json: a module has no `name`"):
+        load_trainable(find_model(tmp_path / "once"))
+    assert load_trainable(find_model(tmp_path / "once"), lora=Lora())
+
+
 @pytest.mark.parametrize("side", ["both", "query"])
 def test_an_adapter_names_its_base_and_its_side(models, tmp_path, side):
     folder = models("bert", "some-model")

@@ -6,37 +6,23 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
-
 from instrerank.errors import InputError
 from instrerank.files import is_stream, whole_file
 from instrerank.jobs.sidecar import read_sidecar, sidecar_path
 from instrerank.study.configuration import System
 from instrerank.study.examples import Example, read_examples
 from instrerank.study.folder import RECORD
-from instrerank.study.report import labels
-from instrerank.study.report.answer import LEVEL, sentences
+from instrerank.study.report.answer import sentences
 from instrerank.study.report.dimensions import read_curves
-from instrerank.study.report.edits import visible
-from instrerank.study.report.plots import inline, write_plots
-from instrerank.study.report.reading import MODES, Sourced, Tables, read_tables
+from instrerank.study.report.plots import write_plots
+from instrerank.study.report.reading import Sourced, Tables, read_tables
+from instrerank.study.report.rendering import render
 from instrerank.study.report.setup import instruction_texts, setup
 from instrerank.study.report.worst import worst
-from instrerank.study.rows import CellMean, system, system_pair
-from instrerank.version import __version__
+from instrerank.study.rows import CellMean, system
 
 _OF_INSTRUCTIONS = ("p_mrr", "prompt_sensitivity")
 """Measures that are about instructions alone."""
-
-_PASSAGE = 300
-"""Characters of a passage that the page shows."""
-
-_EXPECTATIONS = {
-    "invariance": "the ranking should not change",
-    "directional": "specific documents should move",
-    "indifference": "should not improve on the query alone",
-    "ablation": "control, no expectation",
-}
 
 
 class Repetition(NamedTuple):
@@ -65,36 +51,10 @@ def write_report(folder: Path, output: Path | None = None, *, overwrite: bool = 
     if output is not None and not overwrite and output.exists() and not is_stream(output):
         raise InputError(f"{output} exists: choose another `output`, or replace it with `overwrite`")
     found = read_tables(folder)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("instrerank.study.report", ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "number": labels.number,
-        "measure_label": labels.measure_label,
-        "column_label": labels.column_label,
-        "system_label": labels.system_label,
-        "stars": labels.stars,
-        "shade": labels.shade,
-        "shades": labels.SHADES,
-        "dark": labels.DARK,
-        "system": system,
-        "system_pair": system_pair,
-        "visible": visible,
-        "inline": inline,
-        "shown": labels.shown,
-        "shorten": lambda text: text if len(text) <= _PASSAGE else f"{text[:_PASSAGE]}…",
-        "titles": MODES,
-        "level": LEVEL,
-        "expectations": _EXPECTATIONS,
-    }
     configuration = folder / RECORD
     lines, notes = setup(folder, found)
-    page = environment.get_template("page.html").render(
-        version=__version__,
+    page = render(
+        "page.html",
         # run.<collection>.<first stage>.…
         collection=Path(found[0].cells[0].row.run).name.split(".")[1],
         setup=lines,
