@@ -101,7 +101,7 @@ def test_empty_documents_are_recorded_where_they_may_rank_last(folder, words):
     given = {"encoder": words, "empty": "score-last", "output": "run.empty.txt"}
     result = ir.rerank("run.txt", TOPICS, corpus={**TEXTS, "b": " "}, **given)
     assert result.counts["candidates with empty text"] == 1
-    assert "1 candidates with empty text ranked last" in result.summary
+    assert "1 candidate with empty text ranked last" in result.summary
     record = sidecar("run.empty.txt")
     assert record["method"]["retrieval"][1]["empty"] == "score-last"
     assert "--empty score-last" in record["implementation"]["executable"]["cmd"]

@@ -97,7 +97,7 @@ def test_documents_that_are_empty_in_the_collection_rank_last_on_request(bag_of_
     assert docids(run, "01") == ["c", "d", "a", "b"]
     assert (counts.empty_texts, counts.missing_texts) == (1, 0)
     absent = {docid: text for docid, text in texts.items() if docid != "c"}
-    with pytest.raises(InputError, match="1 candidates have no text: c; "):
+    with pytest.raises(InputError, match="no text for 1 candidate: c; "):
         select_candidates(FIRST_STAGE, TOPICS, absent, hits=100, empty="score-last")
     _, counts = select_candidates(FIRST_STAGE, TOPICS, absent, hits=100, missing="skip", empty="score-last")
     assert (counts.empty_texts, counts.missing_texts) == (1, 2)

@@ -302,7 +302,7 @@ def test_before_the_first_search_a_dry_run_estimates_from_the_corpus(tmp_path, c
     flags = ["--collection", "pocket", "--encoders", "minilm", "--hits", "2", "--output", str(tmp_path / "study")]
     assert main(["study", *flags, "--store", "none", "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "1 first-stage runs have yet to be searched: at most 60 passages in all" in said
+    assert "1 first-stage run yet to be searched: at most 60 passages in all" in said
     assert re.search(r"minilm: up to 60 distinct texts of passages, 0 of them in the store; about \d+ s on cpu", said)
 
 
