@@ -19,7 +19,7 @@ from instrerank.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from instrerank.encoders.store import EmbeddingStore
+    from instrerank.encoders.stores.store import EmbeddingStore
 
 _SAMPLE = 64
 """Number of passages encoded in both precisions to estimate the error of rough scores."""

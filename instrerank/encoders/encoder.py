@@ -15,12 +15,12 @@ from instrerank.encoders.batching import length_sorted_batches, run_batches, run
 from instrerank.encoders.biencoder import BiEncoder
 from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.forward import ForwardPass
 from instrerank.encoders.layers import Layer
 from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.progress import counted
-from instrerank.encoders.store import EmbeddingStore, StoreKey
+from instrerank.encoders.stores.store import EmbeddingStore, StoreKey
+from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.errors import InputError, InstrerankWarning
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from instrerank.encoders.batching import length_sorted_batches, padded
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import EncoderText, query_alone
 from instrerank.encoders.layers import Layer, width_behind
 from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.pooling import pool
 from instrerank.encoders.query_attention import instruction_query_attention
+from instrerank.encoders.texts import EncoderText, query_alone
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import numpy as np
 
 from instrerank.encoders.batching import length_sorted_batches, run_halving
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import passage_text, query_text
 from instrerank.encoders.options import Kind
 from instrerank.encoders.progress import counted
 from instrerank.encoders.scored import Query, Scored, identity, model_repr
-from instrerank.encoders.token_store import TokenStore
+from instrerank.encoders.stores.token_store import TokenStore
+from instrerank.encoders.texts import passage_text, query_text
 from instrerank.encoders.token_vectors import TokenVectors, max_sims
 from instrerank.encoders.tokenizing import windows
 from instrerank.errors import InputError

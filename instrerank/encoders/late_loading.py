@@ -14,8 +14,8 @@ from instrerank.encoders.locate import hub_commit, inside, locate, position_limi
 from instrerank.encoders.networks.tensors import bin_hint, fingerprint
 from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.options import LoadOptions
-from instrerank.encoders.store import StoreKey
-from instrerank.encoders.token_store import TokenStore
+from instrerank.encoders.stores.store import StoreKey
+from instrerank.encoders.stores.token_store import TokenStore
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.files import read_json_file
 

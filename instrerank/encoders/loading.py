@@ -15,13 +15,13 @@ from instrerank.encoders.families.recognition import reconciled, resemblance, wa
 from instrerank.encoders.families.stored_prompts import chosen_prompts
 from instrerank.encoders.families.supported import check_supported, own_classes
 from instrerank.encoders.families.table import family_of, match_family
-from instrerank.encoders.families.texts import passage_text, place_instruction
 from instrerank.encoders.layers import load_layers
 from instrerank.encoders.locate import hub_commit, position_limit, read_json, usable_settings
 from instrerank.encoders.networks.backends import Backend, choose_backend
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.own_code import load_own_code
+from instrerank.encoders.texts import passage_text, place_instruction
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 

@@ -154,7 +154,7 @@ class LoadOptions:
             return None
         if self.store != "default":
             return Path(self.store)
-        from instrerank.encoders.store import may_write
+        from instrerank.encoders.stores.store import may_write
 
         if default_store().is_dir() or may_write(default_store()):
             return default_store()

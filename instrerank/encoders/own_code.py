@@ -12,10 +12,10 @@ import numpy as np
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.table import family_of
-from instrerank.encoders.families.texts import EncoderText
 from instrerank.encoders.networks.backends import Backend
 from instrerank.encoders.networks.tensors import bin_hint
 from instrerank.encoders.networks.transformers import DTYPES, no_progress_bars, resolve_device, resolve_dtype
+from instrerank.encoders.texts import EncoderText
 from instrerank.encoders.tokenizing import Tokens, windows
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 

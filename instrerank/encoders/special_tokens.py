@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import EncoderText, literal_text
+from instrerank.encoders.texts import EncoderText, literal_text
 
 if TYPE_CHECKING:
     import tokenizers

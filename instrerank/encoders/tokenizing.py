@@ -9,8 +9,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import EncoderText, prefix_of
 from instrerank.encoders.special_tokens import protect
+from instrerank.encoders.texts import EncoderText, prefix_of
 from instrerank.encoders.tokenizer_files import read_tokenizer
 from instrerank.errors import InputError, InstrerankError
 

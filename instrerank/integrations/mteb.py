@@ -15,7 +15,7 @@ import torch
 
 from instrerank.encoders import Encoder
 from instrerank.encoders.families.profiles import Placement
-from instrerank.encoders.families.texts import place_instruction
+from instrerank.encoders.texts import place_instruction
 from instrerank.errors import MissingPrerequisiteError, pip_install
 from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.trec.records import is_empty

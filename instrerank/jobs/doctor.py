@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from instrerank import anserini
 from instrerank.encoders.options import default_store
-from instrerank.encoders.store import store_size
+from instrerank.encoders.stores.store import store_size
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 
 

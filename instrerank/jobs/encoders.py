@@ -13,9 +13,9 @@ from typing import NamedTuple
 from instrerank.encoders import EncoderProfile, LoadOptions
 from instrerank.encoders.families.profiles import PROFILE_FILE
 from instrerank.encoders.families.table import FAMILIES, family_of
-from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.loading import ModelFiles, find_model
 from instrerank.encoders.locate import usable_settings
+from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 

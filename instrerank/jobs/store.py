@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from instrerank.encoders.options import default_store
-from instrerank.encoders.store_contents import StoredKind, compact, remove, stored_kinds
+from instrerank.encoders.stores.contents import StoredKind, compact, remove, stored_kinds
 from instrerank.errors import InputError
 
 log = logging.getLogger(__name__)

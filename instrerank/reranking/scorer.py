@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from instrerank.encoders.scored import Query, Scored
 
 if TYPE_CHECKING:
-    from instrerank.encoders.store import EmbeddingStore
-    from instrerank.encoders.token_store import TokenStore
+    from instrerank.encoders.stores.store import EmbeddingStore
+    from instrerank.encoders.stores.token_store import TokenStore
 
 
 class Scorer(Protocol):

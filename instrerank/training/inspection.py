@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from instrerank.encoders import EncoderProfile
-from instrerank.encoders.families.texts import EncoderText, passage_text, query_alone, query_text
+from instrerank.encoders.texts import EncoderText, passage_text, query_alone, query_text
 from instrerank.encoders.tokenizing import TextTokenizer
 from instrerank.training.rows import Row
 from instrerank.training.sampling import Batch, Pair

@@ -10,10 +10,10 @@ from torch.utils.checkpoint import checkpoint
 
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import passage_text, query_text
 from instrerank.encoders.forward import ForwardPass, Job
 from instrerank.encoders.layers import Layer
 from instrerank.encoders.networks.backends import TransformersBackend
+from instrerank.encoders.texts import passage_text, query_text
 from instrerank.encoders.tokenizing import TextTokenizer, Tokens
 from instrerank.training.sampling import Pair
 

@@ -35,8 +35,8 @@ from tqdm import tqdm
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.batching import padded
-from instrerank.encoders.families.texts import EncoderText, passage_text, query_text
 from instrerank.encoders.loading import ModelFiles, find_model
+from instrerank.encoders.texts import EncoderText, passage_text, query_text
 from instrerank.training.models import Lora, load_trainable, save_trained
 from instrerank.training.network import TrainableEncoder
 

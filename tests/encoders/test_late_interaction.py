@@ -14,7 +14,7 @@ from tiny import INSTRUCTIONS, PASSAGES, QUERIES
 from instrerank.encoders import load_scorer
 from instrerank.encoders.late_interaction import LateInteraction
 from instrerank.encoders.options import LoadOptions
-from instrerank.encoders.store_contents import compact, stored_kinds
+from instrerank.encoders.stores.contents import compact, stored_kinds
 from instrerank.errors import InputError
 from instrerank.jobs.attack import attack
 from instrerank.jobs.attack_passages import attack_passages
@@ -187,7 +187,7 @@ def test_a_damaged_shard_is_encoded_again(folders, tmp_path, caplog):
 def test_a_read_only_store_gives_the_same_scores(folders, tmp_path, monkeypatch):
     kept = scores_of(load_scorer(folders["stanford"], store=tmp_path / "a"))
     scorer = load_scorer(folders["stanford"], store=tmp_path / "b")
-    monkeypatch.setattr("instrerank.encoders.token_store.may_write", lambda folder: False)
+    monkeypatch.setattr("instrerank.encoders.stores.token_store.may_write", lambda folder: False)
     np.testing.assert_array_equal(scores_of(scorer), kept)
     assert not (tmp_path / "b").exists()
 

@@ -450,7 +450,7 @@ def test_special_tokens_come_from_templates_only(models, kind, template):
     vocabulary = transformers.AutoTokenizer.from_pretrained(folder).get_vocab()
 
     def count(query: str, instruction: str) -> int:
-        from instrerank.encoders.families.texts import query_text
+        from instrerank.encoders.texts import query_text
 
         tokens = encoder.tokenizer.encode([query_text(encoder.profile, query, instruction)], 60)[0]
         return tokens.ids.count(vocabulary[token])
@@ -465,7 +465,7 @@ def test_special_tokens_come_from_templates_only(models, kind, template):
 
 
 def passage_of(encoder, text):
-    from instrerank.encoders.families.texts import passage_text
+    from instrerank.encoders.texts import passage_text
 
     return passage_text(encoder.profile, text)
 

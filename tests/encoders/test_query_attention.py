@@ -7,8 +7,8 @@ from tiny import INSTRUCTIONS, QUERIES
 
 from instrerank.encoders import load_encoder
 from instrerank.encoders.batching import padded
-from instrerank.encoders.families.texts import EncoderText
 from instrerank.encoders.query_attention import instruction_query_attention
+from instrerank.encoders.texts import EncoderText
 
 
 def one_pair(instruction: torch.Tensor, query: torch.Tensor) -> torch.Tensor:

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from instrerank.encoders.encoded import Encoded
-from instrerank.encoders.shard_index import ShardIndex, write_merged
-from instrerank.encoders.shards import text_hashes
-from instrerank.encoders.store import EmbeddingStore, StoreKey
+from instrerank.encoders.stores.shard_index import ShardIndex, write_merged
+from instrerank.encoders.stores.shards import text_hashes
+from instrerank.encoders.stores.store import EmbeddingStore, StoreKey
 
 KEY = StoreKey("abc", "passage", "{d}", 512, "float32")
 
 
 @pytest.fixture(autouse=True)
 def few_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instrerank.encoders.store._TEXTS_IN_MEMORY", 5)
-    monkeypatch.setattr("instrerank.encoders.shard_index._ROWS_AT_ONCE", 4)
+    monkeypatch.setattr("instrerank.encoders.stores.store._TEXTS_IN_MEMORY", 5)
+    monkeypatch.setattr("instrerank.encoders.stores.shard_index._ROWS_AT_ONCE", 4)
 
 
 def names(numbers: range) -> list[str]:

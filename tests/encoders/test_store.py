@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from instrerank.encoders import Encoded, load_encoder
 from instrerank.encoders.options import LoadOptions
-from instrerank.encoders.store import EmbeddingStore, StoreKey, store_size
+from instrerank.encoders.stores.store import EmbeddingStore, StoreKey, store_size
 from instrerank.errors import InputError
 
 KEY = StoreKey("abc", "passage", "passage: {d}", 512, "float32")
@@ -91,7 +91,7 @@ import os, signal, sys
 from pathlib import Path
 from tests.encoders.test_store import KEY, rows
 from instrerank.encoders.options import LoadOptions
-from instrerank.encoders.store import EmbeddingStore
+from instrerank.encoders.stores.store import EmbeddingStore
 store = EmbeddingStore(sys.argv[1], KEY, 3)
 store.add(["one"], rows(1))
 Path.rename = lambda self, target: os.kill(os.getpid(), signal.SIGKILL)

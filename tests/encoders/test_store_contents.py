@@ -7,8 +7,8 @@ import pytest
 
 from instrerank.cli import main
 from instrerank.encoders.encoded import Encoded
-from instrerank.encoders.store import EmbeddingStore, StoreKey
-from instrerank.encoders.store_contents import compact, stored_kinds
+from instrerank.encoders.stores.contents import compact, stored_kinds
+from instrerank.encoders.stores.store import EmbeddingStore, StoreKey
 
 KEY = StoreKey("f" * 64, "passage", "{d}", 256, "float32")
 

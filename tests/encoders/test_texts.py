@@ -4,7 +4,7 @@ import pytest
 
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.families.table import FAMILIES
-from instrerank.encoders.families.texts import (
+from instrerank.encoders.texts import (
     EncoderText,
     passage_text,
     place_instruction,

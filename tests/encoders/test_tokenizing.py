@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instrerank.encoders.families.profiles import EncoderProfile
-from instrerank.encoders.families.texts import EncoderText, passage_text, query_text
+from instrerank.encoders.texts import EncoderText, passage_text, query_text
 from instrerank.encoders.tokenizer_files import read_tokenizer
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from instrerank.encoders.encoded import Encoded
-from instrerank.encoders.shards import SUFFIX, DamagedError, Shard, shard_shape, write_shard
-from instrerank.encoders.store import KEY_FILE, EmbeddingStore, StoreKey, check_format, store_size
-from instrerank.encoders.token_store import TOKENS_SUFFIX, token_shard_shape
+from instrerank.encoders.stores.shards import SUFFIX, DamagedError, Shard, shard_shape, write_shard
+from instrerank.encoders.stores.store import KEY_FILE, EmbeddingStore, StoreKey, check_format, store_size
+from instrerank.encoders.stores.token_store import TOKENS_SUFFIX, token_shard_shape
 from instrerank.errors import InputError
 
 if TYPE_CHECKING:

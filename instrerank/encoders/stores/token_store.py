@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from instrerank.encoders.shard_index import ShardIndex
-from instrerank.encoders.shards import CHECKSUM, DamagedError, checksum_of, text_hashes, write_tensors
-from instrerank.encoders.store import StoreKey, check_format, make_kind, may_write
+from instrerank.encoders.stores.shard_index import ShardIndex
+from instrerank.encoders.stores.shards import CHECKSUM, DamagedError, checksum_of, text_hashes, write_tensors
+from instrerank.encoders.stores.store import StoreKey, check_format, make_kind, may_write
 from instrerank.encoders.token_vectors import TokenVectors
 from instrerank.errors import InputError
 from instrerank.files import remove_abandoned

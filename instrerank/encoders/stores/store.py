@@ -1,7 +1,7 @@
 """Passage vectors on disk, so that a second study over the same passages encodes nothing.
 
 A store is a folder with a mark of its format and one folder per kind of vector (`StoreKey`), in which shards lie
-(`instrerank.encoders.shards`). So a killed process leaves a store that is valid up to its last complete shard,
+(`instrerank.encoders.stores.shards`). So a killed process leaves a store that is valid up to its last complete shard,
 several processes may read and write at once, and the only cost is that a text both of them encode is stored twice.
 Nothing is made before there are vectors to keep.
 """
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from instrerank.encoders.encoded import Encoded
-from instrerank.encoders.shard_index import ShardIndex, write_merged
-from instrerank.encoders.shards import SUFFIX, DamagedError, Shard, text_hashes, write_shard
+from instrerank.encoders.stores.shard_index import ShardIndex, write_merged
+from instrerank.encoders.stores.shards import SUFFIX, DamagedError, Shard, text_hashes, write_shard
 from instrerank.errors import InputError
 from instrerank.files import remove_abandoned, whole_file
 

@@ -1,0 +1,1 @@
+"""Vectors on disk: shards, the index of their texts, and what a store holds."""
