@@ -63,7 +63,7 @@ def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Tokenize
             tokenizer = wrapped.backend_tokenizer
             tokens = {"bos": wrapped.bos_token, "eos": wrapped.eos_token}
     except Exception as error:  # tokenizers raises bare Exceptions, transformers whatever its parsers raise
-        raise InputError(f"no usable tokenizer in {folder}: {error}") from error
+        raise InputError(f"no usable tokenizer in {folder}: {' '.join(str(error).split())}") from error
     if stored.lower_case:
         lower = normalizers.Lowercase()
         tokenizer.normalizer = normalizers.Sequence([lower, tokenizer.normalizer] if tokenizer.normalizer else [lower])

@@ -182,7 +182,10 @@ def read_model(settings: ReadingSettings) -> Reading:
         _origin(files, own),
         list(shown),
         family.licence if family else "",
-        [*(str(each.message) for each in caught if issubclass(each.category, UserWarning)), *_notes(profile, texts)],
+        [
+            *(str(each.message) for each in caught if issubclass(each.category, UserWarning)),
+            *_notes(profile, texts, trained=own.is_file()),
+        ],
         texts,
     )
 
@@ -195,12 +198,12 @@ def _origin(files: ModelFiles, own: Path) -> str:
     return files.profile.source
 
 
-def _notes(profile: EncoderProfile, texts: Sequence[TextRead]) -> Iterator[str]:
-    """Yield what the profile does not say for itself."""
+def _notes(profile: EncoderProfile, texts: Sequence[TextRead], *, trained: bool) -> Iterator[str]:
+    """Yield what the profile does not say for itself; `trained`: whether it is that of a model trained here."""
     family = family_of(profile)
     if "{i}" not in profile.query_template:
         yield "no place for an instruction: one that is given is refused; add {i} to `query_template` to append it"
-    elif family is None and profile.query_template.endswith("{q} {i}"):
+    elif family is None and not trained and profile.query_template.endswith("{q} {i}"):
         yield "an instruction is appended to the query: nothing says that the model was trained with instructions"
     elif family is not None and not family.instructed:
         yield "an instruction is appended to the query: this family was not trained with free instructions"

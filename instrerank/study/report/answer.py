@@ -41,12 +41,33 @@ def sentences(tables: Tables) -> Iterator[Markup]:
     elif scope := _scope(tables):
         yield scope
     if hypotheses:
-        yield from (_compared(tables, found) for found in hypotheses)
+        for measure in tables.measures:
+            yield from _pairs(tables, [found for found in hypotheses if found.row.measure == measure])
     elif families:
         yield from map(_changed, families)
         alone = "Only one system was run on them" if len(tables.systems) == 1 else "No systems were compared"
         yield Markup("{}: the study does not show which system is more robust.").format(alone)
     yield from (_followed(tables, found) for found in tables.instructions if found.row.measure == "p_mrr")
+
+
+def _pairs(tables: Tables, hypotheses: Sequence[Sourced[Hypothesis]]) -> Iterator[Markup]:
+    """Yield the sentences of pairs by one measure: significant ones first, those without any difference in one."""
+    alike = [found for found in hypotheses if _is_alike(found.row)]
+    others = [found for found in hypotheses if len(alike) == 1 or not _is_alike(found.row)]
+    yield from (_compared(tables, found) for found in sorted(others, key=lambda found: not _is_significant(found.row)))
+    if len(alike) > 1:
+        pairs = "; ".join(" and ".join(map(system_label, system_pair(found.row))) for found in alike)
+        yield Markup("{}: <strong>{} pairs of systems lose the same on every topic</strong>: {}.").format(
+            measure_label(alike[0].row.measure), len(alike), pairs
+        )
+
+
+def _is_alike(row: Hypothesis) -> bool:
+    return row.corrected_p is None and row.low == row.high == 0
+
+
+def _is_significant(row: Hypothesis) -> bool:
+    return row.corrected_p is not None and row.corrected_p < LEVEL
 
 
 def _scope(tables: Tables) -> Markup | None:
@@ -74,8 +95,11 @@ def _compared(tables: Tables, found: Sourced[Hypothesis]) -> Markup:
     row = found.row
     a, b = map(system_label, system_pair(row))
     if row.corrected_p is None:
-        same = row.low == row.high == 0
-        words = "{} and {} lose the same on every topic" if same else "{} and {} cannot be tested against each other"
+        words = (
+            "{} and {} lose the same on every topic"
+            if _is_alike(row)
+            else "{} and {} cannot be tested against each other"
+        )
         verdict = Markup("<strong>" + words + "</strong>").format(a, b)
     elif row.corrected_p >= LEVEL:
         verdict = Markup("<strong>no significant difference in robustness between {} and {}</strong>").format(a, b)
@@ -116,7 +140,7 @@ def _levels(tables: Tables, found: Sourced[Hypothesis]) -> tuple[Markup, Markup]
         return Markup("; both score the same on perturbed queries"), numbers
     higher = names[0] if a.row.perturbed > b.row.perturbed else names[1]
     more_robust = None
-    if row.corrected_p is not None and row.corrected_p < LEVEL:
+    if _is_significant(row):
         more_robust = names[1] if row.difference > 0 else names[0]
     if more_robust in (None, higher):
         return Markup("; {} scores higher on perturbed queries").format(higher), numbers
@@ -147,7 +171,7 @@ def _exceptions(tables: Tables, pair: Hypothesis) -> Markup:
         if each.row.measure == pair.measure
     }
     tested = {
-        row.perturbation: row.corrected_p is not None and row.corrected_p < LEVEL
+        row.perturbation: _is_significant(row)
         for row, _ in tables.hypotheses
         if row.measure == pair.measure and system_pair(row) == systems
     }
@@ -163,8 +187,7 @@ def _exceptions(tables: Tables, pair: Hypothesis) -> Markup:
         if not tested.get(name) and not (one_significant and abs(gap) >= _APART):
             continue
         # a significant verdict has exceptions only in the other direction
-        decided = pair.corrected_p is not None and pair.corrected_p < LEVEL
-        if not decided or gap * pair.difference < 0:
+        if not _is_significant(pair) or gap * pair.difference < 0:
             cells.append((-abs(gap), name, a, b))
     if not cells:
         return Markup()
