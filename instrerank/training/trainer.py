@@ -20,7 +20,7 @@ from instrerank.encoders import Encoder
 from instrerank.encoders.loading import ModelFiles
 from instrerank.encoders.locate import read_json
 from instrerank.errors import InputError, InstrerankError
-from instrerank.files import check_writable, whole_file
+from instrerank.files import check_writable, remove_abandoned, whole_file
 from instrerank.training.models import current_encoder
 from instrerank.training.network import TrainableEncoder
 from instrerank.training.rows import Row
@@ -240,6 +240,7 @@ def _settle(folder: Path, settings: dict[str, Any], resume: bool) -> Path | None
     Raises:
         InputError: see `train`.
     """
+    remove_abandoned(folder)
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     if checkpoints and not resume:
         raise InputError(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import stat
 import subprocess
 import sys
@@ -72,7 +73,10 @@ def test_an_earlier_training_is_resumed_or_replaced_only_when_asked(base, tmp_pa
     with pytest.raises(InputError, match="another configuration"):
         instrerank.train(ROWS, base, tmp_path / "out", resume=True, **other)
     assert (tmp_path / "out" / "adapter_model.safetensors").read_bytes() == before
+    killed = tmp_path / "out" / "checkpoints" / f".configuration.json.{platform.node()}.{2**30}.01234567.partial"
+    killed.touch()
     assert instrerank.train(ROWS, base, tmp_path / "out", resume=True, **SETTINGS).steps == 2
+    assert not killed.exists()
     assert (tmp_path / "out" / "adapter_model.safetensors").read_bytes() == before
     instrerank.train(ROWS, base, tmp_path / "out", overwrite=True, **other)
     assert (tmp_path / "out" / "adapter_model.safetensors").read_bytes() != before
