@@ -96,27 +96,17 @@ def build_encoder(
 ) -> Encoder:
     """Build an encoder from a model's files; arguments and errors as for `load_encoder`."""
     options = options or LoadOptions()
-    name, folder, lora, layout, config, profile, appends_instructions = files
+    name, folder, lora, layout, config, profile, _ = files
     allow_bin, trusted = options.allow_bin, options.trust_remote_code
-    pooling_settings = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
-    settings = repr((pooling_settings, (profile.begin_token, profile.end_token)))
-    settings += "" if layout.dimension is None else f" of {layout.dimension} dimensions"
-    if lora is not None and profile.adapter_side == "both":  # not vectors stored before all patterns were followed
-        settings += " merged under the names in training"
-
-    def identity() -> dict[str, Any]:
-        return {
-            "fingerprint": fingerprint([folder] if lora is None else [folder, lora], settings),
-            "revision": hub_commit(folder),
-            "batch_tokens": options.batch_tokens,
-            "store": options.store_folder(),
-            "dim": options.dim,
-            "appends_instructions": appends_instructions,
-        }
-
     if profile.pooling_modes == (OWN_CODE,):
         return load_own_code(
-            name, folder, profile, dtype=options.dtype, device=options.device, allow_bin=allow_bin, **identity()
+            name,
+            folder,
+            profile,
+            dtype=options.dtype,
+            device=options.device,
+            allow_bin=allow_bin,
+            **_identity(files, options),
         )
     family = family_of(profile)
     if trusted and family is not None and family.whole:
@@ -150,9 +140,33 @@ def build_encoder(
         backend(None if query_side else lora),
         layers=layers,
         query_backend=backend(lora) if query_side else None,
-        passage_fingerprint=fingerprint([folder], settings) if query_side else None,
-        **identity(),
+        passage_fingerprint=fingerprint([folder], _decisive(files)) if query_side else None,
+        **_identity(files, options),
     )
+
+
+def _decisive(files: ModelFiles) -> str:
+    """Return what decides a model's vectors besides its files, for its fingerprint."""
+    profile, dimension = files.profile, files.layout.dimension
+    pooling = (profile.pooling_modes, profile.normalize, profile.pool_prefix, profile.bidirectional)
+    settings = repr((pooling, (profile.begin_token, profile.end_token)))
+    settings += "" if dimension is None else f" of {dimension} dimensions"
+    if files.adapter is not None and profile.adapter_side == "both":
+        settings += " merged under the names in training"  # not vectors stored before all patterns were followed
+    return settings
+
+
+def _identity(files: ModelFiles, options: LoadOptions) -> dict[str, Any]:
+    """Return the arguments of `Encoder` that do not depend on how the network runs."""
+    folders = [files.folder] if files.adapter is None else [files.folder, files.adapter]
+    return {
+        "fingerprint": fingerprint(folders, _decisive(files)),
+        "revision": hub_commit(files.folder),
+        "batch_tokens": options.batch_tokens,
+        "store": options.store_folder(),
+        "dim": options.dim,
+        "appends_instructions": files.appends_instructions,
+    }
 
 
 def _calibration_ids(
