@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -12,6 +13,7 @@ from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.options import Kind
 from instrerank.encoders.progress import counted
 from instrerank.encoders.scored import Query, Scored, identity, model_repr
+from instrerank.encoders.stores.store import SECONDS_A_SHARD
 from instrerank.encoders.stores.token_store import TokenStore
 from instrerank.encoders.texts import passage_text, query_text
 from instrerank.encoders.token_vectors import TokenVectors, max_sims
@@ -223,19 +225,21 @@ class LateInteraction:
     def _parts(
         self, texts: Sequence[str], side: Side, done: Callable[[int], object]
     ) -> Iterator[tuple[list[int], TokenVectors]]:
-        """Encode texts in batches of similar length; yield the numbers and vectors of about a shard of them."""
+        """Encode texts in batches of similar length; yield the numbers and vectors of a shard of them."""
         limit = self.profile.max_query_length if side == "query" else self.profile.max_passage_length
         lengths = self._lengths(texts)
         part: list[int] = []
         vectors: list[Any] = []
         batches = length_sorted_batches(texts, [min(length, limit) for length in lengths], self.batch_tokens)
+        since = time.monotonic()
         for number, batch in enumerate(batches, 1):
             part += batch
             vectors += self._run([texts[at] for at in batch], side)
             done(len(batch))
-            if number == len(batches) or sum(map(len, vectors)) >= _TOKENS_A_SHARD:
+            due = time.monotonic() - since >= SECONDS_A_SHARD or sum(map(len, vectors)) >= _TOKENS_A_SHARD
+            if number == len(batches) or due:
                 yield part, TokenVectors(vectors, np.array([lengths[at] > limit for at in part], bool))
-                part, vectors = [], []
+                part, vectors, since = [], [], time.monotonic()
 
     def _run(self, texts: Sequence[str], side: Side) -> Iterable[Any]:
         """Return the float32 vectors of the scored tokens of each text.

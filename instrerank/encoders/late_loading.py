@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from instrerank.encoders.families.layouts import read_modules
 from instrerank.encoders.families.profiles import EncoderProfile, read_profile
+from instrerank.encoders.families.stored_prompts import literal, query_template
 from instrerank.encoders.late_interaction import LateInteraction
-from instrerank.encoders.locate import hub_commit, inside, locate, position_limit, read_json
+from instrerank.encoders.locate import hub_commit, locate, position_limit, read_json
 from instrerank.encoders.networks.tensors import bin_hint, fingerprint
-from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
+from instrerank.encoders.networks.transformers import (
+    DTYPES,
+    load_network,
+    no_progress_bars,
+    resolve_device,
+    resolve_dtype,
+)
 from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.stores.store import StoreKey
 from instrerank.encoders.stores.token_store import TokenStore
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
-from instrerank.files import read_json_file
 
 KIND = "late-interaction"
-_DTYPES = ("float32", "bfloat16", "float16")
 
 
 def is_late_interaction(folder: Path) -> bool:
@@ -34,7 +39,7 @@ def is_late_interaction(folder: Path) -> bool:
         return True
     if "HF_ColBERT" in (read_json(folder / "config.json").get("architectures") or ()):
         return True
-    return any(name.startswith("pylate.") or ".multi_vector_encoder." in name for name, _ in _modules(folder))
+    return any(name.startswith("pylate.") or ".multi_vector_encoder." in name for name, _ in read_modules(folder))
 
 
 def load_late_interaction(name_or_path: str | Path, options: LoadOptions) -> LateInteraction:
@@ -53,8 +58,8 @@ def load_late_interaction(name_or_path: str | Path, options: LoadOptions) -> Lat
     network = _network_folder(folder, options)
     device = resolve_device(options.device)
     dtype = resolve_dtype(options.dtype, device)
-    if dtype not in _DTYPES:
-        raise InputError(f"`kind` {KIND} runs in {', '.join(_DTYPES)}, got `dtype` {dtype}")
+    if dtype not in DTYPES:
+        raise InputError(f"`kind` {KIND} runs in {', '.join(DTYPES)}, got `dtype` {dtype}")
     try:
         from sentence_transformers import MultiVectorEncoder
     except ImportError as error:
@@ -92,29 +97,13 @@ def _without_load_reports() -> Iterator[None]:
     """Silence transformers' report of the projection, which is not part of the network."""
     import transformers
 
-    level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+    level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
     try:
-        yield
+        with no_progress_bars():
+            yield
     finally:
         transformers.logging.set_verbosity(level)
-        if bars:
-            transformers.logging.enable_progress_bar()
-
-
-def _modules(folder: Path) -> list[tuple[str, Path]]:
-    """Return (class, folder) of the modules of a folder in the sentence-transformers layout.
-
-    Raises:
-        InputError: not a list of modules, or one outside the folder.
-    """
-    path = folder / "modules.json"
-    try:
-        listed = read_json_file(path) if path.is_file() else []
-        return [(str(entry["type"]), inside(folder, entry["path"], path)) for entry in listed]
-    except (AttributeError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is not a list of modules: {error}") from error
 
 
 def _network_folder(folder: Path, options: LoadOptions) -> Path:
@@ -129,7 +118,7 @@ def _network_folder(folder: Path, options: LoadOptions) -> Path:
             "architecture HF_ColBERT, and config_sentence_transformers.json and modules.json name neither PyLate nor "
             "MultiVectorEncoder"
         )
-    modules = _modules(folder)
+    modules = read_modules(folder)
     for place in dict.fromkeys([folder, *(path for _, path in modules)]):
         if (place / "adapter_config.json").is_file():
             raise InputError(f"{place} holds an adapter: merge it into the weights, which `kind` {KIND} needs")
@@ -142,7 +131,7 @@ def _profile(folder: Path, network: Path, model: Any, options: LoadOptions) -> E
     """Return templates and lengths, and give the model these lengths.
 
     The markers are the folder's prompts. A query and its instruction follow the marker with a space between them,
-    unless the folder's `instrerank.json` has other templates.
+    unless the prompt has a place for the instruction, or the folder's `instrerank.json` other templates.
 
     Raises:
         InputError: a length above the number of positions, or queries that are read through a chat template.
@@ -156,32 +145,22 @@ def _profile(folder: Path, network: Path, model: Any, options: LoadOptions) -> E
     limit = position_limit(read_json(network / "config.json")) or 10**6
     longest = min(limit, transformer.max_seq_length or limit)
     expansion = transformer.query_expansion
-    asked = options.max_query_length or options.max_length
     own = min(transformer.query_length or longest, longest)
     if expansion is not None and expansion["strategy"] == "fixed":
         own = expansion["length"]
+    asked = query_template(query)
     profile = read_profile(folder) or EncoderProfile(
         KIND,
         "mean",  # no tokens are pooled: the field is not used
-        query_template=query + "{q} {i}",
-        passage_template=passage + "{d}",
+        query_template=asked.template,
+        query_only_template=asked.query_only,
+        default_instruction=asked.default_instruction,
+        passage_template=literal(passage) + "{d}",
         max_query_length=own,
         max_passage_length=min(transformer.document_length or longest, longest),
         source="the folder, as sentence-transformers reads it",
     )
-    given: dict[str, Any] = {
-        "query_template": options.query_template,
-        "passage_template": options.passage_template,
-        "max_query_length": asked,
-        "max_passage_length": options.max_passage_length or options.max_length,
-    }
-    profile = replace(profile, **{name: value for name, value in given.items() if value is not None})
-    for name in ("max_query_length", "max_passage_length"):
-        if getattr(profile, name) > limit:
-            raise InputError(
-                f"`{name}` must be at most {limit} tokens for {folder}, got {getattr(profile, name)}: "
-                "give a smaller one"
-            )
+    profile = options.applied_to(profile, limit, str(folder))
     transformer.document_length = profile.max_passage_length
     transformer.query_length = None
     if expansion is not None and (expansion["strategy"] == "fixed" or profile.max_query_length < expansion["length"]):

@@ -21,7 +21,7 @@ from instrerank.encoders.networks.backends import Backend, choose_backend
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.own_code import load_own_code
-from instrerank.encoders.texts import passage_text, place_instruction
+from instrerank.encoders.texts import passage_text
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 
@@ -196,24 +196,7 @@ def find_model(name_or_path: str | Path, options: LoadOptions | None = None, **c
     profile = _profile(names, home, lora, layout, config, options, limit)
     profile = _with_own_code(profile, layout, config, options.pooling)
     profile = replace(profile, **chosen_prompts(home, options.query_prompt, options.passage_prompt))
-    given: dict[str, Any] = {
-        "pooling": options.pooling,
-        "query_template": options.query_template,
-        "query_only_template": "" if options.query_template is not None else None,
-        "default_instruction": "" if options.query_template is not None else None,
-        "passage_template": options.passage_template,
-        "max_query_length": options.max_query_length or options.max_length,
-        "max_passage_length": options.max_passage_length or options.max_length,
-        "query_encoding": options.query_encoding,
-    }
-    profile = replace(profile, **{field: value for field, value in given.items() if value is not None})
-    profile = place_instruction(profile, options.instruction_placement)
-    for name in ("max_query_length", "max_passage_length"):
-        if limit is not None and getattr(profile, name) > limit:
-            raise InputError(
-                f"`{name}` must be at most {limit} tokens for {name_or_path}, got {getattr(profile, name)}: "
-                f"give a smaller one"
-            )
+    profile = options.applied_to(profile, limit, str(name_or_path))
     appends = (
         profile.family in (BY_FOLDER, BY_OPTIONS)
         and profile.query_template.endswith("{q} {i}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from instrerank.encoders.families.profiles import PLACEMENTS, Placement
+from instrerank.encoders.families.profiles import PLACEMENTS, EncoderProfile, Placement
+from instrerank.encoders.texts import place_instruction
 from instrerank.errors import InputError
 from instrerank.files import cache_folder
 
@@ -147,6 +148,37 @@ class LoadOptions:
             near = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0)[0]
             raise InputError(f"unknown option `{unknown[0]}` (nearest: `{near}`). Available: {', '.join(known)}")
         return dataclasses.replace(self, **changes)
+
+    def applied_to(self, profile: EncoderProfile, limit: int | None, model: str) -> EncoderProfile:
+        """Return a model's profile with what these options override.
+
+        Args:
+            profile: the model's own.
+            limit: number of positions of its network; None if there is no limit.
+            model: its name, for messages.
+
+        Raises:
+            InputError: a length above the limit, or templates that do not fit the other options.
+        """
+        given: dict[str, Any] = {
+            "pooling": self.pooling,
+            "query_template": self.query_template,
+            "query_only_template": "" if self.query_template is not None else None,
+            "default_instruction": "" if self.query_template is not None else None,
+            "passage_template": self.passage_template,
+            "max_query_length": self.max_query_length or self.max_length,
+            "max_passage_length": self.max_passage_length or self.max_length,
+            "query_encoding": self.query_encoding,
+        }
+        profile = replace(profile, **{field: value for field, value in given.items() if value is not None})
+        profile = place_instruction(profile, self.instruction_placement)
+        for name in ("max_query_length", "max_passage_length"):
+            if limit is not None and getattr(profile, name) > limit:
+                raise InputError(
+                    f"`{name}` must be at most {limit} tokens for {model}, got {getattr(profile, name)}: give a "
+                    "smaller one"
+                )
+        return profile
 
     def store_folder(self) -> Path | None:
         """Return the folder of the embedding store; None if vectors are not kept (logged if the default fails)."""

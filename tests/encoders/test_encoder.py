@@ -186,7 +186,7 @@ def test_a_corpus_larger_than_one_round_of_tokenising(monkeypatch):
 def test_after_a_kill_the_same_batches_are_run(tmp_path, monkeypatch, workers):
     """Where a network's bits depend on the batch, a killed and resumed run gives those of a whole one."""
     monkeypatch.setattr("instrerank.encoders.encoder._TEXTS_AT_ONCE", 8)
-    monkeypatch.setattr("instrerank.encoders.stores.store._SECONDS_A_SHARD", 0)
+    monkeypatch.setattr("instrerank.encoders.stores.store.SECONDS_A_SHARD", 0)
     whole, first, second = Embedding(), Embedding(workers=workers), Embedding(workers=workers)
     for backend in (whole, first, second):
         backend.least_batch_tokens = 8

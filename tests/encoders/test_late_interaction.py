@@ -172,6 +172,35 @@ def test_the_store_keeps_token_vectors(folders, tmp_path, monkeypatch):
     assert load_scorer(folders["stanford"], store=store, max_passage_length=30).count_stored(PASSAGES) == 0
 
 
+def test_a_killed_call_keeps_the_work_of_the_last_seconds(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("instrerank.encoders.late_interaction.SECONDS_A_SHARD", 0)
+    expected = scores_of(load_scorer(folders["stanford"], store=tmp_path / "whole", batch_tokens=60))
+    scorer, ran = load_scorer(folders["stanford"], store=tmp_path / "killed", batch_tokens=60), []
+    run = scorer._run
+
+    def killed(texts, side):
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        ran.append(texts)
+        return run(texts, side)
+
+    monkeypatch.setattr(scorer, "_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        scorer.encode_passages(PASSAGES)
+    again = load_scorer(folders["stanford"], store=tmp_path / "killed", batch_tokens=60)
+    assert again.count_stored(PASSAGES) == sum(map(len, ran)) > 0
+    np.testing.assert_array_equal(scores_of(again), expected)
+
+
+def test_a_prompt_with_a_place_for_the_instruction(tmp_path):
+    folder = native(tmp_path / "model")
+    edit(
+        folder / "config_sentence_transformers.json", prompts={"query": "Instruct: Find {q}.\nQuery: ", "document": ""}
+    )
+    profile = load_scorer(folder, store=None).profile
+    assert (profile.query_template, profile.default_instruction) == ("Instruct: {i}\nQuery: {q}", "Find {q}.")
+
+
 def test_a_damaged_shard_is_encoded_again(folders, tmp_path, caplog):
     scores = scores_of(load_scorer(folders["stanford"], store=tmp_path))
     [shard] = tmp_path.glob("*/*.tokens")

@@ -63,6 +63,20 @@ class Layout(NamedTuple):
         return [folder for name, folder in self.modules if name == module]
 
 
+def read_modules(folder: Path) -> list[tuple[str, Path]]:
+    """Return (class with its package, folder) of the modules that `modules.json` lists; empty without that file.
+
+    Raises:
+        InputError: not a list of modules, or one outside the folder.
+    """
+    path = folder / "modules.json"
+    try:
+        listed = read_json_file(path) if path.is_file() else []
+        return [(str(entry["type"]), inside(folder, entry["path"], path)) for entry in listed]
+    except (AttributeError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is not a list of modules: {error}") from error
+
+
 def read_layout(folder: Path) -> Layout:
     """Read `modules.json`; a folder without one is a plain network.
 
@@ -72,11 +86,7 @@ def read_layout(folder: Path) -> Layout:
     path = folder / "modules.json"
     if not path.is_file():
         return Layout(folder, settings=read_settings(folder))
-    try:
-        listed = read_json_file(path)
-        modules = [(str(entry["type"]), inside(folder, entry["path"], path)) for entry in listed]
-    except (AttributeError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is not a list of modules: {error}") from error
+    modules = read_modules(folder)
     own_code = tuple((name, _file_of(name)) for name, _ in modules if not name.startswith(_OWN_MODULES))
     modules = [(name.rpartition(".")[2], place) for name, place in modules]
     chain = [name for name, _ in modules]

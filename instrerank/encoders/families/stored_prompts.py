@@ -64,13 +64,13 @@ def query_template(prompt: str) -> QueryTemplate:
         return QueryTemplate("<|user|>\n{i}\n<|embed|>\n{q}", "<|embed|>\n{q}")
     place = next(filter(None, (pattern.fullmatch(prompt) for pattern in _PLACES)), None)
     if place is None:
-        return QueryTemplate(_literal(prompt) + "{q} {i}")
+        return QueryTemplate(literal(prompt) + "{q} {i}")
     before, task, after = place.groups()
-    alone = "" if task else _literal(prompt) + "{q}"
-    return QueryTemplate(f"{_literal(before)}{{i}}{_literal(after)}{{q}}", alone, task)
+    alone = "" if task else literal(prompt) + "{q}"
+    return QueryTemplate(f"{literal(before)}{{i}}{literal(after)}{{q}}", alone, task)
 
 
-def _literal(prompt: str) -> str:
+def literal(prompt: str) -> str:
     """Return text for a template that fills in to `prompt`, whatever braces it has."""
     return re.sub(r"\{(?=[qid?(]\})", "{(}", prompt)
 
@@ -108,7 +108,7 @@ def read_prompts(
         template.template,
         template.query_only,
         template.default_instruction,
-        _literal(known.get(for_passages or "", "")) + "{d}",
+        literal(known.get(for_passages or "", "")) + "{d}",
         f"; prompts {' and '.join(used)} of config_sentence_transformers.json" if used else "",
     )
 
@@ -127,7 +127,7 @@ def chosen_prompts(folder: Path, query: str | None, passage: str | None) -> dict
         changes |= dict(zip(names, query_template(stored[query] or ""), strict=True))
     if passage is not None:
         _check_name(folder, stored, passage, "`passage_prompt`")
-        changes["passage_template"] = _literal(stored[passage] or "") + "{d}"
+        changes["passage_template"] = literal(stored[passage] or "") + "{d}"
     return changes
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from instrerank.encoders.encoded import Encoded
 from instrerank.encoders.stores.shards import SUFFIX, DamagedError, Shard, shard_shape, write_shard
-from instrerank.encoders.stores.store import KEY_FILE, EmbeddingStore, StoreKey, check_format, store_size
+from instrerank.encoders.stores.store import KEY_FILE, EmbeddingStore, StoreKey, check_format, not_written, store_size
 from instrerank.encoders.stores.token_store import TOKENS_SUFFIX, token_shard_shape
 from instrerank.errors import InputError
 
@@ -110,7 +110,7 @@ def compact(folder: Path, kind: StoredKind) -> StoredKind:
         for hashes, rows in _distinct_rows(old, kind.dimension):
             write_shard(place, hashes, rows)
     except Exception as error:  # safetensors reports a full disk by an exception of its own
-        raise InputError(f"cannot write to {place}: {error}. Nothing is lost; free some space") from error
+        raise not_written(folder, error) from error
     for path in [*old, place / "index"]:
         path.unlink(missing_ok=True)
     fields = {field.name: kind.key[field.name] for field in dataclasses.fields(StoreKey) if field.name in kind.key}

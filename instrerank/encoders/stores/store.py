@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _MARK = "instrerank-store.json"
 KEY_FILE = "key.json"
-_SECONDS_A_SHARD = 30
+SECONDS_A_SHARD = 30
 """Work that is kept together, and the most that a crash can lose, but for one batch."""
 _TEXTS_A_SHARD = 50_000
 """The most texts of a shard, whose vectors are copied to be written."""
@@ -169,10 +169,7 @@ class EmbeddingStore:
             self._make()
             write_shard(self._shards, text_hashes(texts), encoded)
         except Exception as error:  # safetensors reports a full disk by an exception of its own
-            raise InputError(
-                f"cannot write to the embedding store {self.folder}: {error}. What it held before is untouched: where "
-                "the disk is full, free some space and run again, or go on without the store"
-            ) from error
+            raise not_written(self.folder, error) from error
         self._read_new_shards()
 
     @contextmanager
@@ -198,7 +195,7 @@ class EmbeddingStore:
 
         def finished(rows: Sequence[int]) -> None:
             pending.extend(rows)
-            if time.monotonic() - since >= _SECONDS_A_SHARD or len(pending) >= _TEXTS_A_SHARD:
+            if time.monotonic() - since >= SECONDS_A_SHARD or len(pending) >= _TEXTS_A_SHARD:
                 write()
 
         try:
@@ -253,6 +250,14 @@ class EmbeddingStore:
         log.warning(f"a file of the embedding store is damaged and left out (remove it): {damage}")
         self._left_out.add(damage.path.name)
         self._open.pop(damage.path.name, None)
+
+
+def not_written(folder: Path, error: Exception) -> InputError:
+    """Return the error for a shard that cannot be written."""
+    return InputError(
+        f"cannot write to the embedding store {folder}: {error}. What it held before is untouched: where the disk is "
+        "full, free some space and run again, or go on without the store"
+    )
 
 
 def store_size(folder: str | Path) -> int:

@@ -15,9 +15,8 @@ import numpy as np
 
 from instrerank.encoders.stores.shard_index import ShardIndex
 from instrerank.encoders.stores.shards import CHECKSUM, DamagedError, checksum_of, text_hashes, write_tensors
-from instrerank.encoders.stores.store import StoreKey, check_format, make_kind, may_write
+from instrerank.encoders.stores.store import StoreKey, check_format, make_kind, may_write, not_written
 from instrerank.encoders.token_vectors import TokenVectors
-from instrerank.errors import InputError
 from instrerank.files import remove_abandoned
 
 if TYPE_CHECKING:
@@ -153,10 +152,7 @@ class TokenStore:
             remove_abandoned(self._place)
             name = write_tensors(self._place, tensors, TOKENS_SUFFIX)
         except Exception as error:  # safetensors reports a full disk by an exception of its own
-            raise InputError(
-                f"cannot write to the embedding store {self.folder}: {error}. What it held before is untouched: free "
-                "some space and run again, or go on without the store"
-            ) from error
+            raise not_written(self.folder, error) from error
         self._read_new_shards()
         return self._read((name, row) for row in range(len(texts)))
 
