@@ -140,10 +140,10 @@ def run_encode(settings: EncodeSettings) -> EncodedShard:
     return found
 
 
-def _blocks(settings: EncodeSettings, source: PassageSource) -> tuple[int, int, Iterable[list[str]]]:
-    """Return the number of candidates without text, that of passages if it is known (else 0), and blocks of texts."""
+def _blocks(settings: EncodeSettings, source: PassageSource) -> tuple[int, int | None, Iterable[list[str]]]:
+    """Return the number of candidates without text, that of passages (None: unknown), and blocks of texts."""
     if not settings.runs:
-        return 0, 0, _of_shard((text for _, text in source), settings)
+        return 0, None, _of_shard((text for _, text in source), settings)
     runs = [load_run(run, keep_first_duplicate=True) for run in settings.runs]
     docids = dict.fromkeys(docid for run in runs for docid in candidate_docids(run, settings.hits or 10**9))
     blocks = list(_of_shard(docids, settings))

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from instrerank.collections import MissingPolicy, instructed_topics, load_excluded, load_run, open_passages
+from instrerank.collections import MissingPolicy
 from instrerank.collections.loaded import is_name
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
-from instrerank.jobs.described import (
-    command,
-    described_instructions,
-    described_source,
-    described_texts,
-    name_of,
-)
+from instrerank.jobs.described import command, name_of
 from instrerank.jobs.outputs import check_output
 from instrerank.jobs.provenance import reranking_counts, reranking_stage
+from instrerank.jobs.reranking_inputs import Inputs, read_inputs
 from instrerank.jobs.results import RunResult
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, read_sidecar, settle_run, write_run_with_sidecar
-from instrerank.reranking import Candidates, Fusion, Windows, candidate_docids, select_candidates
+from instrerank.reranking import Candidates, Fusion, Windows, select_candidates
 from instrerank.reranking import rerank as rerank_candidates
-from instrerank.reranking.candidates import CandidateCounts, EmptyPolicy, without_excluded
+from instrerank.reranking.candidates import CandidateCounts, EmptyPolicy
 from instrerank.reranking.fusion import FusionMethod
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Aggregation, PreparedTexts, check_scoring
-from instrerank.trec import Run, Topic, read_run
-from instrerank.trec.problems import counted, own_documents
+from instrerank.trec import read_run
+from instrerank.trec.problems import counted
 from instrerank.trec.runs import RunFormat, check_tag
 
 log = logging.getLogger(__name__)
@@ -159,24 +153,6 @@ def rerank(run: Any, topics: Any = None, **settings: Any) -> Reranked:
         MissingPrerequisiteError: a model, a package or Java is not available here.
     """
     return run_rerank(settings_of(RerankSettings, run=run, topics=topics, **settings))
-
-
-class Inputs(NamedTuple):
-    """The inputs of a reranking.
-
-    Attributes:
-        first_stage: the first-stage run.
-        topics: the topics with their instructions.
-        texts: passage text of the candidates by docid.
-        stage: record of the first stage for the sidecar.
-        data: record of topics, passages and instructions for the sidecar.
-    """
-
-    first_stage: Run
-    topics: list[Topic]
-    texts: Mapping[str, str]
-    stage: dict[str, Any]
-    data: dict[str, Any]
 
 
 class Plan(NamedTuple):
@@ -306,64 +282,6 @@ def execute(plan: Plan, *, prepared: PreparedTexts | None = None, folder: str | 
         seconds=seconds,
     )
     return Reranked(reranked, counts, output)
-
-
-def read_inputs(settings: RerankSettings) -> Inputs:
-    """Read the first stage, its topics and the texts of its candidates; rank_llm requests contain all three.
-
-    Raises:
-        InputError: an input cannot be read, or is missing.
-        MissingPrerequisiteError: as for `rerank`.
-    """
-    topics: Any = settings.topics
-    passages = settings.corpus if settings.corpus is not None else settings.index
-    texts: Mapping[str, str] = {}
-    if is_name(settings.run) and {".jsonl", ".json"} & set(Path(settings.run).suffixes):
-        from instrerank.integrations.rank_llm import read_requests
-
-        requested, first_stage, texts = read_requests(settings.run)
-        topics = requested if topics is None else topics
-    elif topics is None or passages is None:
-        raise InputError(f"reranking {name_of(settings.run)} needs `topics`, and passages by `corpus` or `index`")
-    else:
-        first_stage = load_run(settings.run, keep_first_duplicate=True)
-    loaded = instructed_topics(
-        topics,
-        settings.instructions,
-        instruction=settings.instruction,
-        missing=settings.missing,
-        limit=settings.limit,
-    )
-    stage = {"name": "first stage", "tag": first_stage.tag, **described_source(settings.run, first_stage)}
-    if settings.exclude is not None:
-        excluded = load_excluded(settings.exclude)
-        first_stage, dropped = without_excluded(first_stage, excluded, loaded)
-        stage["excluded"] = {
-            **described_source(settings.exclude, {qid: sorted(docids) for qid, docids in excluded.items()}),
-            "documents": dropped,
-        }
-    warn_of_own_documents(first_stage)
-    if passages is not None:
-        qids = {topic.qid for topic in loaded}
-        wanted = Run(first_stage.tag, {q: ranking for q, ranking in first_stage.rankings.items() if q in qids})
-        texts = open_passages(passages).lookup(candidate_docids(wanted, settings.hits))
-    source = settings.run if settings.topics is None else settings.topics
-    data = {
-        "topics": described_source(source, loaded),
-        "passages": described_texts(settings.run if passages is None else passages, texts),
-        "instructions": described_instructions(settings.instructions, settings.instruction, loaded),
-    }
-    if settings.limit is not None:
-        data["topics"]["limit"] = settings.limit
-    return Inputs(first_stage, loaded, texts, stage, data)
-
-
-def warn_of_own_documents(run: Run) -> None:
-    """Log whether the topics of a first stage retrieve themselves."""
-    found = [qid for qid, ranking in run.rankings.items() if any(document.docid == qid for document in ranking)]
-    own = own_documents(found, len(run.rankings))
-    if own:
-        log.warning(f"the first stage: {own}")
 
 
 def windows_of(settings: RerankSettings, scorer: Scorer) -> Windows | None:

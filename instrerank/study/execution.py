@@ -10,8 +10,9 @@ from pathlib import Path
 from instrerank.files import sha256
 from instrerank.jobs import models
 from instrerank.jobs.described import described_texts
-from instrerank.jobs.rerank import Inputs, plan_of, warn_of_own_documents, windows_of
 from instrerank.jobs.rerank import execute as execute_rerank
+from instrerank.jobs.rerank import plan_of, windows_of
+from instrerank.jobs.reranking_inputs import Inputs, warn_of_own_documents
 from instrerank.reranking import Scorer, prepare_texts
 from instrerank.study.configuration import EncoderChoice
 from instrerank.study.first_stage import candidate_texts, readable, write_first_stage
