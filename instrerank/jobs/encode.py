@@ -122,11 +122,11 @@ def run_encode(settings: EncodeSettings) -> EncodedShard:
         raise InputError("`encode` keeps vectors in a store: give a folder as `store`")
     missing, total, blocks = _blocks(settings, source)
     passages = encoded = truncated = empty = 0
-    with progress.counted(total, "passages", "passage", progress=settings.progress) as done:
+    with progress.counted(total, "all passages", "passage", progress=settings.progress) as done:
         for block in blocks:
             texts = [text for text in block if not is_empty(text)]
             encoded += len(set(texts)) - encoder.count_stored(texts)
-            truncated += int(encoder.encode_passages(texts).truncated.sum())
+            truncated += int(encoder.encode_passages(texts, progress=settings.progress).truncated.sum())
             passages, empty = passages + len(texts), empty + len(block) - len(texts)
             done(len(block))
     found = EncodedShard(encoder.store.folder, passages, encoded, truncated, empty, missing)

@@ -61,6 +61,22 @@ def test_verdicts(changed, verdict, numbers):
     assert ("corrected p = " in sentence) == numbers
 
 
+def test_significant_pairs_come_first_and_those_without_any_difference_share_a_sentence():
+    alike = {"difference": 0.0, "low": 0.0, "high": 0.0, "corrected_p": None}
+    pairs = [
+        PAIR._replace(instructions_b="short", **alike),
+        PAIR._replace(instructions_b="long", corrected_p=0.9),
+        PAIR._replace(instructions_b="generic", **alike),
+        PAIR,
+    ]
+    first, second, last = said(pairs)
+    assert first.startswith("nDCG@10: e5 + own is more robust than e5 (significant)")
+    assert second.startswith("nDCG@10: no significant difference in robustness between e5 and e5 + long")
+    assert last == (
+        "nDCG@10: 2 pairs of systems lose the same on every topic: e5 and e5 + short; e5 and e5 + generic."
+    )
+
+
 def test_the_whole_sentence():
     (sentence,) = said([PAIR], families=[level("none", 0.6, 0.55), level("own", 0.65, 0.63)])
     assert sentence == (
