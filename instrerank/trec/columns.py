@@ -1,7 +1,6 @@
 """Large run files as columns: parsed by Apache Arrow, a few bytes a row instead of an object for each.
 
-Arrow's CSV reader is the fastest of the well-kept ones that work block by block, in bounded memory, and round decimal
-numbers correctly, as Python does.
+Arrow's CSV reader works block by block, in bounded memory, and rounds decimal numbers correctly, as Python does.
 """
 
 from __future__ import annotations
