@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from instrerank.cli.inputs import (
     ENCODERS,
@@ -25,9 +24,6 @@ from instrerank.cli.loading import add_encoder_arguments, load_options_of
 from instrerank.cli.messages import shows_progress
 from instrerank.errors import InputError
 from instrerank.tables import render
-
-if TYPE_CHECKING:
-    from instrerank.jobs.victims import Victim
 
 EPILOG = """examples:
   instrerank attack --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output attacks
@@ -94,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Attack queries (or instructions), or passages, and print the results."""
     from instrerank.jobs import attack, attack_passages
+    from instrerank.jobs.preview import preview_attack
     from instrerank.perturbations.attack import Budget
 
     more = {"run": arguments.run_file, "load": load_options_of(arguments), "progress": shows_progress()}
@@ -106,7 +103,8 @@ def run(arguments: argparse.Namespace) -> None:
             attack_passages.PassageAttackSettings, arguments, what=what, place=place or "start", **more
         )
         if arguments.dry_run:
-            _print_plan(attack_passages.prepare(injection, dry_run=True).victim, arguments)
+            victim = attack_passages.prepare(injection, dry_run=True).victim
+            print("\n".join(preview_attack(victim, f"injected passages and a run in {arguments.output}")))
             return
         injected = attack_passages.run_attack_passages(injection).passages
         rows = [[each.qid, each.docid, each.rank, each.rank_injected] for each in injected]
@@ -116,18 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
         more["budget"] = Budget.parse(arguments.budget)
     settings = settings_of(attack.AttackSettings, arguments, **more)
     if arguments.dry_run:
-        _print_plan(attack.prepare(settings, dry_run=True).victim, arguments, settings.budget.candidates)
+        victim, tried = attack.prepare(settings, dry_run=True).victim, settings.budget.candidates
+        print("\n".join(preview_attack(victim, f"a query set in {arguments.output}", tried)))
         return
     print(render(attack.AttackedQuery._fields, attack.run_attack(settings).queries, arguments.format))
-
-
-def _print_plan(victim: Victim, arguments: argparse.Namespace, candidates: int = 0) -> None:
-    from instrerank.jobs.preview import to_encode
-    from instrerank.trec.problems import counted
-
-    topics, pairs = len(victim.topics), sum(victim.candidates.sizes.values())
-    print(f"{counted(topics, 'topic')}, {counted(pairs, 'candidate')}")
-    tried = f" and up to {topics * candidates} perturbed ones" if candidates else ""
-    print("\n".join(to_encode(victim.encoder, list(victim.texts.values()), f"{counted(topics, 'query')}{tried}")))
-    what = "injected passages and a run" if arguments.passages else "a query set"
-    print(f"to write: {what} in {arguments.output}")

@@ -113,7 +113,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError("--reversed needs --changed-qrels, which define what the instructions exclude")
     if arguments.changed_qrels and not arguments.baseline:
         raise InputError("--changed-qrels needs --baseline, the run under the original instructions")
-    options: dict[str, Any] = {name: getattr(arguments, name) for name in ("relevance_level", "max_docs")}
+    names = ("relevance_level", "max_docs", "topics", "remove_query")
+    options: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     options |= {"measures": arguments.measures} if arguments.measures else {}
     runs, qrels, baseline = arguments.runs, arguments.qrels, arguments.baseline
     if arguments.changed_qrels:
@@ -121,14 +122,13 @@ def run(arguments: argparse.Namespace) -> None:
         followed = jobs.compare_instructions(runs, qrels, baseline, changed, reversed_runs=reversed_runs, **options)
         table = tables.instruction_table(followed)
     elif baseline:
-        options |= {name: getattr(arguments, name) for name in ("topics", "remove_query", "correction", "stability")}
-        compared = jobs.compare(runs, qrels, baseline, **options)
+        compared = jobs.compare(
+            runs, qrels, baseline, correction=arguments.correction, stability=arguments.stability, **options
+        )
         tests = sum(row.difference is not None for row in compared)
         log.info(f"baseline {baseline}; {counted(tests, 'test')}, {arguments.correction} correction over all of them")
         table = tables.comparison_table(compared)
     else:
-        evaluations = jobs.evaluate_all(
-            runs, qrels, topics=arguments.topics, remove_query=arguments.remove_query, **options
-        )
+        evaluations = jobs.evaluate_all(runs, qrels, **options)
         table = tables.score_table(evaluations, per_topic=arguments.per_topic)
     print(render(*table, arguments.format))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from instrerank.jobs.rerank import Plan
+from instrerank.jobs.victims import Victim
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import cut_passages
 from instrerank.trec.problems import counted
@@ -30,6 +31,23 @@ def preview(plan: Plan) -> list[str]:
     if scorer.best_only:
         lines.append("and some passages again in higher precision")
     return [*lines, f"to write: {plan.settings.output}"]
+
+
+def preview_attack(victim: Victim, written: str, candidates: int = 0) -> list[str]:
+    """Return lines that say what an attack would encode, and what it would write.
+
+    Args:
+        victim: what is attacked.
+        written: what the attack writes, and where.
+        candidates: perturbed queries that may be tried for a topic; 0: the attack is on passages.
+    """
+    topics, pairs = len(victim.topics), sum(victim.candidates.sizes.values())
+    tried = f" and up to {topics * candidates} perturbed ones" if candidates else ""
+    return [
+        f"{counted(topics, 'topic')}, {counted(pairs, 'candidate')}",
+        *to_encode(victim.encoder, list(victim.texts.values()), f"{counted(topics, 'query')}{tried}"),
+        f"to write: {written}",
+    ]
 
 
 def to_encode(encoder: Scorer, texts: Sequence[str], queries: str) -> list[str]:

@@ -68,3 +68,18 @@ def test_one_file_of_both_kinds_is_evaluated(tmp_path, monkeypatch, capsys):
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["p-MRR ×100"], row["topics"]) == (75.0, 1)
     assert (row["P_1 original"], row["P_1 changed"]) == (1.0, 1.0)
+
+
+def test_only_the_topics_asked_for_are_compared_under_changed_instructions(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = [ScoredDoc(docid, float(-rank)) for rank, docid in enumerate("abcd")]
+    write_run("before.txt", Run("t", {"1": before, "2": before}))
+    write_run("after.txt", Run("t", {"1": before, "2": [before[0]._replace(score=-9.0), *before[1:]]}))
+    write_qrels("qrels.txt", {qid: {"a": 1, "b": 1} for qid in "12"})
+    write_qrels("changed.txt", {qid: {"a": 0, "b": 1} for qid in "12"})
+    (tmp_path / "topics.tsv").write_text("2\ttides\n")
+    files = ["--qrels", "qrels.txt", "--changed-qrels", "changed.txt", "--baseline", "before.txt", "after.txt"]
+    for topics, expected in ([], (37.5, 2)), (["--topics", "topics.tsv"], (75.0, 1)):
+        assert main(["evaluate", *files, *topics, "-m", "P.1", "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert (row["p-MRR ×100"], row["topics"]) == expected
