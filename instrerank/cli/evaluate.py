@@ -111,6 +111,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError("--stability needs --baseline, and cannot be combined with --changed-qrels")
     if arguments.reversed_runs and not arguments.changed_qrels:
         raise InputError("--reversed needs --changed-qrels, which define what the instructions exclude")
+    if arguments.per_topic and arguments.baseline:
+        raise InputError("-q prints each topic's scores, not comparisons: leave out --baseline")
     if arguments.changed_qrels and not arguments.baseline:
         raise InputError("--changed-qrels needs --baseline, the run under the original instructions")
     names = ("relevance_level", "max_docs", "topics", "remove_query")

@@ -51,30 +51,20 @@ class TopicColumns(NamedTuple):
         return bool((self.scores[1:] < self.scores[:-1]).all())
 
 
-class ColumnRankings(Mapping[str, list[ScoredDoc]]):
-    """Rankings by qid, each made when it is asked for, in trec_eval's order.
+class LazyRankings(Mapping[str, list[ScoredDoc]]):
+    """Rankings by qid, each made when it is asked for.
 
     Attributes:
-        sizes: number of documents by qid, in file order.
-        first_lines: line number of the first row by qid.
+        sizes: number of documents by qid.
     """
 
-    def __init__(self, first_lines: dict[str, int], starts: NDArray[np.int64], columns: tuple[Any, Any, Any]):
-        """Take the rows of a run, grouped by topic.
-
-        Args:
-            first_lines: line number of each topic's first row, by qid.
-            starts: int64 [topics + 1], the first row of each topic, and the number of rows.
-            columns: an Arrow array of docids, float32 [rows] scores and int32 [rows] ranks.
-        """
-        self.first_lines = first_lines
-        self.sizes = dict(zip(first_lines, np.diff(starts).tolist(), strict=True))
-        self._starts = dict(zip(first_lines, starts.tolist(), strict=False))
-        self._columns = columns
+    def __init__(self, sizes: Mapping[str, int]):
+        """Take the number of documents by qid, in the order of the rankings."""
+        self.sizes = sizes
 
     def __repr__(self) -> str:
         """Return a summary of the size instead of all rankings."""
-        return f"ColumnRankings({len(self.sizes)} topics, {sum(self.sizes.values())} documents)"
+        return f"{type(self).__name__}({len(self.sizes)} topics, {sum(self.sizes.values())} documents)"
 
     def __len__(self) -> int:
         """Return the number of topics."""
@@ -85,8 +75,29 @@ class ColumnRankings(Mapping[str, list[ScoredDoc]]):
         return iter(self.sizes)
 
     def __contains__(self, qid: object) -> bool:
-        """Return whether the run has documents for a topic."""
+        """Return whether there is a ranking for a topic."""
         return qid in self.sizes
+
+
+class ColumnRankings(LazyRankings):
+    """The rankings of a run in columns, in trec_eval's order.
+
+    Attributes:
+        first_lines: line number of the first row by qid, in file order.
+    """
+
+    def __init__(self, first_lines: dict[str, int], starts: NDArray[np.int64], columns: tuple[Any, Any, Any]):
+        """Take the rows of a run, grouped by topic.
+
+        Args:
+            first_lines: line number of each topic's first row, by qid.
+            starts: int64 [topics + 1], the first row of each topic, and the number of rows.
+            columns: an Arrow array of docids, float32 [rows] scores and int32 [rows] ranks.
+        """
+        super().__init__(dict(zip(first_lines, np.diff(starts).tolist(), strict=True)))
+        self.first_lines = first_lines
+        self._starts = dict(zip(first_lines, starts.tolist(), strict=False))
+        self._columns = columns
 
     def __getitem__(self, qid: str) -> list[ScoredDoc]:
         """Return the ranking of a topic."""
@@ -103,28 +114,13 @@ class ColumnRankings(Mapping[str, list[ScoredDoc]]):
         return TopicColumns(docids[rows].to_numpy(zero_copy_only=False).tolist(), scores[rows], ranks[rows])
 
 
-class ChangedRankings(Mapping[str, list[ScoredDoc]]):
-    """Rankings that are changed one at a time, when they are asked for.
-
-    Attributes:
-        sizes: number of documents by qid.
-    """
+class ChangedRankings(LazyRankings):
+    """Rankings that are changed when they are asked for."""
 
     def __init__(self, rankings: Mapping[str, list[ScoredDoc]], sizes: Mapping[str, int], change: Change):
         """Take rankings by qid, their sizes after the change, and the change."""
-        self._rankings, self.sizes, self._change = rankings, sizes, change
-
-    def __repr__(self) -> str:
-        """Return a summary of the size instead of all rankings."""
-        return f"ChangedRankings({len(self.sizes)} topics, {sum(self.sizes.values())} documents)"
-
-    def __len__(self) -> int:
-        """Return the number of topics."""
-        return len(self.sizes)
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the qids."""
-        return iter(self.sizes)
+        super().__init__(sizes)
+        self._rankings, self._change = rankings, change
 
     def __getitem__(self, qid: str) -> list[ScoredDoc]:
         """Return the changed ranking of a topic."""

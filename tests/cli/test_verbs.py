@@ -168,6 +168,8 @@ def test_evaluate_under_changed_qrels(folder, capsys):
     code, _, err = printed(capsys, *command, "follows.txt")
     assert code == 2
     assert "--changed-qrels needs --baseline" in err
+    assert main([*command[:3], "-q", "--baseline", "run.txt", "run.txt"]) == 2
+    assert "-q prints each topic's scores" in capsys.readouterr().err
 
 
 def test_evaluate_with_reversed_instructions(folder, capsys):
