@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from instrerank.cli.inputs import ENCODERS, add_passage_arguments, add_writing_arguments, positive
 from instrerank.cli.loading import add_loading_arguments
 from instrerank.cli.messages import shows_progress
+from instrerank.errors import InputError
+
+if TYPE_CHECKING:
+    from instrerank.jobs.train_vectors import TrainVectorsSettings
 
 EPILOG = """examples:
   instrerank train --data rows.jsonl --encoder minilm --lora --output adapters/mine
   instrerank train --data rows.jsonl --encoder minilm --inspect 1
   instrerank train --preset inf-embed --data hf:InF-IR/InF-IR --encoder intfloat/e5-base-v2 --output models/inf-e5
   instrerank train --data constraints --corpus passages.jsonl --encoder minilm --lora --side query --output adapters/x
+  instrerank train --recipe recipes/instrerank-minilm.yaml --data DIR --encoder minilm --output adapters/mine
   torchrun --nproc-per-node 8 -m instrerank train …
 """
 
@@ -31,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|DIR|hf:ID",
         help="training data: a file of rows (JSONL, TSV), a folder written by constrain (with --corpus or --index), "
         "or a Hugging Face dataset; repeatable",
+    )
+    add(
+        "--recipe",
+        metavar="FILE",
+        help="train query-side adapters on vectors by this YAML file (docs/train.md); --data is the folder with its "
+        "collections (default: train on rows with InF-Embed's objective)",
     )
     add_passage_arguments(parser, required=False)
     add("--encoder", required=True, help=f"base model: {ENCODERS}")
@@ -114,14 +126,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Train, or print the first batches."""
     from instrerank.jobs.train import inspect, run_train, train_settings
+    from instrerank.jobs.train_vectors import run_train_vectors
 
     ours = ("verb", "run", "flags", "log_level", "inspect")
     given = {name: value for name, value in vars(arguments).items() if value is not None and name not in ours}
+    if arguments.recipe is not None:
+        run_train_vectors(_recipe_settings(given))
+        return
     settings = train_settings(**given, progress=shows_progress())
     if arguments.inspect:
         print("\n".join(inspect(settings, arguments.inspect)))
     else:
         run_train(settings)
+
+
+def _recipe_settings(given: dict[str, Any]) -> TrainVectorsSettings:
+    from instrerank.jobs.settings import settings_of
+    from instrerank.jobs.train_vectors import TrainVectorsSettings
+
+    taken = ("recipe", "data", "encoder", "output", "device", "resume", "overwrite", "batch_tokens", "revision")
+    useless = [f"`{name}`" for name, value in given.items() if name not in taken and value is not False]
+    if useless:
+        raise InputError(f"{', '.join(useless)} cannot be used with `recipe`, which decides how adapters are trained")
+    if "output" not in given or len(given["data"]) != 1:
+        raise InputError("`recipe` needs `output`, and one `data`: the folder with the recipe's collections")
+    chosen = {name: value for name, value in given.items() if name in taken}
+    return settings_of(TrainVectorsSettings, **{**chosen, "data": given["data"][0], "progress": shows_progress()})
 
 
 def _terms(text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from instrerank.errors import InputError, InstrerankError
 from instrerank.files import expanded
 
 ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _TOKENIZERS = (
     "tokenizer.json",
     "vocab.txt",

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,6 +65,7 @@ class Encoder(BiEncoder):
         fingerprint: str = "",
         revision: str | None = None,
         query_backend: Backend | None = None,
+        bare_query_backend: Backend | None = None,
         passage_fingerprint: str | None = None,
         batch_tokens: int | None = None,
         store: str | Path | None = None,
@@ -81,6 +83,7 @@ class Encoder(BiEncoder):
             fingerprint: see the class.
             revision: see the class.
             query_backend: runs the network for queries, where passages have another.
+            bare_query_backend: runs the network for queries without an instruction, where others have another.
             passage_fingerprint: of what encodes passages, where that is less than `fingerprint` says.
             batch_tokens: token budget of one batch, padding included; the backend's own when None.
             store: folder of an embedding store for the vectors of passages; None: they are not kept.
@@ -96,6 +99,7 @@ class Encoder(BiEncoder):
             raise InputError(f"`batch_tokens` must be at least 1, got {batch_tokens}")
         self.name, self.profile, self.fingerprint, self.revision = name, profile, fingerprint, revision
         self.tokenizer, self.backend, self.query_backend = tokenizer, backend, query_backend or backend
+        self._bare_query_backend = bare_query_backend or self.query_backend
         self._forward = ForwardPass(profile, tokenizer, layers)
         self.dtype, self.device = backend.dtype, backend.device
         self.batch_tokens = batch_tokens or backend.batch_tokens
@@ -149,7 +153,18 @@ class Encoder(BiEncoder):
         if self.profile.query_encoding == "attention":
             return self._cut(self._attend(pairs, progress))
         texts = [query_text(self.profile, query, instruction) for query, instruction in pairs]
-        return self._cut(self._encode(texts, self.query_backend, self.profile.max_query_length, "queries", progress))
+        if self._bare_query_backend is self.query_backend:
+            return self._cut(self._encode_queries(texts, self.query_backend, progress))
+        encoded, bare = (
+            Encoded.empty(len(texts), self._whole),
+            np.array([not each.strip() for each in instructions], bool),
+        )
+        for group, backend in ((bare, self._bare_query_backend), (~bare, self.query_backend)):
+            encoded.put(group, self._encode_queries(list(compress(texts, group)), backend, progress))
+        return self._cut(encoded)
+
+    def _encode_queries(self, texts: Sequence[EncoderText], backend: Backend, progress: bool) -> Encoded:
+        return self._encode(texts, backend, self.profile.max_query_length, "queries", progress)
 
     def encode_passages(self, texts: Sequence[str], *, progress: bool = False) -> Encoded:
         """Encode passages, or take them from the store.
@@ -273,7 +288,7 @@ class Encoder(BiEncoder):
                 done(len(parts[-1].truncated))
         plain = sorted({pair for pair in pairs if not pair[1].strip()})
         alone = [query_alone(self.profile, query) for query, _ in plain]
-        parts.append(self._encode(alone, self.query_backend, self.profile.max_query_length, "queries", progress))
+        parts.append(self._encode_queries(alone, self._bare_query_backend, progress))
         encoded = Encoded(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
         return _one_each(encoded, [*distinct, *plain], pairs)
 

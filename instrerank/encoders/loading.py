@@ -7,7 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from instrerank.encoders.adapted import base_and_adapter, layout_over, tokenizer_folder
+from instrerank.encoders.adapted import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    base_and_adapter,
+    layout_over,
+    tokenizer_folder,
+)
 from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families.layouts import BY_FOLDER, Layout, layout_profile
 from instrerank.encoders.families.profiles import OWN_CODE, POOLING_MODES, EncoderProfile, PoolingMode, read_profile
@@ -57,6 +63,24 @@ class ModelFiles(NamedTuple):
         """Folder of the tokenizer."""
         # a query-side adapter leaves passages to its base
         return tokenizer_folder(self.layout.network, None if self.profile.adapter_side == "query" else self.adapter)
+
+    @property
+    def bare_query_adapter(self) -> Path | None:
+        """Folder of the adapter of queries without an instruction, where they have one of their own.
+
+        Raises:
+            InputError: the profile names one that is not there.
+        """
+        if self.adapter is None or not self.profile.bare_query_adapter:
+            return None
+        folder = self.adapter / self.profile.bare_query_adapter
+        missing = [name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (folder / name).is_file()]
+        if missing:
+            raise InputError(
+                f"{self.name} has two adapters, and that of queries without an instruction lacks "
+                f"{folder / missing[0]}: copy the whole folder again"
+            )
+        return folder
 
 
 def load_encoder(
@@ -120,6 +144,8 @@ def build_encoder(
     tokenizer = load_tokenizer(files.tokenizer, profile, trust_remote_code=trusted)
     layers = load_layers(layout, allow_bin=allow_bin)
 
+    bare = files.bare_query_adapter
+
     def backend(adapter: Path | None) -> Backend:
         return choose_backend(
             layout.network,
@@ -140,6 +166,7 @@ def build_encoder(
         backend(None if query_side else lora),
         layers=layers,
         query_backend=backend(lora) if query_side else None,
+        bare_query_backend=None if bare is None else backend(bare),
         passage_fingerprint=fingerprint([folder], _decisive(files)) if query_side else None,
         **_identity(files, options),
     )

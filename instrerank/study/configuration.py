@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_type_hints
@@ -14,10 +13,10 @@ from typing import Any, Literal, NamedTuple, cast, get_type_hints
 from instrerank.collections import mteb_tasks
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
+from instrerank.files.values import check_keys, checked, read_mapping
 from instrerank.perturbations.seeds import seeds_of
 from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.reranking.scoring import check_scoring
-from instrerank.study.values import checked, read_mapping
 
 Mode = Literal["fixed", "retrieve"]
 """Every query set reranks the candidates of the clean query, or searches for its own (docs/study.md)."""
@@ -180,7 +179,7 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     if collection is not None:
         settings = {**_of_collection(str(collection)), **settings}
     known = [each.name for each in dataclasses.fields(Configuration)]
-    _check_keys("a study", settings, ["collection", *known])
+    check_keys("a study", settings, ["collection", *known])
     missing = [key for key in ("topics", "qrels", "encoders") if not settings.get(key)]
     if missing:
         raise InputError(f"a study needs {', '.join(missing)} (or collection: pocket, irds:ID, mteb:TASK)")
@@ -268,7 +267,7 @@ def _encoder(entry: Any) -> EncoderChoice:
     # a study sets the store for all its encoders
     loading = {key: hint for key, hint in get_type_hints(LoadOptions).items() if key != "store"}
     own = {key: hint for key, hint in get_type_hints(EncoderChoice).items() if key != "load"}
-    _check_keys(place, entry, sorted({**own, **loading}))
+    check_keys(place, entry, sorted({**own, **loading}))
     try:
         # as in `Configuration`, null is the default
         values = {key: checked(key, value, (own | loading)[key]) for key, value in entry.items() if value is not None}
@@ -276,16 +275,6 @@ def _encoder(entry: Any) -> EncoderChoice:
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
     return EncoderChoice(**{key: value for key, value in values.items() if key in own}, load=load)
-
-
-def _check_keys(what: str, given: Iterable[Any], known: Sequence[str]) -> None:
-    unknown = [str(key) for key in given if key not in known]
-    if unknown:
-        # no cutoff: something is always nearest
-        near = [difflib.get_close_matches(key, known, n=1, cutoff=0)[0] for key in unknown]
-        raise InputError(
-            f"unknown key of {what}: {', '.join(unknown)} (nearest: {', '.join(near)}). Available: {', '.join(known)}"
-        )
 
 
 def _plain(value: Any) -> Any:

@@ -11,10 +11,10 @@ from typing import Any
 
 from instrerank.errors import InputError
 from instrerank.files import check_writable, remove_abandoned, sha256, whole_file
+from instrerank.files.values import read_mapping
 from instrerank.jobs.described import described_source
 from instrerank.jobs.sidecar import read_sidecar, versions
 from instrerank.study.plan import Plan
-from instrerank.study.values import read_mapping
 
 RECORD = "study.yaml"
 LOG = "log.jsonl"

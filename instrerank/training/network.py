@@ -81,6 +81,10 @@ class TrainableEncoder(torch.nn.Module):
         """The network on its current device, as used by `Encoder`."""
         return TransformersBackend(self.network, bidirectional=self.profile.bidirectional)
 
+    def vectors(self, backend: TransformersBackend, tokens: Sequence[Tokens]) -> torch.Tensor:
+        """Return the vectors of one batch of n texts, float32 [n, d], normalised if the profile says so."""
+        return self._forward_pass.vectors(backend, tokens)
+
     def forward(self, pairs: Sequence[Pair], passages: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode distinct (query, instruction) pairs and distinct passages.
 

@@ -2,28 +2,37 @@
 
 python recipes/instrerank_minilm/develop.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
 
-InstructIR's 250 topics over the passages of training: the answer's MRR@10 of queries as they are and with a typo;
-p-MRR x 100 of rules of `constrain`, in its own words, over the ten nearest of a hundred passages.
+InstructIR's 250 topics over the passages of training: the answer's MRR@10 of bare queries, clean and perturbed (among
+these, families that no adapter is trained on), and of queries with an instruction that asks for nothing more; p-MRR
+x 100 of rules of `constrain`, in its own words, over the ten nearest of a hundred passages, as instructions, and inside
+the query's own text, where they are not to be obeyed.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from examples import read_passages, read_queries
 from measure import nearest
 from numpy.typing import NDArray
-from teacher import Vectors
 
 from instrerank.collections import load_qrels, open_passages
 from instrerank.encoders import Encoder, load_encoder
+from instrerank.encoders.encoded import Encoded
 from instrerank.evaluation.instructions import p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.perturbations import generator
 from instrerank.perturbations.constraints import Constraint, constrain
-from instrerank.perturbations.typos import typo_mixed
+from instrerank.perturbations.registry import resolve
+from instrerank.training.vectors.payloads import inserted, payload
+from instrerank.training.vectors.questions import phrases
+from instrerank.training.vectors.recipe import read_recipe
+from instrerank.training.vectors.sources import read_sources, split_topics
+from instrerank.training.vectors.teacher import Vectors
 from instrerank.trec import Run, ScoredDoc, Topic
 
 SEEDS = 4
@@ -32,20 +41,55 @@ CANDIDATES, NEAR = 100, 10
 """Passages of a topic nearest by `minilm`, and how many of these count as relevant for a rule."""
 
 
+PERTURBATIONS = ("typo-mixed", "typo-mixed:edits=2", "word-shuffle", "unicode-homoglyph")
+UNSEEN = ("synonym", "telegraphic", "polite", "repeated-query", "plural")
+"""Of families without any example in training."""
+NEUTRAL = "Useful passages are on the topic."
+
+
+class InTheQuery:
+    """An encoder whose instructions stand in the query's own text."""
+
+    def __init__(self, encoder: Encoder):
+        self._encoder = encoder
+
+    def encode_queries(self, queries: Sequence[str], instructions: Sequence[str]) -> Encoded:
+        """Encode each query with its instruction behind it, as one text."""
+        return self._encoder.encode_queries(
+            [f"{pair[0]} {pair[1]}" for pair in zip(queries, instructions, strict=True)]
+        )
+
+
+def query_sets(topics: list[Topic], texts: list[str]) -> dict[str, list[Topic]]:
+    """Return the topics clean, perturbed, and with a payload from the grammar of training."""
+    sets = {"clean": topics}
+    for name in (*PERTURBATIONS, *UNSEEN):
+        apply = resolve(name).for_topics(topics, 1)
+        sets[name] = [apply(topic, generator(1, name, topic.qid)).topic for topic in topics]
+    rng = random.Random(77)
+    payloads = [payload([*phrases(rng.choice(texts)), "the news", "oil price"], rng) for _ in topics]
+    sets["payload"] = [
+        each._replace(text=inserted(each.text, text, rng)) for each, text in zip(topics, payloads, strict=True)
+    ]
+    return sets
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encoders", nargs="+", metavar="ENCODER")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipe.yaml"))
     arguments = parser.parse_args()
 
-    texts = read_passages(arguments.data)
-    topics, _, _ = read_queries(arguments.data)
+    recipe = read_recipe(arguments.recipe)
+    texts = read_sources(replace(recipe, made_queries=1), arguments.data).passages
+    topics, _ = split_topics(recipe, arguments.data)
     row = {text: at for at, text in enumerate(texts)}
     answers = load_qrels(arguments.data / "instructir" / "mini.qrels.txt")
     pool = {each.docid: each.text for each in open_passages(arguments.data / "pool" / "passages.jsonl.gz")}
     numbers = [str(at) for at in range(len(texts))]
     judged = {topic.qid: {numbers[row[pool[docid]]]: 1 for docid in answers[topic.qid]} for topic in topics}
-    misspelt = [typo_mixed(topic, generator(1, "typo-mixed", topic.qid)).topic for topic in topics]
+    sets = query_sets(topics, texts)
 
     base = load_encoder("minilm")
     passages = base.encode_passages(texts, progress=True).vectors
@@ -62,17 +106,21 @@ def main() -> None:
     for name in ["minilm", *arguments.encoders]:
         encoder = load_encoder(name)
         passages = encoder.encode_passages(texts, progress=True).vectors  # minilm's where only queries are adapted
-        ranks = []
-        for asked in (topics, misspelt):
-            vectors = encoder.encode_queries([each.text for each in asked]).vectors
-            run = nearest(vectors, passages, numbers, list(number))
-            ranks.append(evaluate(run, judged, ["recip_rank"]).means["recip_rank"])
-        moves = measure_rules(encoder, passages, topics, best, drawn)
-        print(f"{name}: clean {ranks[0]:.4f}, misspelt {ranks[1]:.4f}, rules {len(drawn)}: {moves}", flush=True)
+
+        def reciprocal_rank(asked: list[Topic], told: str = "", encoder: Encoder = encoder) -> float:
+            vectors = encoder.encode_queries([each.text for each in asked], [told] * len(asked)).vectors
+            run = nearest(vectors, passages, numbers, list(number))  # noqa: B023
+            return evaluate(run, judged, ["recip_rank"]).means["recip_rank"]
+
+        for told in ("", NEUTRAL):
+            shown = [f"{kind} {reciprocal_rank(asked, told):.4f}" for kind, asked in sets.items()]
+            print(f"{name}, {'told to be on topic' if told else 'bare'}: {', '.join(shown)}", flush=True)
+        for kind, one in (("as instructions", encoder), ("in the query", InTheQuery(encoder))):
+            print(f"{name}, rules {kind}: {measure_rules(one, passages, topics, best, drawn)}", flush=True)
 
 
 def measure_rules(
-    encoder: Encoder,
+    encoder: Encoder | InTheQuery,
     passages: Vectors,
     topics: list[Topic],
     best: NDArray[np.int64],

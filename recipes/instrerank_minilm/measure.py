@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from examples import read_queries
-from teacher import Vectors
 
 from instrerank.collections import load_instructions, load_qrels, load_topics, open_passages
 from instrerank.encoders import Encoder, load_encoder
@@ -28,10 +26,14 @@ from instrerank.evaluation.significance import compare
 from instrerank.files import read_lines
 from instrerank.perturbations.constraints import constrain, constrained_qrels
 from instrerank.reranking import rerank, select_candidates
+from instrerank.training.vectors.recipe import read_recipe
+from instrerank.training.vectors.sources import split_topics
+from instrerank.training.vectors.teacher import Vectors
 from instrerank.trec import Qrels, Run, ScoredDoc, Topic, read_run
 
 Values = dict[str, float]
 """By topic."""
+RECIPE = Path(__file__).with_name("recipe.yaml")
 SEEDS = 5
 """Draws of DL19's constraints, averaged inside the topic."""
 
@@ -130,7 +132,7 @@ def nearest(vectors: Vectors, passages: Vectors, docids: Sequence[str], qids: Se
 
 def instructir(data: Path, encoder: Encoder) -> dict[str, Values]:
     """Rank all passages of the pool for InstructIR's topics kept apart, with each of their instructions."""
-    apart, _, _ = read_queries(data)
+    apart, _ = split_topics(read_recipe(RECIPE), data)
     texts = {each.docid: each.text for each in open_passages(data / "pool" / "passages.jsonl.gz")}
     answers, docids = load_qrels(data / "instructir" / "mini.qrels.txt"), list(texts)
     passages = encoder.encode_passages(list(texts.values())).vectors

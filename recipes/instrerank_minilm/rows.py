@@ -13,14 +13,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from wordings import instruction, neutral
-
 from instrerank.collections import load_qrels, load_topics, open_passages
 from instrerank.encoders import load_encoder
 from instrerank.files import read_lines, whole_file
 from instrerank.perturbations import generator
 from instrerank.perturbations.constraints import Constraint, constrain
 from instrerank.reranking import Candidates, rerank
+from instrerank.training.vectors.wordings import instruction, neutral
 from instrerank.trec import ScoredDoc, read_run, write_qrels, write_run, write_topics
 from instrerank.trec.types import Run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -51,6 +52,7 @@ class EncoderProfile:
         query_encoding: "concatenation" (one text) or "attention" (InF-Embed's instruction-query attention).
         adapter_side: "query" if a LoRA adapter applies to queries only, so that the base model's stored passage
             vectors stay valid; else "both".
+        bare_query_adapter: subfolder of a second adapter, for queries without an instruction; "": all queries use one.
         source: reference for these settings.
     """
 
@@ -70,6 +72,7 @@ class EncoderProfile:
     remote_code: bool = False
     query_encoding: QueryEncoding = "concatenation"
     adapter_side: AdapterSide = "both"
+    bare_query_adapter: str = ""
     source: str = ""
 
     @property
@@ -89,6 +92,10 @@ class EncoderProfile:
             )
         if self.adapter_side not in ADAPTER_SIDES:
             raise InputError(f"unknown `adapter_side` {self.adapter_side!r}. Available: {', '.join(ADAPTER_SIDES)}")
+        if self.bare_query_adapter and self.adapter_side != "query":
+            raise InputError(f"`bare_query_adapter` needs `adapter_side` query, got {self.adapter_side}")
+        if self.bare_query_adapter and not re.fullmatch(r"[\w-]+", self.bare_query_adapter):
+            raise InputError(f"`bare_query_adapter` must be the name of a subfolder, got {self.bare_query_adapter!r}")
         if self.query_template.count("{q}") != 1 or self.query_template.count("{i}") > 2:
             raise InputError(
                 f"`query_template` must contain {{q}} once and {{i}} at most twice, got {self.query_template!r}"

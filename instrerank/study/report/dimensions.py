@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from instrerank.files.values import read_mapping
 from instrerank.study.configuration import System
 from instrerank.study.folder import RECORD
 from instrerank.study.report.labels import measure_label
 from instrerank.study.report.reading import Tables
 from instrerank.study.rows import INVARIANCE, system
-from instrerank.study.values import read_mapping
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

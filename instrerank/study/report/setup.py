@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from instrerank.files import parse_json, read_lines
+from instrerank.files.values import read_mapping
 from instrerank.study.folder import RECORD
 from instrerank.study.report.labels import measure_label
 from instrerank.study.report.reading import Tables
-from instrerank.study.values import read_mapping
 
 _SHOWN = 60
 """Topics whose instructions are shown."""

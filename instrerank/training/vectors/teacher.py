@@ -53,30 +53,28 @@ class Teacher:
         self._sums = np.asarray(mentions.T @ vectors)
         longer = (np.log(self.lengths) - np.log(self.lengths).mean()) @ (vectors - self.mean) / len(texts)
         self._longer = self._inverse @ longer / np.log(2) ** 2  # a passage twice as long scores about 1 more
-        self._of_features = [self._discriminant(has, has @ vectors) for has in self.features.T.astype(np.float32)]
+        self._of_features: dict[int, Vectors] = {}
 
     def _discriminant(self, has: NDArray[np.float32] | int, total: Vectors) -> Vectors:
         n = has if isinstance(has, int) else int(has.sum())
         apart = total / n - (self.mean * len(self.vectors) - total) / (len(self.vectors) - n)
         direction = self._inverse @ apart
-        return direction / (direction @ apart)
+        scaled: Vectors = direction / (direction @ apart)
+        return scaled
 
     def direction(self, rule: Rule) -> Vectors:
         """Return float32 [d]."""
         if rule.kind == "longer":
-            return self._longer
+            longer: Vectors = self._longer
+            return longer
         if rule.kind != "mentions":
-            return self._of_features[FEATURES.index(rule.kind)]
+            at = FEATURES.index(rule.kind)
+            if at not in self._of_features:
+                has = self.features[:, at].astype(np.float32)
+                self._of_features[at] = self._discriminant(has, has @ self.vectors)
+            return self._of_features[at]
         at = self.vocabulary[rule.term]
         return self._discriminant(int(self.counts[at]), self._sums[at])
-
-    def holds(self, rule: Rule, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which passages satisfy a rule's condition, whether it requires or forbids it."""
-        if rule.kind == "longer":
-            return self.lengths[rows] > rule.words
-        if rule.kind != "mentions":
-            return self.features[rows, FEATURES.index(rule.kind)]
-        return np.array([rule.term in self.words[row] for row in rows])
 
     def rules(self, query: str, best: NDArray[np.int64], rng: random.Random) -> list[Rule]:
         """Draw up to two words, two features and now and then a length that split the best passages of a query [k]."""

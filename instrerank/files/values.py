@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -45,6 +46,21 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     elif hint is str and (not isinstance(value, str) or not value.strip() or "\0" in value):
         raise InputError(f"{name} must be text, got {_shown(value)}")
     return value
+
+
+def check_keys(what: str, given: Iterable[Any], known: Sequence[str]) -> None:
+    """Refuse unknown keys, and name the nearest known ones.
+
+    Raises:
+        InputError: an unknown key.
+    """
+    unknown = [str(key) for key in given if key not in known]
+    if unknown:
+        # no cutoff: something is always nearest
+        near = [difflib.get_close_matches(key, known, n=1, cutoff=0)[0] for key in unknown]
+        raise InputError(
+            f"unknown key of {what}: {', '.join(unknown)} (nearest: {', '.join(near)}). Available: {', '.join(known)}"
+        )
 
 
 def read_mapping(path: Path, what: str) -> dict[str, Any]:

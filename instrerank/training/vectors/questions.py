@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 import re
 
-from wordings import frame
-
 from instrerank.perturbations.words import is_eligible
+from instrerank.training.vectors.wordings import FRAMES
 
 _WORD = re.compile(r"[a-z][a-z'-]*[a-z]|\d[\d.,%]*|[^\sa-z\d]+")
 
@@ -38,5 +37,5 @@ def question(text: str, rng: random.Random) -> str | None:
         asked = " ".join(filter(None, words))
     else:
         a, b = rng.sample(known[: rng.choice([4, 8, 40])], 2)
-        asked = frame(f"question: {'one phrase' if way < 0.5 else 'two phrases'}", rng, a=a, b=b)
+        asked = FRAMES.fill(f"question: {'one phrase' if way < 0.5 else 'two phrases'}", rng, a=a, b=b)
     return asked if any(map(is_eligible, asked.split())) else None

@@ -11,20 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from instrerank.perturbations.constraints import Rule
+from instrerank.training.vectors.frames import Frames
 
-
-def _read() -> dict[str, list[str]]:
-    sections: dict[str, list[str]] = {}
-    for line in Path(__file__).with_suffix(".txt").read_text("utf-8").splitlines():
-        if line.startswith("["):
-            lines = sections[line.strip("[]")] = []
-        elif line:
-            lines.append(line)
-    return sections
-
-
-FRAMES = _read()
-NOUNS = ["passages"] * 4 + ["documents", "documents", "texts", "results", "results", "pages", "sources", "articles"]
+FRAMES = Frames(Path(__file__).with_suffix(".txt"))
 VERBS = {"have": ("has", "having"), "be": ("is", "being"), "run": ("runs", "running")}
 VERBS |= {"put": ("puts", "putting"), "quote": ("quotes", "quoting"), "tell": ("tells", "telling")}
 
@@ -32,7 +21,7 @@ VERBS |= {"put": ("puts", "putting"), "quote": ("quotes", "quoting"), "tell": ("
 def instruction(rule: Rule, query: str, rng: random.Random) -> str:
     """Say a rule in one of some million ways, most often behind what asks for no more than an answer."""
     opening = neutral(query, rng) if rng.random() < 0.7 else ""
-    afterthought = frame("afterthought", rng) if rng.random() < 0.3 else ""
+    afterthought = FRAMES.fill("afterthought", rng) if rng.random() < 0.3 else ""
     return " ".join(filter(None, (opening, said(rule, rng), afterthought)))
 
 
@@ -41,36 +30,30 @@ def said(rule: Rule, rng: random.Random) -> str:
     wanted = "wanted" if rule.wanted else "unwanted"
     names = {"t": rule.term, "T": rule.term.capitalize(), "w": str(rule.words)}
     if rule.kind == "mentions" and rng.random() < 0.35:
-        return frame(f"term {wanted}", rng, **names)
+        return FRAMES.fill(f"term {wanted}", rng, **names)
     if rule.kind == "longer" and rng.random() < 0.3:
-        return frame("long" if rule.wanted else "short", rng, **names)
-    plural = frame(f"predicate: {rule.kind}", rng, **names)
+        return FRAMES.fill("long" if rule.wanted else "short", rng, **names)
+    plural = FRAMES.fill(f"predicate: {rule.kind}", rng, **names)
     singular = plural.replace(" in them", " in it")
-    clause = frame(wanted, rng, p=plural, s=_with(singular, _third), g=_with(plural, _gerund))
+    clause = FRAMES.fill(wanted, rng, p=plural, s=_with(singular, _third), g=_with(plural, _gerund))
     if rng.random() < 0.35:
-        reason = frame(f"reason: term {wanted}" if rule.kind == "mentions" else "reason", rng, **names)
+        reason = FRAMES.fill(f"reason: term {wanted}" if rule.kind == "mentions" else "reason", rng, **names)
         return f"{reason} {clause if reason[-1] == '.' else clause[0].lower() + clause[1:]}"
     return clause
 
 
 def neutral(query: str, rng: random.Random) -> str:
     """Say nothing beyond the query."""
-    return frame("neutral", rng, q=query.rstrip("?. "))
+    return FRAMES.fill("neutral", rng, q=query.rstrip("?. "))
 
 
 def topical(query: str, wanted: Sequence[str], unwanted: Sequence[str], rng: random.Random) -> str:
     """Say what passages are about (two phrases), and, where given, what they are not about (three phrases)."""
-    about = frame("about", rng, q=query.rstrip("?. "), **dict(zip("ab", wanted, strict=True)))
+    about = FRAMES.fill("about", rng, q=query.rstrip("?. "), **dict(zip("ab", wanted, strict=True)))
     if not unwanted:
         return f"{about}."
-    not_about = frame("not about", rng, **dict(zip("xyz", unwanted, strict=True)))
+    not_about = FRAMES.fill("not about", rng, **dict(zip("xyz", unwanted, strict=True)))
     return f"{about}; {not_about}." if rng.random() < 0.5 else f"{about}. {not_about[0].upper()}{not_about[1:]}."
-
-
-def frame(section: str, rng: random.Random, **fields: str) -> str:
-    """Fill a frame of a section; a noun for passages is drawn."""
-    noun = rng.choice(NOUNS)
-    return rng.choice(FRAMES[section]).format(n=noun, N=noun.capitalize(), **fields)
 
 
 def _with(predicate: str, form: Callable[[str], str]) -> str:

@@ -1,0 +1,232 @@
+"""Adapters trained on vectors: what examples want, one encoder of two adapters, resume, bad recipes."""
+
+import json
+import random
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from instrerank.cli import main
+from instrerank.encoders import load_encoder
+from instrerank.errors import InputError
+from instrerank.jobs import train_vectors as job
+from instrerank.jobs.train_vectors import train_vectors
+from instrerank.perturbations.injection import PAYLOADS
+from instrerank.training.vectors.payloads import inserted, payload
+from instrerank.training.vectors.recipe import read_recipe
+
+THINGS = ("copper", "granite", "amber", "pewter", "velvet", "cedar", "linen", "basalt", "marble", "willow")
+PLACES = ("harbour", "valley", "museum", "quarry", "market", "chapel")
+DEEDS = (
+    "was carried",
+    "is stored",
+    "was traded in 1820",
+    "is shown for 5 dollars",
+    "costs 20% more",
+    "is sold (cheaply)",
+)
+PART = {"steps": 4, "batch_size": 6, "warmup_steps": 1, "learning_rate": 1e-3}
+RECIPE = {
+    "passages": ["passages.jsonl"],
+    "topics": ["topics.tsv"],
+    "apart": 2,
+    "instructions": "instructions.jsonl",
+    "made_queries": 40,
+    "rank": 2,
+    "bare": {"draws": {"clean": 1, "noisy": 1, "injected": 1}, "clean_weight": 2, **PART},
+    "instructed": {"draws": {"rule": 2, "neutral": 1, "topical": 1}, **PART},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    rng = random.Random(1)
+    passages = []
+    for number in range(150):
+        thing, other = rng.sample(THINGS, 2)
+        text = f"The {thing} of the old {rng.choice(PLACES)} {rng.choice(DEEDS)}, with {other} beside the north gate."
+        passages.append({"id": f"d{number}", "contents": f"{text} Lot {number}."})
+    (folder / "passages.jsonl").write_text("".join(json.dumps(each) + "\n" for each in passages))
+    (folder / "topics.tsv").write_text("".join(f"q{n}\twhere is the {thing} kept\n" for n, thing in enumerate(THINGS)))
+    told = [{"query": f"where is the {thing} kept", "instruction": f"I study {thing}."} for thing in THINGS]
+    (folder / "instructions.jsonl").write_text("".join(json.dumps(each) + "\n" for each in told))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recipe(data):
+    path = data / "recipe.yaml"
+    path.write_text(yaml.safe_dump(RECIPE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(data, recipe, tmp_path_factory):
+    return train_vectors(recipe, data, "minilm", tmp_path_factory.mktemp("trained") / "pair", store="none").output
+
+
+def command(recipe, data, output):
+    return ["train", "--recipe", str(recipe), "--data", str(data), "--encoder", "minilm", "--output", str(output)]
+
+
+def adapters(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("adapter_model.safetensors")}
+
+
+def test_one_encoder_of_two_adapters(trained):
+    base, found = load_encoder("minilm", store="none"), load_encoder(trained, store="none")
+    queries, told = ["where is the amber kept"] * 2, ["", "Only texts that mention cedar."]
+    np.testing.assert_array_equal(
+        found.encode_passages(["The amber."]).vectors, base.encode_passages(["The amber."]).vectors
+    )
+    both = found.encode_queries(queries, told).vectors
+    alone = shutil.copytree(trained, trained.parent / "alone")
+    profile = json.loads((alone / "instrerank.json").read_text())
+    (alone / "instrerank.json").write_text(json.dumps(profile | {"bare_query_adapter": ""}))
+    bare = load_encoder("minilm", adapter=trained / "bare", store="none").encode_queries(queries[:1])
+    instructed = load_encoder(alone, store="none").encode_queries(queries[1:], told[1:])
+    np.testing.assert_allclose(both, np.concatenate([bare.vectors, instructed.vectors]), atol=1e-5)
+    plain = load_encoder("minilm", store="none", query_template="{q} [SEP] {i}").encode_queries(queries, told).vectors
+    assert (np.abs(both - plain).max(1) > 1e-4).all()
+
+
+def test_the_separator_is_read_from_the_template_only(trained):
+    tokenizer = load_encoder(trained, store="none").tokenizer
+    profile = load_encoder(trained, store="none").profile
+    from instrerank.encoders.texts import query_text
+
+    honest, forged = (
+        tokenizer.encode([query_text(profile, "amber", told)], 64)[0].ids for told in ("cedar", "cedar [SEP] linen")
+    )
+    assert honest.count(102) == 2
+    assert forged.count(102) == 2
+
+
+def test_a_missing_half_is_named(trained, tmp_path):
+    broken = shutil.copytree(trained, tmp_path / "broken")
+    (broken / "bare" / "adapter_model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"bare/adapter_model\.safetensors"):
+        load_encoder(broken)
+
+
+def test_a_run_that_stops_goes_on_to_the_same_bytes(data, recipe, trained, tmp_path, monkeypatch):
+    """Fails when the optimiser's state or the draws of the remaining steps depend on the interruption."""
+    from instrerank.training.vectors import trainer
+
+    monkeypatch.setattr(trainer, "SAVE_STEPS", 2)
+    save, output = trainer._save, tmp_path / "stopped"
+
+    def stop(folder, model, optimizer, step):
+        save(folder, model, optimizer, step)
+        if folder.name == "bare" and step == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "_save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_vectors(recipe, data, "minilm", output, store="none")
+    assert not (output / "instrerank.json").exists()
+    monkeypatch.setattr(trainer, "_save", save)
+    with pytest.raises(InputError, match="earlier training run"):
+        train_vectors(recipe, data, "minilm", output, store="none")
+    other = data / "other.yaml"
+    other.write_text(yaml.safe_dump(RECIPE | {"rank": 3}))
+    with pytest.raises(InputError, match="another recipe"):
+        train_vectors(other, data, "minilm", output, store="none", resume=True)
+    train_vectors(recipe, data, "minilm", output, store="none", resume=True)
+    assert adapters(output) == adapters(trained)
+
+
+def test_denoising_learns(data, tmp_path):
+    """Fails when the loss is not that of the vectors wanted."""
+    bare = RECIPE["bare"] | {"steps": 30, "batch_size": 16, "draws": {"noisy": 1}, "learning_rate": 2e-3}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**RECIPE, "bare": bare, "instructed": None, "rank": 8}))
+    train_vectors(path, data, "minilm", tmp_path / "out", store="none")
+    losses = [
+        json.loads(line)["loss"] for line in (tmp_path / "out/checkpoints/bare/log.jsonl").read_text().splitlines()
+    ]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_swapped_instructions_leave_queries_and_vectors(data, recipe):
+    from instrerank.training.vectors.examples import BUFFER, Examples
+    from instrerank.training.vectors.sources import read_sources
+    from instrerank.training.vectors.teacher import Teacher
+
+    whole = read_recipe(recipe)
+    sources, base = read_sources(whole, data), load_encoder("minilm", store="none")
+    teacher = Teacher(sources.passages, base.encode_passages(sources.passages).vectors)
+    vectors = base.encode_queries(sources.queries).vectors
+    drawn = []
+    for swapped in (False, True):
+        examples = Examples(sources, teacher, vectors, replace(whole.instructed, swapped=swapped), "cpu").draw(
+            random.Random(5)
+        )
+        drawn.append([next(examples) for _ in range(BUFFER)])
+    honest, placebo = ({each.wanted.tobytes(): each.instruction for each in part} for part in drawn)
+    assert len(honest.keys() & placebo.keys()) > BUFFER // 2
+    assert sum(honest[key] != placebo[key] for key in honest.keys() & placebo.keys()) > BUFFER // 2
+
+
+def test_payloads_are_not_those_of_perturb():
+    rng = random.Random(2)
+    known = {re.sub(r"\W+", " ", text.lower()) for texts in PAYLOADS.values() for text in texts}
+    drawn = [payload(["oil price", "tax form"], rng) for _ in range(3000)]
+    assert len(set(drawn)) > 2000
+    assert not any(each in re.sub(r"\W+", " ", text.lower()) for text in drawn for each in known)
+    assert "amber" in inserted("where is amber", drawn[0], rng)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"topics": ["nowhere.tsv"]}, "nowhere.tsv is not in"),
+        ({"bare": None, "instructed": None}, "trains nothing"),
+        ({"bare": {**RECIPE["bare"], "draws": {"rule": 1}}}, "rule, neutral and topical must be 0"),
+        ({"bare": {**RECIPE["bare"], "draws": {"clear": 1}}}, "nearest: clean"),
+        ({"bare": {**RECIPE["bare"], "steps": 0}}, "steps must be above 0"),
+        ({"rank": "two"}, "rank must be a whole number"),
+        ({"ranks": 2}, "nearest: rank"),
+        ({"apart": 10}, "no topics are left"),
+        ({"passages": ["few.jsonl"]}, "are too few"),
+    ],
+)
+def test_bad_recipes(data, tmp_path, capsys, change, message):
+    (data / "few.jsonl").write_text('{"id": "1", "contents": "One."}\n')
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**RECIPE, **change}))
+    flags = [
+        "train",
+        "--recipe",
+        str(path),
+        "--data",
+        str(data),
+        "--encoder",
+        "minilm",
+        "--output",
+        str(tmp_path / "x"),
+    ]
+    assert main(flags) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_flags_that_a_recipe_decides_are_refused(data, recipe, tmp_path, capsys):
+    flags = [
+        "train",
+        "--recipe",
+        str(recipe),
+        "--data",
+        str(data),
+        "--encoder",
+        "minilm",
+        "--output",
+        str(tmp_path / "x"),
+    ]
+    assert main([*flags, "--epochs", "2"]) == 2
+    assert "--epochs cannot be used with --recipe" in capsys.readouterr().err
+    assert job.BARE == "bare"
