@@ -161,6 +161,36 @@ class Hypothesis(NamedTuple):
     p_randomisation: float | None
 
 
+class RankFlip(NamedTuple):
+    """A row of `rank_flips`: two systems in the order of their means on clean queries, and whether a family keeps it.
+
+    Attributes:
+        encoder_a: system a scores higher on clean queries, or the same.
+        family: of perturbations, or `invariance`.
+        perturbations: their number.
+        query_sets: draws of them that both systems were run on.
+        topics: number of topics.
+        clean: mean of a − mean of b on clean queries.
+        perturbed: the same on perturbed queries.
+        flipped: whether b scores higher on perturbed queries.
+        probability: bootstrap probability over topics and seeds that the order flips; None with one topic.
+    """
+
+    encoder_a: str
+    instructions_a: str
+    encoder_b: str
+    instructions_b: str
+    family: str
+    perturbations: int
+    query_sets: int
+    measure: str
+    topics: int
+    clean: float
+    perturbed: float
+    flipped: bool
+    probability: float | None
+
+
 class InstructionEffect(NamedTuple):
     """A row of `instructions`: the effect of an instruction condition on the clean queries.
 
@@ -197,7 +227,7 @@ class FailedRun(NamedTuple):
     reason: str
 
 
-Row = CellMean | TopicScore | Robustness | FamilyRobustness | Hypothesis | InstructionEffect | FailedRun
+Row = CellMean | TopicScore | Robustness | FamilyRobustness | Hypothesis | RankFlip | InstructionEffect | FailedRun
 
 
 def system(row: CellMean | TopicScore | Robustness | FamilyRobustness | InstructionEffect | FailedRun) -> System:
@@ -205,6 +235,6 @@ def system(row: CellMean | TopicScore | Robustness | FamilyRobustness | Instruct
     return System(row.encoder, row.instructions)
 
 
-def system_pair(row: Hypothesis) -> tuple[System, System]:
-    """Return the systems a and b of a hypothesis."""
+def system_pair(row: Hypothesis | RankFlip) -> tuple[System, System]:
+    """Return the systems a and b of a hypothesis or of a rank flip."""
     return System(row.encoder_a, row.instructions_a), System(row.encoder_b, row.instructions_b)
