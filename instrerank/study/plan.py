@@ -142,7 +142,8 @@ class Plan:
         topics: Sequence[Topic] = variation.queries.topics if variation.queries else self.topics
         if variation.of_instruction:
             return list(topics)
-        instructions = self.instructions[condition]
+        # the first stage is under `none`, which need not be a condition of the study
+        instructions = self.instructions.get(condition, {})
         return [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
 
     def first_stage_path(self, cell: Cell) -> Path:

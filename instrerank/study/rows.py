@@ -191,6 +191,34 @@ class RankFlip(NamedTuple):
     probability: float | None
 
 
+class Interaction(NamedTuple):
+    """A row of `interactions`: changes made together against the sum of each alone, or one of them alone.
+
+    Attributes:
+        changes: names joined by `+`: perturbations, and `placement-after` for another place of the instruction.
+        number: how many.
+        topics: number of topics compared.
+        drop: mean of clean − changed with all of them.
+        added: sum of the mean drops of each alone.
+        difference: drop − added: above 0, together they cost more; None for one change.
+    """
+
+    encoder: str
+    instructions: str
+    changes: str
+    number: int
+    measure: str
+    topics: int
+    drop: float
+    added: float
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected_p: float | None
+    effect_size: float | None
+
+
 class InstructionEffect(NamedTuple):
     """A row of `instructions`: the effect of an instruction condition on the clean queries.
 
@@ -227,10 +255,22 @@ class FailedRun(NamedTuple):
     reason: str
 
 
-Row = CellMean | TopicScore | Robustness | FamilyRobustness | Hypothesis | RankFlip | InstructionEffect | FailedRun
+Row = (
+    CellMean
+    | TopicScore
+    | Robustness
+    | FamilyRobustness
+    | Hypothesis
+    | RankFlip
+    | Interaction
+    | InstructionEffect
+    | FailedRun
+)
 
 
-def system(row: CellMean | TopicScore | Robustness | FamilyRobustness | InstructionEffect | FailedRun) -> System:
+def system(
+    row: CellMean | TopicScore | Robustness | FamilyRobustness | Interaction | InstructionEffect | FailedRun,
+) -> System:
     """Return the system of a row."""
     return System(row.encoder, row.instructions)
 

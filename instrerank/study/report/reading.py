@@ -17,6 +17,7 @@ from instrerank.study.rows import (
     FamilyRobustness,
     Hypothesis,
     InstructionEffect,
+    Interaction,
     RankFlip,
     Robustness,
     Row,
@@ -60,6 +61,7 @@ class Tables:
     instructions: Sequence[Sourced[InstructionEffect]]
     failed: Sequence[Sourced[FailedRun]]
     rank_flips: Sequence[Sourced[RankFlip]] = ()
+    interactions: Sequence[Sourced[Interaction]] = ()
 
     def __repr__(self) -> str:
         return f"Tables({self.mode!r}, measures={self.measures}, systems={list(map(str, self.systems))})"
@@ -115,6 +117,7 @@ def _read_mode(folder: Path, mode: str) -> Tables:
         list(_read(folder, mode, "instructions", InstructionEffect)),
         list(_read(folder, mode, "failed", FailedRun)),
         list(_read(folder, mode, "rank_flips", RankFlip)),
+        list(_read(folder, mode, "interactions", Interaction)),
     )
 
 
