@@ -25,6 +25,7 @@ from instrerank.perturbations.base import (
     edited,
     rewritten,
 )
+from instrerank.perturbations.compositions import compose
 from instrerank.trec.types import Topic
 
 ENTRY_POINTS = "instrerank.perturbations"
@@ -102,16 +103,24 @@ def _load_entry_points() -> None:
             raise InstrerankError(f"the perturbations of {entry.value} cannot be loaded: {error}") from error
 
 
+_JOIN = re.compile(r"\+(?=[A-Za-z0-9-]+(?:[:+]|$))")
+"""The sign between the parts of a composition: not one inside an option's value, such as a file name."""
+
+
 def resolve(spec: str) -> Perturbation:
-    """Return the perturbation for `name` or `name:option=value:option=value`.
+    """Return the perturbation for `name` or `name:option=value:option=value`; `a+b` is a composition of those.
 
     Every perturbation of queries that uses one topic at a time also accepts `on=instruction`: the same change applied
     to the instruction. Those that use other topics (`other-query`, `instruction-swapped`, `synonym-neighbour`) have no
     `apply`: use `Perturbation.for_topics` to get it.
 
     Raises:
-        InputError: an unknown name (the message lists the nearest and all available ones), or an invalid option.
+        InputError: an unknown name (the message lists the nearest and all available ones), an invalid option, or parts
+            that do not belong together.
     """
+    parts = _JOIN.split(spec)
+    if len(parts) > 1:
+        return compose([resolve(part) for part in parts])
     name, *settings = spec.split(":")
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
@@ -199,7 +208,7 @@ def on_instruction(perturbation: Perturbation) -> Perturbation:
 
 
 def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
-    """Return several perturbations; `all` or the name of a family selects all that need only topics.
+    """Return several perturbations; `all` or the name of a family selects all that need only topics, none composed.
 
     Raises:
         InputError: as `resolve`.

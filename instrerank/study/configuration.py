@@ -17,6 +17,7 @@ from instrerank.files.values import check_keys, checked, read_mapping
 from instrerank.perturbations.seeds import seeds_of
 from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.reranking.scoring import check_scoring
+from instrerank.study.grid import Grid, grid_of
 
 Mode = Literal["fixed", "retrieve"]
 """Every query set reranks the candidates of the clean query, or searches for its own (docs/study.md)."""
@@ -105,6 +106,7 @@ class Configuration:
         changed_qrels: the judgements under the changed instructions, for p-MRR.
         conditions: instruction conditions: none, own, or the name of an instruction perturbation.
         perturbations: names as in `perturb`.
+        grid: wordings × placements × typos, of which `encoders` and `perturbations` hold every cell.
         seeds: draws of each seeded perturbation.
         candidates: the modes.
         hits: depth of reranking.
@@ -140,6 +142,7 @@ class Configuration:
     measures: tuple[str, ...] = ("ndcg_cut.10", "map", "recip_rank", "recall.10,20,50,100,1000", "judged.10")
     relevance_level: int = 1
     pairs: tuple[tuple[str, str], ...] | None = None
+    grid: Grid | None = None
 
     @property
     def system_pairs(self) -> list[tuple[System, System]] | None:
@@ -151,6 +154,8 @@ class Configuration:
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
         if self.empty == "error":  # as in studies before it was a key
             del data["empty"]
+        if self.grid is None:
+            del data["grid"]
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data
@@ -190,16 +195,34 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     if "conditions" not in settings and settings.get("instructions"):
         settings["conditions"] = ["none", "own"]
     settings["encoders"] = _encoders(settings["encoders"])
+    if settings.get("grid") is not None:
+        settings |= _gridded(settings, grid_of(settings["grid"]))
     if isinstance(settings.get("seeds"), int | str):
         settings["seeds"] = seeds_of(settings["seeds"])
     hints = get_type_hints(Configuration)
-    values = {key: checked(key, value, hints[key]) for key, value in settings.items() if value is not None}
+    values = {
+        key: value if key == "grid" else checked(key, value, hints[key])
+        for key, value in settings.items()
+        if value is not None
+    }
     if "name" not in values:
         from instrerank.perturbations.querysets import source_name
 
         values["name"] = source_name(values["topics"])
     _check_values(values)
     return Configuration(**values)
+
+
+def _gridded(settings: Mapping[str, Any], grid: Grid) -> dict[str, Any]:
+    """Return the settings that a grid changes: its perturbations and placements beside the others."""
+    if "own" not in settings.get("conditions", ()):
+        raise InputError("a grid needs the topics' own instructions: give instructions, and own among the conditions")
+    others = checked("perturbations", settings.get("perturbations") or (), tuple[str, ...])
+    return {
+        "grid": grid,
+        "encoders": tuple(grid.placed(settings["encoders"])),
+        "perturbations": tuple(dict.fromkeys([*others, *grid.perturbations])),
+    }
 
 
 def _check_values(values: Mapping[str, Any]) -> None:

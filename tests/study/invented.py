@@ -11,6 +11,7 @@ from instrerank.study.rows import (
     FamilyRobustness,
     Hypothesis,
     InstructionEffect,
+    RankFlip,
     Robustness,
     TopicScore,
 )
@@ -70,8 +71,10 @@ class _Mode:
         self.systems, self.perturbations, self.measures = systems, perturbations, measures
         self.qids, self.seeds = [str(qid) for qid in range(topics)], seeds
         self.random = random.Random(mode)
+        self.flips = random.Random(f"{mode} flips")
         self.tables = {
-            name: [] for name in ("cells", "topics", "robustness", "families", "hypotheses", "instructions")
+            name: []
+            for name in ("cells", "topics", "robustness", "families", "hypotheses", "rank_flips", "instructions")
         }
 
     def write(self):
@@ -95,6 +98,12 @@ class _Mode:
                     tests = (p, min(1.0, 3 * p), self.random.gauss(), p)
                     row = Hypothesis(*a, *b, name, measure, len(self.qids), *drops, *low_high, *tests)
                     self.tables["hypotheses"].append(row)
+            for family in self._groups(family for _, family, *_ in self.perturbations):
+                for measure in self.measures:
+                    clean, perturbed = self.flips.uniform(0, 0.1), self.flips.gauss(0.05, 0.1)
+                    counts = (family, 2, 2 * len(self.seeds), measure, len(self.qids))
+                    row = RankFlip(*a, *b, *counts, clean, perturbed, perturbed < 0, self.flips.random())
+                    self.tables["rank_flips"].append(row)
         for system in self.systems:
             self.tables["instructions"] += [
                 InstructionEffect(*system, "ndcg_cut_10", len(self.qids), 0.61, 0.6, 0.01, -0.02, 0.04, 0.4, 0.8),
