@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 QIDS = ("qid", "query_id", "query-id", "id", "_id", "request_id", "topic_id", "number")
-QUERIES = ("text", "query", "title", "contents", "narrative")
+QUERIES = ("text", "query", "problem_statement", "title", "contents", "narrative")
 INSTRUCTIONS = ("instruction",)
-NARRATIVES = ("narrative",)
+NARRATIVES = ("narrative", "background")
 """Fields that also count as instructions when reading an instructions file."""
 
 DOCIDS = ("pid", "docid", "id", "_id", "docno", "doc_id")
