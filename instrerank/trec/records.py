@@ -15,6 +15,12 @@ QUERIES = ("text", "query", "problem_statement", "title", "contents", "narrative
 INSTRUCTIONS = ("instruction",)
 NARRATIVES = ("narrative", "background")
 """Fields that also count as instructions when reading an instructions file."""
+VARIANTS = {
+    "original": ("instruction_og",),
+    "changed": ("instruction_changed",),
+    "reversed": ("instruction_reversed",),
+}
+"""Fields of one of several instructions in a record, as in the files of FollowIR and InfoSearch."""
 
 DOCIDS = ("pid", "docid", "id", "_id", "docno", "doc_id")
 TEXTS = ("contents", "text", "passage", "segment", "body", "content")

@@ -65,6 +65,30 @@ def test_a_report_request_asks_for_its_problem_statement_and_its_background_is_t
     assert kind_of(path) == "topics"
 
 
+def test_one_of_several_instructions_of_a_record(tmp_path):
+    record = {"_id": "7", "text": "tides", "instruction_og": "All.", "instruction_changed": "Neap."}
+    path = write(tmp_path / "queries.jsonl", json.dumps(record))
+    assert read_instructions(path, "original") == {"7": "All."}
+    assert read_instructions(path, "changed") == {"7": "Neap."}
+    with pytest.raises(InputError, match="one of instruction_reversed; found _id, text, instruction_og"):
+        read_instructions(path, "reversed")
+    path = write(tmp_path / "queries.tsv", "qid\ttext\tinstruction_changed\n7\ttides\tNeap.\n")
+    assert read_instructions(path, "changed") == {"7": "Neap."}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("7\tNeap.\n", "no header row that names a column instruction_changed"),
+        ("<top><num>7<title>tides<narr>Neap.</top>\n", "TREC markup has no field instruction_changed"),
+        ('{"qid": "7", "instruction_changed": ""}\n', "qid 7 has an empty instruction"),
+    ],
+)
+def test_a_file_without_the_variant_that_is_asked_for(tmp_path, content, complaint):
+    with pytest.raises(InputError, match=complaint):
+        read_instructions(write(tmp_path / "i", content), "changed")
+
+
 def test_instruction_column_and_field(tmp_path):
     assert read_topics(write(tmp_path / "t.tsv", "1\ttides\tno moon\n")) == [Topic("1", "tides", "no moon")]
     assert read_instructions(write(tmp_path / "i.tsv", "1\tno moon\n")) == {"1": "no moon"}
