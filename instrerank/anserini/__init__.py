@@ -1,4 +1,7 @@
-"""Indexing and BM25 search through the Anserini jar of pyserini; all use of Java is in this package."""
+"""Indexing and BM25 search through the Anserini jar of pyserini; all use of Java is in this package.
+
+`rest` searches indexes of other machines, without Java.
+"""
 
 from instrerank.anserini.analysis import LANGUAGES, STEMMERS, Analysis
 from instrerank.anserini.indexes import is_index

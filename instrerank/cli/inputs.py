@@ -61,7 +61,10 @@ def add_output_format_argument(parser: argparse.ArgumentParser) -> None:
 def add_instructions_arguments(parser: argparse.ArgumentParser, skip: str = "keep it without one") -> None:
     """Add --instructions and --missing; `skip` says what happens to a topic without an instruction there."""
     parser.add_argument(
-        "--instructions", metavar="FILE", help="instructions by qid (default: each topic's own instruction)"
+        "--instructions",
+        metavar="FILE",
+        help="instructions by qid: a file, FILE:changed, irds:ID, mteb:TASK, or pocket (default: each topic's own "
+        "instruction)",
     )
     parser.add_argument(
         "--missing",

@@ -1,4 +1,4 @@
-"""`instrerank search`: write a first-stage BM25 run with its sidecar."""
+"""`instrerank search`: write a first-stage run with its sidecar, by BM25 or from a server."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ DESCRIPTION = """Retrieve with BM25: the documents and scores of `python -m pyse
 order. k1 and b are as given by the flags for every index (Pyserini's command changes them for some prebuilt
 indexes), and are recorded in the sidecar. Queries are analysed as the index was if `instrerank index` built it;
 name the analyzer of any other index that is not English with Porter's stemmer.
+
+With --server, a server of Anserini's or Pyserini's REST API (GET /v1/INDEX/search) searches instead, as it is
+configured, and the texts of the documents are written too, for rerank --corpus. No Java is needed. Topics are asked
+for one by one, and kept: after an interruption, --resume continues. PYSERINI_API_TOKEN holds the access token.
 """
 EPILOG = """examples:
   instrerank search --index indexes/passages --topics topics.tsv --output runs/run.passages.bm25.txt
   instrerank search --index msmarco-v1-passage --k1 0.82 --b 0.68 --topics irds:msmarco-passage/trec-dl-2019/judged \\
       --output runs/run.dl19.bm25.txt --threads 8
   instrerank search --index indexes/miracl-de --language de --topics topics.de.tsv --output runs/run.de.bm25.txt
+  instrerank search --server http://localhost:8081 --index msmarco-v2.1-doc-segmented --topics topics.rag24.tsv \\
+      --hits 100 --output runs/run.rag24.bm25.txt --passages rag24.passages.jsonl
 """
 
 
@@ -32,12 +38,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the verb, those of `python -m pyserini.search.lucene`."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
-        "--index", metavar="DIR|NAME", required=True, help="Lucene index: a folder or a prebuilt index of Pyserini"
+        "--index",
+        metavar="DIR|NAME",
+        required=True,
+        help="Lucene index: a folder or a prebuilt index of Pyserini; with --server, its name there",
+    )
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="address of a server of Anserini's or Pyserini's REST API that searches the index",
     )
     add_topics_argument(parser)
     add_limit_argument(parser)
     parser.add_argument("--output", metavar="RUN", required=True, type=Path, help="run file to write")
     add_output_format_argument(parser)
+    parser.add_argument(
+        "--passages",
+        metavar="JSONL",
+        type=Path,
+        help="with --server: file to write with the texts of the documents (default: RUN.passages.jsonl)",
+    )
     parser.add_argument(
         "--hits", metavar="N", type=positive, default=1000, help="number of documents per topic (default 1000)"
     )

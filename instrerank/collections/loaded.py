@@ -7,10 +7,12 @@ the same functions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from instrerank.errors import InputError
 from instrerank.trec import Qrels, Run, ScoredDoc, Topic, ranked, trec_eval_order
+from instrerank.trec.records import VARIANTS
 
 _QID_COLUMNS = ("query_id", "qid", "q_id")
 _DOCID_COLUMNS = ("doc_id", "docno", "docid")
@@ -21,6 +23,17 @@ _GRADE_COLUMNS = ("relevance", "label", "grade")
 def is_name(source: Any) -> bool:
     """Return whether a source is a path or a name rather than data."""
     return isinstance(source, str) or hasattr(source, "__fspath__")
+
+
+def file_and_variant(source: str | Path) -> tuple[Path, str | None]:
+    """Split `FILE:changed` into the file and the variant (of `records.VARIANTS`) that is wanted of it, else None.
+
+    A file that has this name as a whole takes precedence.
+    """
+    name, colon, variant = str(source).rpartition(":")
+    if colon and variant in VARIANTS and Path(name).is_file() and not Path(source).exists():
+        return Path(name), variant
+    return Path(source), None
 
 
 def as_run(source: Any) -> Run:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from instrerank import anserini
 from instrerank.collections import irds, mteb_data, mteb_tasks
 from instrerank.collections.folders import topics_file
-from instrerank.collections.loaded import MappedPassages, as_qrels, as_run, as_topics, is_name
+from instrerank.collections.loaded import MappedPassages, as_qrels, as_run, as_topics, file_and_variant, is_name
 from instrerank.collections.passages import PassageFile
 from instrerank.collections.pocket import POCKET
 from instrerank.errors import InputError, MissingPrerequisiteError
@@ -61,7 +61,8 @@ def load_topics(source: Name | Any) -> list[Topic]:
 def load_instructions(source: Name | Mapping[str, str]) -> dict[str, str]:
     """Load instructions by qid, as `load_topics` (and `pocket:changed`, `mteb:TASK:changed`).
 
-    The narratives of topics by ir_datasets' and Pyserini's names serve as instructions.
+    The narratives of topics by ir_datasets' and Pyserini's names serve as instructions. `FILE:changed` are the
+    instructions `instruction_changed` of a file in FollowIR's form; also `FILE:original` and `FILE:reversed`.
 
     Args:
         source: a name, or a mapping from qid to instruction.
@@ -72,6 +73,9 @@ def load_instructions(source: Name | Mapping[str, str]) -> dict[str, str]:
     """
     if isinstance(source, Mapping):
         return {str(qid): instruction for qid, instruction in source.items()}
+    file, variant = file_and_variant(source)
+    if variant:
+        return read_instructions(file, variant)
     files = _variants("instructions.{}.tsv")
     others = {irds.PREFIX: irds.irds_instructions, mteb_tasks.PREFIX: mteb_data.mteb_instructions}
     return _load(source, files, read_instructions, others, anserini.named_instructions)
@@ -239,7 +243,7 @@ def _prebuilt_passages(name: str) -> PassageSource:
 def _may_be_pyserinis(name: str) -> bool:
     """Return whether a source is not a file, does not look like one, and belongs to no other list of names."""
     elsewhere = name.startswith(PREFIX) or re.match(r"pocket$|pocket:|-$", name)
-    like_a_file = re.search(r"[/\\]|\.(tsv|csv|txt|jsonl?|trec|topics|qrels?|gz)$", name)
+    like_a_file = re.search(r"[/\\]|\.(tsv|csv|txt|jsonl?|trec|topics|qrels?|gz)(:\w+)?$", name)
     return not elsewhere and not like_a_file and not Path(name).exists()
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from instrerank.collections.loaded import is_name
+from instrerank.collections.loaded import file_and_variant, is_name
 from instrerank.files import is_standard_stream, sha256
 from instrerank.trec import Run, Topic
 
@@ -25,7 +24,7 @@ def described_source(source: Any, loaded: Any = None) -> dict[str, Any]:
     """
     if not is_name(source):
         return {"source": IN_MEMORY, "sha256": _hash(loaded if loaded is not None else source)}
-    path = Path(source)
+    path, _ = file_and_variant(source)
     if is_standard_stream(source) or path.is_file():
         return {"source": str(source), "sha256": sha256(path)}
     return {"source": str(source)}

@@ -11,10 +11,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 QIDS = ("qid", "query_id", "query-id", "id", "_id", "request_id", "topic_id", "number")
-QUERIES = ("text", "query", "title", "contents", "narrative")
+QUERIES = ("text", "query", "problem_statement", "title", "contents", "narrative")
 INSTRUCTIONS = ("instruction",)
-NARRATIVES = ("narrative",)
+NARRATIVES = ("narrative", "background")
 """Fields that also count as instructions when reading an instructions file."""
+VARIANTS = {
+    "original": ("instruction_og",),
+    "changed": ("instruction_changed",),
+    "reversed": ("instruction_reversed",),
+}
+"""Fields of one of several instructions in a record, as in the files of FollowIR and InfoSearch."""
 
 DOCIDS = ("pid", "docid", "id", "_id", "docno", "doc_id")
 TEXTS = ("contents", "text", "passage", "segment", "body", "content")

@@ -43,6 +43,7 @@ class Preset:
 
 
 _TREC_TAG = Form(r"[A-Za-z0-9._-]{1,20}", "1 to 20 letters, digits, '.', '_', '-'")
+_RAGTIME_TAG = Form(r"[A-Za-z0-9._-]{1,25}", "1 to 25 letters, digits, '.', '_', '-'")
 _DEEP_LEARNING_TAG = Form(r"[A-Za-z0-9_-]{1,25}", "1 to 25 letters, digits, '_', '-'")
 
 PRESETS = {
@@ -64,13 +65,20 @@ PRESETS = {
         docid=Form(r"shard_\d+_\d+", "a ClimbMix document, shard_ followed by two numbers"),
         counted=True,
     ),
+    "trec-ragtime": Preset(
+        1000,
+        _RAGTIME_TAG,
+        docid=Form(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}_\d+", "a UUID, an underscore and a number"),
+    ),
     "msmarco-passage": Preset(1000, qid=_NUMBER, docid=_NUMBER),
     "msmarco-document": Preset(100, qid=_NUMBER, docid=Form(r"D\d+", "D followed by a number")),
 }
 """By name. The rules are those of NIST's submission form for TREC-COVID and its checker of standard runs (`trec`),
 its checker for the Deep Learning Track of 2022 (`trec-dl-…`), the guidelines of TREC RAG 2024 and 2025 (`trec-rag`),
-those of 2026 and the organisers' checker (`trec-rag-2026`), and `ms_marco_eval.py`, which parses ids as
-numbers and has 1000 rank slots, where a second document at the same rank replaces the first (`msmarco-…`)."""
+those of 2026 and the organisers' checker (`trec-rag-2026`), the rules of RAGTIME 2025 and 2026 as trec-auto-judge's
+`track_specs.yml` records them, with the depth of NeuCLIR's runs (`trec-ragtime`), and `ms_marco_eval.py`, which
+parses ids as numbers and has 1000 rank slots, where a second document at the same rank replaces the first
+(`msmarco-…`)."""
 
 
 def check_submission(

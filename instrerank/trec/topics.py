@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from instrerank.trec.records import (
     NARRATIVES,
     QIDS,
     QUERIES,
+    VARIANTS,
     columns_of,
     glued,
     header_of,
@@ -58,16 +59,22 @@ def read_topics(path: str | Path) -> list[Topic]:
     Raises:
         InputError: lists the invalid lines: malformed, empty, a duplicate qid, an empty text.
     """
-    return [row.topic for row in _sound_rows(path, instructions_only=False)]
+    return [row.topic for row in _sound_rows(path, ())]
 
 
-def read_instructions(path: str | Path) -> dict[str, str]:
+def read_instructions(path: str | Path, variant: str | None = None) -> dict[str, str]:
     """Read instructions by qid: TSV `qid<TAB>instruction`, JSON with `instruction` or `narrative`, TREC narratives.
+
+    Args:
+        path: the file.
+        variant: of several instructions in a record (FollowIR's `instruction_og`, `instruction_changed`, …), the one
+            to read: "original", "changed" or "reversed".
 
     Raises:
         InputError: lists the invalid lines, as `read_topics` does.
     """
-    return {row.topic.qid: row.topic.instruction for row in _sound_rows(path, instructions_only=True)}
+    fields = VARIANTS[variant] if variant else (*INSTRUCTIONS, *NARRATIVES)
+    return {row.topic.qid: row.topic.instruction for row in _sound_rows(path, fields)}
 
 
 def write_topics(path: str | Path, topics: Iterable[Topic]) -> None:
@@ -94,28 +101,34 @@ def write_topics(path: str | Path, topics: Iterable[Topic]) -> None:
                 file.write("\t".join(columns) + "\n")
 
 
-def _sound_rows(path: str | Path, *, instructions_only: bool) -> list[TopicRow]:
+def _sound_rows(path: str | Path, instructions: Sequence[str]) -> list[TopicRow]:
     problems = Problems(path)
-    rows = parse_topics(path, problems, instructions_only=instructions_only)
+    rows = parse_topics(path, problems, instructions)
     problems.raise_errors()
     for problem in problems.found:
         log.warning(problems.describe(problem))
     return rows
 
 
-def parse_topics(path: str | Path, problems: Problems, *, instructions_only: bool = False) -> list[TopicRow]:
-    """Read the rows of a topics or instructions file and record its problems."""
+def parse_topics(path: str | Path, problems: Problems, instructions: Sequence[str] = ()) -> list[TopicRow]:
+    """Read the rows of a topics or instructions file and record its problems.
+
+    Args:
+        path: the file.
+        problems: collects the problems found.
+        instructions: fields of instructions, one of which every record must have; none: a topics file.
+    """
     rows = []
     first_line: dict[str, int] = {}
-    what = "instruction" if instructions_only else "text"
-    for row in _parse(path, problems, instructions_only):
+    what = "instruction" if instructions else "text"
+    for row in _parse(path, problems, instructions):
         qid, text, instruction = row.topic
         unfit = unfit_id(qid)
         if unfit:
             problems.add(row.line, f"qid {qid!r:.60} {unfit}")
         elif qid in first_line:
             problems.add(row.line, f"duplicate qid {qid}, first on line {first_line[qid]}")
-        elif is_empty(instruction if instructions_only else text):
+        elif is_empty(instruction if instructions else text):
             problems.add(row.line, f"qid {qid} has an empty {what}")
         else:
             rows.append(row)
@@ -125,20 +138,23 @@ def parse_topics(path: str | Path, problems: Problems, *, instructions_only: boo
     return rows
 
 
-def _parse(path: str | Path, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
+def _parse(path: str | Path, problems: Problems, instructions: Sequence[str]) -> Iterator[TopicRow]:
     """Yield every row, valid or not, in the format detected from the first lines."""
     lines = ((number, line) for number, line in read_lines(path) if line.strip())
     start = list(islice(lines, 20))
     every = chain(start, lines)
     if start and (_MARKUP.match(start[0][1]) or any(_TOPIC_TAG.match(line) for _, line in start)):
-        return _parse_trec(WholeText(every, path), problems, instructions_only)
+        if instructions and INSTRUCTIONS[0] not in instructions:
+            problems.add(0, f"TREC markup has no field {instructions[0]}")
+            return iter(())
+        return _parse_trec(WholeText(every, path), problems, instructions)
     if start and starts_json(start[0][1]):
-        return _parse_json(every, problems, instructions_only)
-    return _parse_tsv(every, problems, instructions_only)
+        return _parse_json(every, problems, instructions)
+    return _parse_tsv(every, problems, instructions)
 
 
-def _parse_tsv(lines: Lines, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
-    layout = "qid<TAB>instruction" if instructions_only else "qid<TAB>text or qid<TAB>text<TAB>instruction"
+def _parse_tsv(lines: Lines, problems: Problems, instructions: Sequence[str]) -> Iterator[TopicRow]:
+    layout = "qid<TAB>instruction" if instructions else "qid<TAB>text or qid<TAB>text<TAB>instruction"
     lines = iter(lines)
     first = list(islice(lines, 1))
     header = _header(*first[0], problems) if first else None
@@ -152,11 +168,13 @@ def _parse_tsv(lines: Lines, problems: Problems, instructions_only: bool) -> Ite
             problems.add(number, f"{len(columns)} tab-separated columns; the header row has {len(header)}")
         elif header:
             fields = dict(zip(header, columns, strict=True))
-            if topic := _topic_of(fields, number, problems, instructions_only):
+            if topic := _topic_of(fields, number, problems, instructions):
                 yield TopicRow(number, topic)
-        elif len(columns) not in ((2,) if instructions_only else (2, 3)):
+        elif len(columns) not in ((2,) if instructions else (2, 3)):
             problems.add(number, f"{len(columns)} tab-separated columns; expected {layout}")
-        elif instructions_only:
+        elif instructions and INSTRUCTIONS[0] not in instructions:
+            problems.add_once(0, f"no header row that names a column {instructions[0]}")
+        elif instructions:
             yield TopicRow(number, Topic(columns[0], "", columns[1]))
         else:
             yield TopicRow(number, Topic(*columns))
@@ -177,7 +195,7 @@ def _header(number: int, line: str, problems: Problems) -> list[str] | None:
     return header
 
 
-def _parse_json(lines: Lines, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
+def _parse_json(lines: Lines, problems: Problems, instructions: Sequence[str]) -> Iterator[TopicRow]:
     for number, text in json_texts(lines, problems.path):
         try:
             fields = parse_json(text, f"{problems.path}:{number}")
@@ -186,41 +204,41 @@ def _parse_json(lines: Lines, problems: Problems, instructions_only: bool) -> It
             continue
         if not isinstance(fields, dict):
             problems.add(number, f"expected a JSON object, found {type(fields).__name__} {fields!r:.40}")
-        elif topic := _topic_of(fields, number, problems, instructions_only):
+        elif topic := _topic_of(fields, number, problems, instructions):
             yield TopicRow(number, topic)
 
 
-def _topic_of(fields: dict[str, Any], number: int, problems: Problems, instructions_only: bool) -> Topic | None:
+def _topic_of(fields: dict[str, Any], number: int, problems: Problems, instructions: Sequence[str]) -> Topic | None:
     """Make a topic from named fields, or record what is missing."""
     qid, text = pick(fields, QIDS), pick(fields, QUERIES)
     # a narrative counts only on request, as in TREC topics
-    instruction = pick(fields, INSTRUCTIONS + (NARRATIVES if instructions_only else ()))
+    instruction = pick(fields, instructions or INSTRUCTIONS)
     others = [name for name in fields if name.startswith("instruction_")]
-    if others and instruction is None:
-        what = f"{shown(others)}: ignored because the choice is ambiguous; rename the one to use to instruction"
-        problems.add_once(number, what, warning=not instructions_only)
-        if instructions_only:
+    if others and instruction is None and (not instructions or INSTRUCTIONS[0] in instructions):
+        what = f"{shown(others)}: ignored because the choice is ambiguous; give one as FILE:{'|'.join(VARIANTS)}"
+        problems.add_once(number, what, warning=not instructions)
+        if instructions:
             return None
-    content = instruction if instructions_only else text
+    content = instruction if instructions else text
     if not is_id(qid) or not isinstance(content, str) or not isinstance(instruction, str | None):
-        names = (*INSTRUCTIONS, *NARRATIVES) if instructions_only else QUERIES
+        names = instructions or QUERIES
         wrong = [value for value in (content, instruction) if not isinstance(value, str | None)]
         wrong += [qid] if qid is not None and not is_id(qid) else []
         problems.add(
             number,
             f"expected strings: one of {', '.join(QIDS)} and one of {', '.join(names)}"
-            f"{'' if instructions_only else ', and optionally instruction'}; found "
+            f"{'' if instructions else ', and optionally instruction'}; found "
             + (f"the value {wrong[0]!r:.60}" if wrong else shown(list(fields))),
         )
         return None
     return Topic(str(qid), text if isinstance(text, str) else "", instruction or "")
 
 
-def _parse_trec(whole: WholeText, problems: Problems, instructions_only: bool) -> Iterator[TopicRow]:
+def _parse_trec(whole: WholeText, problems: Problems, instructions: Sequence[str]) -> Iterator[TopicRow]:
     for topic in parse_markup(whole, problems):
-        narrative = topic.get(*NARRATIVE_ELEMENTS) if instructions_only else ""
-        if not (narrative if instructions_only else topic.text):
-            what = "instruction (no <narr> or <narrative>)" if instructions_only else "text (no <title> or <query>)"
+        narrative = topic.get(*NARRATIVE_ELEMENTS) if instructions else ""
+        if not (narrative if instructions else topic.text):
+            what = "instruction (no <narr> or <narrative>)" if instructions else "text (no <title> or <query>)"
             problems.add(topic.line, f"qid {topic.qid} has an empty {what}; its elements: {topic.elements or 'none'}")
         else:
             yield TopicRow(topic.line, Topic(topic.qid, topic.text, narrative))

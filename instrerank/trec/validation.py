@@ -15,7 +15,7 @@ from instrerank.trec.order import count_tied, trec_eval_order
 from instrerank.trec.passages import parse_passages
 from instrerank.trec.problems import Problems, counted, listed, own_documents
 from instrerank.trec.qrels import parse_qrels
-from instrerank.trec.records import is_empty
+from instrerank.trec.records import INSTRUCTIONS, NARRATIVES, is_empty
 from instrerank.trec.runs import RunRow, parse_run
 from instrerank.trec.submission import Preset, check_submission
 from instrerank.trec.topics import parse_topics
@@ -74,7 +74,7 @@ def _check(path: str | Path, kind: Kind | None, preset: Preset | None) -> Checke
             return CheckedFile(kind, problems, *_check_run(path, problems, preset))
         if kind == "qrels":
             return CheckedFile(kind, problems, *_check_qrels(path, problems))
-        rows = parse_topics(path, problems, instructions_only=kind == "instructions")
+        rows = parse_topics(path, problems, (*INSTRUCTIONS, *NARRATIVES) if kind == "instructions" else ())
         return CheckedFile(
             kind, problems, counted(len(rows), kind.removesuffix("s")), {row.topic.qid: row.line for row in rows}
         )

@@ -4,6 +4,7 @@ import pytest
 
 from instrerank.collections import load_instructions, load_qrels, load_run, load_topics, open_passages
 from instrerank.errors import InputError
+from instrerank.jobs.described import described_instructions
 from instrerank.trec import Run, ScoredDoc, Topic
 
 pd = pytest.importorskip("pandas")
@@ -78,3 +79,17 @@ def test_mappings_of_texts():
 def test_what_cannot_be_read(load, source, message):
     with pytest.raises(InputError, match=message):
         load(source)
+
+
+def test_one_of_several_instructions_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "q.jsonl").write_text('{"_id": "7", "instruction_changed": "Neap."}\n')
+    assert load_instructions("q.jsonl:changed") == load_instructions(tmp_path / "q.jsonl:changed") == {"7": "Neap."}
+    described = described_instructions("q.jsonl:changed", None)
+    assert described["source"] == "q.jsonl:changed"
+    assert len(described["sha256"]) == 64
+    # a file of that name, and one that is not there
+    (tmp_path / "q.jsonl:changed").write_text("7\tOther.\n")
+    assert load_instructions("q.jsonl:changed") == {"7": "Other."}
+    with pytest.raises(InputError, match=r"cannot read missing.jsonl:changed: No such file"):
+        load_instructions("missing.jsonl:changed")

@@ -21,6 +21,7 @@ def violations(tmp_path, text, preset, qids=None):
 
 
 PASSAGE = "7 Q0 msmarco_passage_01_123 1 2.0 group-run_1\n"
+ARTICLE = "2000 Q0 5f91a162-7a1e-4e5e-af0e-6b1bab774964_374756147 1 9.85 mlir-original\n"
 SEGMENT = "2025-1 Q0 msmarco_v2.1_doc_16_287012450#4_490828734 1 2.0 group.run\n"
 
 
@@ -32,6 +33,7 @@ SEGMENT = "2025-1 Q0 msmarco_v2.1_doc_16_287012450#4_490828734 1 2.0 group.run\n
         ("trec-dl-document", PASSAGE.replace("passage", "doc")),
         ("trec-rag", SEGMENT),
         ("trec-rag-2026", "31 Q0 shard_00459_61697 1 12.4838 my-run\n31 Q0 shard_01012_88420 2 12.4838 my-run\n"),
+        ("trec-ragtime", ARTICLE),
         ("msmarco-passage", "7\t123\t1\n7\t3\t1000\n"),
         ("msmarco-document", "7\tD123\t1\n"),
     ],
@@ -76,6 +78,12 @@ def test_a_sound_row_of_each_preset(tmp_path, preset, sound):
             "1 Q0 shard_1_1 1 2 t\n1 Q0 shard_1_2 2 3 t\n",
             "2: score 3 is higher than 2 on the row before it",
         ),
+        (
+            "trec-ragtime",
+            ARTICLE.replace("_374756147", ""),
+            "1: docid 5f91a162-7a1e-4e5e-af0e-6b1bab774964: expected a",
+        ),
+        ("trec-ragtime", f"1 Q0 {ARTICLE.split()[2]} 1 2 {'t' * 26}\n", f"1: run tag {'t' * 26}: expected 1 to 25"),
         ("msmarco-passage", "1\t2\t1\n1\t3\t1\n", "2: duplicate rank 1 for topic 1, first on line 1"),
         ("msmarco-passage", "1\t2\t1001\n", "1: rank 1001: expected 1 to 1000"),
         ("msmarco-document", "1\tD2\t101\n", "1: rank 101: expected 1 to 100"),
@@ -96,6 +104,7 @@ def test_depth(tmp_path, preset):
     name = {
         "trec-rag": "msmarco_v2.1_doc_01_1#1_{}",
         "trec-rag-2026": "shard_1_{}",
+        "trec-ragtime": "5f91a162-7a1e-4e5e-af0e-6b1bab774964_{}",
         "msmarco-passage": "{}",
         "msmarco-document": "D{}",
     }.get(preset, f"msmarco_{'doc' if 'doc' in preset else 'passage'}_01_{{}}")

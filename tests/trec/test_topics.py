@@ -5,6 +5,7 @@ import pytest
 
 from instrerank.errors import InputError
 from instrerank.trec import Topic, read_instructions, read_topics, write_topics
+from instrerank.trec.kinds import kind_of
 
 
 def write(path, content):
@@ -48,6 +49,44 @@ def test_topics_of_trec_rag_in_the_fields_of_2025_and_2026(tmp_path):
     path = write(tmp_path / "t.jsonl", '{"request_id": "31", "title": "waste", "narrative": "I am seeking"}\n')
     assert read_topics(path) == [Topic("31", "waste")]
     assert read_instructions(path) == {"31": "I am seeking"}
+
+
+def test_topics_of_trec_rag_in_columns(tmp_path):
+    path = write(tmp_path / "t.tsv", "2024-145979\twho is it\nrag2026-0\tI’m on a council; what first?\n")
+    assert [topic.text for topic in read_topics(path)] == ["who is it", "I’m on a council; what first?"]
+
+
+def test_a_report_request_asks_for_its_problem_statement_and_its_background_is_the_instruction(tmp_path):
+    request = {"topic_id": "2000", "collection_id": "ragtime2", "title": "Machu Picchu", "limit": 2000}
+    request |= {"problem_statement": "Report on its walls.", "background": "I dig there."}
+    path = write(tmp_path / "requests.jsonl", json.dumps(request))
+    assert read_topics(path) == [Topic("2000", "Report on its walls.")]
+    assert read_instructions(path) == {"2000": "I dig there."}
+    assert kind_of(path) == "topics"
+
+
+def test_one_of_several_instructions_of_a_record(tmp_path):
+    record = {"_id": "7", "text": "tides", "instruction_og": "All.", "instruction_changed": "Neap."}
+    path = write(tmp_path / "queries.jsonl", json.dumps(record))
+    assert read_instructions(path, "original") == {"7": "All."}
+    assert read_instructions(path, "changed") == {"7": "Neap."}
+    with pytest.raises(InputError, match="one of instruction_reversed; found _id, text, instruction_og"):
+        read_instructions(path, "reversed")
+    path = write(tmp_path / "queries.tsv", "qid\ttext\tinstruction_changed\n7\ttides\tNeap.\n")
+    assert read_instructions(path, "changed") == {"7": "Neap."}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("7\tNeap.\n", "no header row that names a column instruction_changed"),
+        ("<top><num>7<title>tides<narr>Neap.</top>\n", "TREC markup has no field instruction_changed"),
+        ('{"qid": "7", "instruction_changed": ""}\n', "qid 7 has an empty instruction"),
+    ],
+)
+def test_a_file_without_the_variant_that_is_asked_for(tmp_path, content, complaint):
+    with pytest.raises(InputError, match=complaint):
+        read_instructions(write(tmp_path / "i", content), "changed")
 
 
 def test_instruction_column_and_field(tmp_path):
