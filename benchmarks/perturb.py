@@ -25,9 +25,10 @@ from instrerank.encoders import load_encoder
 from instrerank.evaluation.measures import evaluate
 from instrerank.files import read_lines
 from instrerank.perturbations import describe, query_set, resolve, resolve_all, write_query_set
-from instrerank.perturbations.attack import Attack, Budget, Target, least_overlap, rankings
+from instrerank.perturbations.attack import Attack, Target, least_overlap, rankings
 from instrerank.perturbations.constraints import constrain
 from instrerank.perturbations.passages import attack_passages, attack_success, choose_victims
+from instrerank.perturbations.searching import Budget
 from instrerank.tables import render
 from instrerank.trec import Run, ScoredDoc, read_qrels, read_run, read_topics
 from instrerank.trec.types import Topic

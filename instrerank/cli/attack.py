@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Attack queries (or instructions), or passages, and print the results."""
     from instrerank.jobs import attack, attack_passages
     from instrerank.jobs.preview import preview_attack
-    from instrerank.perturbations.attack import Budget
+    from instrerank.perturbations.searching import Budget
 
     more = {"run": arguments.run_file, "load": load_options_of(arguments), "progress": shows_progress()}
     if arguments.passages:

@@ -17,16 +17,8 @@ from instrerank.jobs.described import command, name_of
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.victims import AttackFiles, Victim, VictimSettings, read_victim
 from instrerank.perturbations import Perturbation, QuerySet, resolve, write_query_set
-from instrerank.perturbations.attack import (
-    Attack,
-    Attacked,
-    Budget,
-    Objective,
-    Strategy,
-    Target,
-    least_overlap,
-    rankings,
-)
+from instrerank.perturbations.attack import Attack, Objective, Target, least_overlap, rankings
+from instrerank.perturbations.searching import Attacked, Budget, Strategy
 from instrerank.trec import Qrels, Run, ScoredDoc, Topic
 from instrerank.trec.problems import counted, listed
 from instrerank.version import __version__
@@ -43,7 +35,7 @@ class AttackSettings(VictimSettings):
     Attributes:
         perturbation: perturbation that generates candidate queries, one topic at a time;
             "typo-mixed:on=instruction" attacks the instruction.
-        strategy: "greedy", "beam" or "worst" (see `instrerank.perturbations.attack.Attack`).
+        strategy: "greedy", "beam" or "worst" (see `instrerank.perturbations.searching.Search`).
         budget: edits, candidates and beam per topic; `attack` also takes these three by name.
         objective: what the attack minimises: "overlap", the average overlap with the top 10 of the clean ranking; or
             a measure such as "ndcg_cut.10", an oracle that needs `qrels`.
@@ -237,12 +229,11 @@ def run_attack(settings: AttackSettings) -> AttackedQueries:
 
 def attack_command(settings: AttackSettings) -> list[str]:
     """Return the command that reproduces the query set."""
-    budget = ",".join(f"{name}={value}" for name, value in asdict(settings.budget).items())
     given = settings.perturbation
     flags = {
         "--perturbation": given if isinstance(given, str) else given.name,
         "--strategy": settings.strategy,
-        "--budget": budget,
+        "--budget": str(settings.budget),
         "--objective": settings.objective,
     }
     return command("attack", settings.flags() | flags)

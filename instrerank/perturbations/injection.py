@@ -6,7 +6,11 @@ After Yin et al. 2026 (2602.16752).
 from __future__ import annotations
 
 import random
+from typing import Any
 
+from instrerank.errors import InputError
+from instrerank.perturbations import payloads
+from instrerank.perturbations.base import Edit, Perturbed, edited
 from instrerank.perturbations.registry import register
 from instrerank.trec.types import Topic
 
@@ -52,3 +56,22 @@ def _register(kind: str, place: str) -> None:
 for _kind in PAYLOADS:
     for _place in PLACES:
         _register(_kind, _place)
+
+
+@register("injection-payload", family="injection", expects="invariance")
+def injection_payload(
+    topic: Topic, rng: random.Random, *, half: str = "", kind: str = "", side: str = "query", place: str = ""
+) -> Perturbed:
+    """A payload drawn from a grammar, at either end of the query; in a query that has one, a part is redrawn."""
+    if place not in ("", *PLACES):
+        raise InputError(f"`place` must be {' or '.join(PLACES)}, got {place!r}")
+    # the grammar checks the rest
+    which: Any = {"half": half or None, "kind": kind or None, "side": side}
+    redrawn = payloads.redraw_part(topic.text, rng, **which)
+    if redrawn is not None:
+        return edited(topic, [redrawn])
+    payload = payloads.draw_payload(rng, **which).text
+    space = " " if topic.text else ""
+    if (place or rng.choice(PLACES)) == "front":
+        return edited(topic, [Edit("payload", 0, "", payload + space)])
+    return edited(topic, [Edit("payload", len(topic.text), "", space + payload)])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from instrerank.encoders.families.profiles import Placement
 from instrerank.errors import InputError
 from instrerank.perturbations import resolve
-from instrerank.study.values import checked
+from instrerank.files.values import checked
 
 if TYPE_CHECKING:
     from instrerank.study.configuration import EncoderChoice

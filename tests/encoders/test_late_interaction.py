@@ -20,7 +20,7 @@ from instrerank.jobs.attack import attack
 from instrerank.jobs.attack_passages import attack_passages
 from instrerank.jobs.encode import encode
 from instrerank.jobs.rerank import rerank
-from instrerank.perturbations.attack import Budget
+from instrerank.perturbations.searching import Budget
 from instrerank.study import execution
 from instrerank.study.configuration import configure
 

@@ -10,7 +10,7 @@ from instrerank.errors import InputError
 from instrerank.jobs.attack import attack
 from instrerank.jobs.attack_passages import attack_passages
 from instrerank.jobs.rerank import rerank
-from instrerank.perturbations.attack import Budget
+from instrerank.perturbations.searching import Budget
 from instrerank.trec import Topic, read_run
 
 PASSAGES = {

@@ -5,8 +5,9 @@ import pytest
 
 from instrerank.errors import InputError
 from instrerank.perturbations import resolve
-from instrerank.perturbations.attack import Attack, Budget, Target, least_overlap, rankings
+from instrerank.perturbations.attack import Attack, Target, least_overlap, rankings
 from instrerank.perturbations.passages import attack_passages
+from instrerank.perturbations.searching import Budget
 from instrerank.trec.types import Topic
 
 PASSAGES = {

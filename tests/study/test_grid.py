@@ -13,7 +13,7 @@ from instrerank.study.report.reading import read_tables
 from instrerank.study.results import read_results
 from instrerank.study.rows import Interaction
 from instrerank.study.table_files import read_table
-from instrerank.study.values import read_mapping
+from instrerank.files.values import read_mapping
 from instrerank.trec import Run, ScoredDoc, read_topics, write_run
 
 GRID = {"wording": ["instruction-paraphrase"], "placement": ["slot", "both"], "typos": ["typo-mixed"]}
