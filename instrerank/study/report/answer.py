@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from instrerank.study.report.labels import measure_label, number, stars, system_label
+from instrerank.study.report.prompts import prompt_sentences
 from instrerank.study.report.reading import Sourced, Tables
 from instrerank.study.rows import (
     INVARIANCE,
@@ -32,11 +33,11 @@ _EXCEPTIONS = 3
 
 
 def sentences(tables: Tables) -> Iterator[Markup]:
-    """Yield the answer of one mode: what it is about, each pair of systems or each system by itself, p-MRR."""
+    """Yield the answer of one mode: what it is about, each pair of systems or each system, p-MRR, prompts."""
     keys = [(measure, INVARIANCE) for measure in tables.measures]
     hypotheses = [it for key in keys for it in tables.hypotheses if (it.row.measure, it.row.perturbation) == key]
     families = [it for key in keys for it in tables.families if (it.row.measure, it.row.family) == key]
-    if not hypotheses and not families:
+    if not hypotheses and not families and not tables.prompts:
         yield Markup("No meaning-preserving perturbation of the query was run, so nothing can be said on robustness.")
     elif scope := _scope(tables):
         yield scope
@@ -48,6 +49,7 @@ def sentences(tables: Tables) -> Iterator[Markup]:
         alone = "Only one system was run on them" if len(tables.systems) == 1 else "No systems were compared"
         yield Markup("{}: the study does not show which system is more robust.").format(alone)
     yield from (_followed(tables, found) for found in tables.instructions if found.row.measure == "p_mrr")
+    yield from prompt_sentences(tables)
 
 
 def _pairs(tables: Tables, hypotheses: Sequence[Sourced[Hypothesis]]) -> Iterator[Markup]:

@@ -17,6 +17,8 @@ from instrerank.study.rows import (
     FamilyRobustness,
     Hypothesis,
     InstructionEffect,
+    PromptPair,
+    PromptSpread,
     Robustness,
     Row,
     TopicScore,
@@ -58,6 +60,8 @@ class Tables:
     hypotheses: Sequence[Sourced[Hypothesis]]
     instructions: Sequence[Sourced[InstructionEffect]]
     failed: Sequence[Sourced[FailedRun]]
+    prompts: Sequence[Sourced[PromptSpread]] = ()
+    prompt_pairs: Sequence[Sourced[PromptPair]] = ()
 
     def __repr__(self) -> str:
         return f"Tables({self.mode!r}, measures={self.measures}, systems={list(map(str, self.systems))})"
@@ -112,6 +116,8 @@ def _read_mode(folder: Path, mode: str) -> Tables:
         list(_read(folder, mode, "hypotheses", Hypothesis)),
         list(_read(folder, mode, "instructions", InstructionEffect)),
         list(_read(folder, mode, "failed", FailedRun)),
+        list(_read(folder, mode, "prompts", PromptSpread)),
+        list(_read(folder, mode, "prompt_pairs", PromptPair)),
     )
 
 
