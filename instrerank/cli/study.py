@@ -22,7 +22,7 @@ _CONDITIONS = "none, own, or names of instruction perturbations (default none; w
 _LISTS = ("encoders", "conditions", "perturbations", "candidates")
 _OTHERS = (
     *("collection", "topics", "qrels", "corpus", "index", "instructions", "changed_instructions", "changed_qrels"),
-    *("name", "seeds", "hits", "empty", "search_hits", "k1", "b", "measures", "relevance_level"),
+    *("prompts", "name", "seeds", "hits", "empty", "search_hits", "k1", "b", "measures", "relevance_level"),
 )
 
 
@@ -52,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--changed-instructions", metavar="FILE", help="instructions that change which passages are relevant")
     add("--changed-qrels", metavar="Q2", help="qrels under the changed instructions, for p-MRR")
     add("--conditions", type=_names, help=f"instruction conditions, separated by commas: {_CONDITIONS}")
+    add(
+        "--prompts",
+        metavar="FILE",
+        help="generic prompts, one a line or TSV (id, prompt): each is run as the instruction of every clean topic",
+    )
     add("--perturbations", type=_names, help="perturbations, separated by commas: names or families, as in perturb")
     add("--seeds", help="random seeds, such as 1,2,3 or 1..5 (default 1)")
     add("--candidates", type=_names, help="candidates of perturbed queries: fixed, retrieve or both (default fixed)")

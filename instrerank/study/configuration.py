@@ -31,7 +31,7 @@ class System(NamedTuple):
 
     Attributes:
         encoder: its name in the study, or `bm25` for the first stage.
-        instructions: the condition: none, own, changed, or the name of an instruction perturbation.
+        instructions: the condition: none, own, changed, prompt-ID, or the name of an instruction perturbation.
     """
 
     encoder: str
@@ -105,6 +105,7 @@ class Configuration:
         changed_instructions: instructions under which other passages are relevant (condition `changed`).
         changed_qrels: the judgements under the changed instructions, for p-MRR.
         conditions: instruction conditions: none, own, or the name of an instruction perturbation.
+        prompts: file of generic prompts (`read_prompts`); each becomes a condition, for clean queries only.
         perturbations: names as in `perturb`.
         grid: wordings × placements × typos, of which `encoders` and `perturbations` hold every cell.
         seeds: draws of each seeded perturbation.
@@ -131,6 +132,7 @@ class Configuration:
     changed_instructions: str | None = None
     changed_qrels: str | None = None
     conditions: tuple[str, ...] = ("none",)
+    prompts: str | None = None
     perturbations: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (1,)
     candidates: tuple[Mode, ...] = ("fixed",)
@@ -156,6 +158,8 @@ class Configuration:
             del data["empty"]
         if self.grid is None:
             del data["grid"]
+        if self.prompts is None:  # likewise
+            del data["prompts"]
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data
@@ -239,6 +243,8 @@ def _check_values(values: Mapping[str, Any]) -> None:
     for key in ("hits", "search_hits", "relevance_level"):
         if values.get(key, 1) < 1:
             raise InputError(f"{key} must be at least 1, got {values[key]}")
+    if values.get("prompts") and "none" not in values.get("conditions", ("none",)):
+        raise InputError("prompts are compared with each encoder's default prompt: add none to conditions")
     if min(values.get("seeds", (0,))) < 0:
         raise InputError(f"seeds must be at least 0, got {min(values['seeds'])}")
     if values.get("k1", 0) < 0:

@@ -15,6 +15,7 @@ from instrerank.files import parse_json, read_lines, whole_file
 from instrerank.study.configuration import FIRST_STAGE, System
 from instrerank.study.first_stage import open_study_passages
 from instrerank.study.plan import Cell
+from instrerank.study.prompts import PROMPT
 from instrerank.study.results import Results
 from instrerank.study.tables.comparison import is_invariance
 from instrerank.trec import Qrels, ScoredDoc
@@ -192,7 +193,7 @@ def _of_instructions(results: Results) -> Iterator[Example]:
         conditions = [system.instructions for system in results.systems if system.encoder == encoder]
         for condition in conditions:
             first = "own" if condition == "changed" and "own" in conditions else "none"
-            if condition == "none" or first not in conditions:
+            if condition == "none" or condition.startswith(PROMPT) or first not in conditions:
                 continue
             cells = [results.clean(System(encoder, each)) for each in (first, condition)]
             rankings = [results.runs[cell].rankings for cell in cells]

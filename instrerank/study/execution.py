@@ -9,7 +9,7 @@ from pathlib import Path
 
 from instrerank.files import sha256
 from instrerank.jobs import models
-from instrerank.jobs.described import described_texts
+from instrerank.jobs.described import described_instructions, described_texts
 from instrerank.jobs.rerank import execute as execute_rerank
 from instrerank.jobs.rerank import plan_of, windows_of
 from instrerank.jobs.reranking_inputs import Inputs, warn_of_own_documents
@@ -134,7 +134,9 @@ class _Reranking:
     def write(self, cell: Cell) -> None:
         """Write the run of a cell and its sidecar."""
         settings = dataclasses.replace(rerank_settings(self._plan, cell), progress=self._progress)
-        instructions = self._described(settings.instructions) if settings.instructions else {"source": "none"}
+        instructions = described_instructions(None, settings.instruction)
+        if settings.instructions:
+            instructions = self._described(settings.instructions)
         inputs = Inputs(
             self._first_stage.runs[self._plan.first_stage_path(cell)],
             self._plan.topics_of(cell.condition, cell.variation),

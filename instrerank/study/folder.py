@@ -19,7 +19,10 @@ from instrerank.study.plan import Plan
 RECORD = "study.yaml"
 LOG = "log.jsonl"
 
-_INPUTS = ("topics", "qrels", "corpus", "index", "run", "instructions", "changed_instructions", "changed_qrels")
+_INPUTS = (
+    *("topics", "qrels", "corpus", "index", "run"),
+    *("instructions", "changed_instructions", "changed_qrels", "prompts"),
+)
 
 
 def open_folder(folder: Path, plan: Plan, *, resume: bool) -> None:

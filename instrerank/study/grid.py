@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from instrerank.encoders.families.profiles import Placement
 from instrerank.errors import InputError
-from instrerank.perturbations import resolve
 from instrerank.files.values import checked
+from instrerank.perturbations import resolve
 
 if TYPE_CHECKING:
     from instrerank.study.configuration import EncoderChoice

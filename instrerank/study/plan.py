@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from instrerank.evaluation.measures import evaluate, relevance_level_note
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.querysets import QuerySet
 from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode, System
+from instrerank.study.prompts import read_prompts
 from instrerank.trec import Qrels, Run, ScoredDoc, Topic
 from instrerank.trec.problems import counted, listed
 from instrerank.trec.runs import run_name
@@ -114,6 +115,7 @@ class Plan:
         qrels: the judgements.
         changed_qrels: the judgements under the changed instructions, or None.
         instructions: by condition and qid, the instructions.
+        prompts: by condition, the generic prompts; they are in `instructions` too.
         variations: the query sets, the clean one first.
         cells: the runs in order: first stage, then encoder by encoder.
         depth: largest number of candidates of a clean topic that are reranked; recall at this depth cannot change.
@@ -125,6 +127,7 @@ class Plan:
     qrels: Qrels
     changed_qrels: Qrels | None
     instructions: dict[str, dict[str, str]]
+    prompts: dict[str, str]
     variations: list[Variation]
     cells: list[Cell]
     depth: int
@@ -188,14 +191,16 @@ def make_plan(configuration: Configuration) -> Plan:
         notes.append("only one judged topic: no intervals, no significance tests")
     topics = [topic._replace(instruction="") for topic in judged]
     instructions = _instructions(configuration, judged)
+    prompts = read_prompts(configuration.prompts) if configuration.prompts else {}
+    instructions |= {condition: {topic.qid: text for topic in topics} for condition, text in prompts.items()}
     variations = [Variation(), *_variations(configuration, topics, instructions.get("own", {}))]
     changed_qrels = load_qrels(configuration.changed_qrels) if configuration.changed_qrels else None
-    cells = _cells(configuration, list(instructions), variations)
+    cells = _cells(configuration, list(instructions), variations, prompts)
     systems = dict.fromkeys(cell.system for cell in cells)
     for system in [system for pair in configuration.system_pairs or () for system in pair]:
         if system not in systems:
             raise InputError(f"pairs: unknown system {system}. Available: {', '.join(map(str, systems))}")
-    return Plan(configuration, topics, qrels, changed_qrels, instructions, variations, cells, depth, notes)
+    return Plan(configuration, topics, qrels, changed_qrels, instructions, prompts, variations, cells, depth, notes)
 
 
 def _check_measures(configuration: Configuration, qrels: Qrels, qid: str) -> None:
@@ -271,7 +276,12 @@ def _variations(configuration: Configuration, topics: Sequence[Topic], own: dict
     return made
 
 
-def _cells(configuration: Configuration, conditions: Sequence[str], variations: Sequence[Variation]) -> list[Cell]:
+def _cells(
+    configuration: Configuration,
+    conditions: Sequence[str],
+    variations: Sequence[Variation],
+    clean_only: Collection[str],
+) -> list[Cell]:
     clean, queries = variations[0], [variation for variation in variations if not variation.of_instruction]
     cells = []
     for mode in configuration.candidates:
@@ -282,5 +292,6 @@ def _cells(configuration: Configuration, conditions: Sequence[str], variations: 
         for mode in configuration.candidates:
             for condition in conditions:
                 used = {"changed": [clean], "own": variations}.get(condition, queries)
+                used = [clean] if condition in clean_only else used
                 cells += [Cell(mode, encoder, condition, variation) for variation in used]
     return cells

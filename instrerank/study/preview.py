@@ -27,9 +27,11 @@ def described(plan: Plan, folder: Path) -> list[str]:
     configuration = plan.configuration
     done = sum(is_complete(folder / cell.path(configuration)) for cell in plan.cells)
     queries = {topic[1:] for cell in plan.cells for topic in plan.topics_of(cell.condition, cell.variation)}
+    conditions = [condition for condition in plan.instructions if condition not in plan.prompts]
+    prompts = f" and {counted(len(plan.prompts), 'prompt')}" if plan.prompts else ""
     return [
         f"{counted(len(plan.topics), 'topic')}, {counted(len(plan.variations), 'query set')}, "
-        f"{counted(len(plan.instructions), 'instruction condition')} ({', '.join(plan.instructions)}), "
+        f"{counted(len(conditions), 'instruction condition')} ({', '.join(conditions)}){prompts}, "
         f"candidates: {' and '.join(configuration.candidates)}",
         f"{counted(len(plan.cells), 'run')}, {done} of them complete; "
         f"{counted(len(queries), 'distinct query')} to encode with each of "

@@ -8,13 +8,15 @@ from pathlib import Path
 from instrerank.files import whole_file
 from instrerank.perturbations import write_query_set
 from instrerank.study.plan import CLEAN, Cell, Plan
+from instrerank.study.prompts import write_prompts
 from instrerank.trec import write_topics
 
 FOLDER = "topics"
+PROMPTS = f"{FOLDER}/prompts.tsv"
 
 
 def write_query_files(plan: Plan, folder: Path) -> None:
-    """Write the clean topics, every query set, and the instructions of every condition.
+    """Write the clean topics, every query set, the instructions of every condition, and the prompts.
 
     Raises:
         InputError: the folder cannot be written, or a text cannot be written as TSV.
@@ -25,19 +27,22 @@ def write_query_files(plan: Plan, folder: Path) -> None:
         else:
             write_query_set(folder / FOLDER, variation.queries)
     for condition, instructions in plan.instructions.items():
-        if instructions:
+        if instructions and condition not in plan.prompts:
             with whole_file(folder / _instructions(condition)) as file:
                 for topic in plan.topics:
                     record = {"qid": topic.qid, "instruction": instructions.get(topic.qid, "")}
                     file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    if plan.prompts:
+        write_prompts(folder / PROMPTS, plan.prompts)
 
 
 def query_files(plan: Plan, cell: Cell) -> tuple[str, str | None]:
-    """Return the paths of a cell's topics and instructions (None without) within the study's folder."""
+    """Return the paths of a cell's topics and instructions (None without, or a prompt) within the study's folder."""
     name = f"{FOLDER}/topics.{plan.configuration.name}.{cell.variation.label}"
     if cell.variation.of_instruction:
         return f"{name}.jsonl", None
-    return f"{name}.tsv", _instructions(cell.condition) if plan.instructions.get(cell.condition) else None
+    in_file = plan.instructions.get(cell.condition) and cell.condition not in plan.prompts
+    return f"{name}.tsv", _instructions(cell.condition) if in_file else None
 
 
 def _instructions(condition: str) -> str:

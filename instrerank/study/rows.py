@@ -245,6 +245,70 @@ class InstructionEffect(NamedTuple):
     corrected_p: float | None = None
 
 
+class PromptSpread(NamedTuple):
+    """A row of `prompts`: how much the mean of a measure depends on the prompt.
+
+    Attributes:
+        prompts: their number.
+        mean: over the prompts, of the measure's mean over topics.
+        sd: sample standard deviation of those means (Promptriever's prompt sensitivity).
+        best: id of the prompt with the highest mean, the first of equals.
+        worst: id of the prompt with the lowest mean, likewise.
+        default: mean with the encoder's own default prompt, the condition `none`; None if that run failed.
+        percentile: percentage of the prompts with a mean below `default`; equal ones count half.
+    """
+
+    encoder: str
+    measure: str
+    prompts: int
+    mean: float
+    sd: float
+    best: str
+    best_mean: float
+    worst: str
+    worst_mean: float
+    default: float | None
+    percentile: float | None
+
+
+class PromptPair(NamedTuple):
+    """A row of `prompt_pairs`: whether A beats B whatever the prompt.
+
+    Attributes:
+        prompts: number of prompts that both were run with.
+        topics: number of topics.
+        default_a: mean of A with its default prompt.
+        default_b: mean of B with its own.
+        prompts_a: number of prompts under which A has the higher mean.
+        prompts_tied: under which both have the same.
+        prompts_b: under which B has the higher mean.
+        a_beats_b: share of prompts × topics in which A scores higher; ties count half, so that 0.5 is even.
+        tied_share: share of prompts × topics in which both score the same.
+        low: 95% bootstrap interval of `a_beats_b` over prompts and topics; None with one topic.
+        high: its upper bound.
+        default_differs: whether the default prompts order A and B otherwise than most prompts do; None without both.
+        prompt_decides: whether the choice of a prompt can decide the order: `default_differs`, or the interval
+            includes 0.5.
+    """
+
+    encoder_a: str
+    encoder_b: str
+    measure: str
+    prompts: int
+    topics: int
+    default_a: float | None
+    default_b: float | None
+    prompts_a: int
+    prompts_tied: int
+    prompts_b: int
+    a_beats_b: float
+    tied_share: float
+    low: float | None
+    high: float | None
+    default_differs: bool | None
+    prompt_decides: bool
+
+
 class FailedRun(NamedTuple):
     """A row of `failed`: a run that failed, with the reason in one line."""
 
@@ -264,6 +328,8 @@ Row = (
     | RankFlip
     | Interaction
     | InstructionEffect
+    | PromptSpread
+    | PromptPair
     | FailedRun
 )
 

@@ -36,6 +36,7 @@ def rerank_settings(plan: Plan, cell: Cell) -> RerankSettings:
         index=None if configuration.corpus else _from_anywhere(str(configuration.index)),
         encoder=_from_anywhere(choice.encoder),
         load=choice.load,
+        instruction=plan.prompts.get(cell.condition),
         instructions=instructions,
         hits=configuration.hits,
         fusion=choice.fusion,

@@ -7,13 +7,13 @@ import pytest
 from instrerank.collections import POCKET
 from instrerank.errors import InputError
 from instrerank.evaluation.robustness import mean_over_seeds
+from instrerank.files.values import read_mapping
 from instrerank.study import configure, make_plan, run_study
 from instrerank.study.report.interactions import interaction_sentences
 from instrerank.study.report.reading import read_tables
 from instrerank.study.results import read_results
 from instrerank.study.rows import Interaction
 from instrerank.study.table_files import read_table
-from instrerank.files.values import read_mapping
 from instrerank.trec import Run, ScoredDoc, read_topics, write_run
 
 GRID = {"wording": ["instruction-paraphrase"], "placement": ["slot", "both"], "typos": ["typo-mixed"]}

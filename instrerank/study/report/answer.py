@@ -9,6 +9,7 @@ from markupsafe import Markup
 from instrerank.study.report.flips import flip_sentences
 from instrerank.study.report.interactions import interaction_sentences
 from instrerank.study.report.labels import measure_label, number, stars, system_label
+from instrerank.study.report.prompts import prompt_sentences
 from instrerank.study.report.reading import Sourced, Tables
 from instrerank.study.rows import (
     INVARIANCE,
@@ -34,11 +35,11 @@ _EXCEPTIONS = 3
 
 
 def sentences(tables: Tables) -> Iterator[Markup]:
-    """Yield the answer of one mode: what it is about, pairs or systems, flips, interactions, p-MRR."""
+    """Yield the answer of one mode: what it is about, pairs or systems, flips, interactions, p-MRR, prompts."""
     keys = [(measure, INVARIANCE) for measure in tables.measures]
     hypotheses = [it for key in keys for it in tables.hypotheses if (it.row.measure, it.row.perturbation) == key]
     families = [it for key in keys for it in tables.families if (it.row.measure, it.row.family) == key]
-    if not hypotheses and not families:
+    if not hypotheses and not families and not tables.prompts:
         yield Markup("No meaning-preserving perturbation of the query was run, so nothing can be said on robustness.")
     elif scope := _scope(tables):
         yield scope
@@ -52,6 +53,7 @@ def sentences(tables: Tables) -> Iterator[Markup]:
     yield from flip_sentences(tables)
     yield from interaction_sentences(tables, LEVEL)
     yield from (_followed(tables, found) for found in tables.instructions if found.row.measure == "p_mrr")
+    yield from prompt_sentences(tables)
 
 
 def _pairs(tables: Tables, hypotheses: Sequence[Sourced[Hypothesis]]) -> Iterator[Markup]:

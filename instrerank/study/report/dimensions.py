@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from instrerank.files.values import read_mapping
 from instrerank.study.configuration import System
 from instrerank.study.folder import RECORD
+from instrerank.study.prompts import PROMPT
 from instrerank.study.report.labels import measure_label
 from instrerank.study.report.reading import Tables
 from instrerank.study.rows import INVARIANCE, system
@@ -73,7 +74,8 @@ def draw_curves(tables: Tables, curves: Sequence[Curve]) -> Figure | None:
         (curve, [System(name, condition) for name in curve.names], condition)
         for curve in curves
         for condition in dict.fromkeys(each.instructions for each in clean if each.encoder in curve.names)
-        if condition != "changed"  # scored by other judgements
+        # scored by other judgements; too many for curves
+        if condition != "changed" and not condition.startswith(PROMPT)
     ]
     lines = [line for line in lines if all(each in clean for each in line[1])]
     if not lines:

@@ -45,6 +45,18 @@ _COLUMNS = {
     "overlap_10": "overlap@10",
     "rbo": "RBO",
     "tau": "Kendall’s τ",
+    "sd": "SD",
+    "best_mean": "best",
+    "worst_mean": "worst",
+    "default": "default prompt",
+    "percentile": "its percentile",
+    "default_a": "default of A",
+    "default_b": "default of B",
+    "prompts_a": "prompts, A higher",
+    "prompts_tied": "same",
+    "prompts_b": "B higher",
+    "a_beats_b": "A beats B",
+    "tied_share": "ties",
 }
 _SHARES = ("relative", "changed_share", "success_rate")
 
@@ -82,8 +94,8 @@ def stars(corrected_p: float | None) -> str:
 def shown(column: str, value: float | int | None) -> str:
     """Return a value as the report prints it in a column.
 
-    Four decimals; shares in percent with one; p below 0.0001 in scientific notation; differences with a sign (U+2212
-    for minus); a dash for None.
+    Four decimals; percentiles, and shares in percent, with one; p below 0.0001 in scientific notation; differences
+    with a sign (U+2212 for minus); a dash for None.
     """
     if value is None:
         return "–"
@@ -91,6 +103,8 @@ def shown(column: str, value: float | int | None) -> str:
         return str(value)
     if column in _SHARES:
         text = f"{100 * value:{'+' if column == 'relative' else ''}z.1f}%"
+    elif column == "percentile":
+        text = f"{value:.1f}"
     elif column in ("p", "corrected_p") and value < 0.0001:
         text = f"{value:.1e}"
     else:

@@ -12,10 +12,12 @@ from instrerank.jobs.sidecar import read_sidecar, sidecar_path
 from instrerank.study.configuration import System
 from instrerank.study.examples import Example, read_examples
 from instrerank.study.folder import RECORD
+from instrerank.study.prompts import PROMPT
 from instrerank.study.report.answer import sentences
 from instrerank.study.report.dimensions import read_curves
 from instrerank.study.report.flips import flip_table
 from instrerank.study.report.plots import write_plots
+from instrerank.study.report.prompts import prompt_means
 from instrerank.study.report.reading import Sourced, Tables, read_tables
 from instrerank.study.report.rendering import render
 from instrerank.study.report.setup import instruction_texts, setup
@@ -75,7 +77,7 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
     """Return what the template shows of one mode."""
     clean: dict[System, dict[str, Sourced[CellMean]]] = {}
     for cell in tables.cells:
-        if cell.row.perturbation == "clean":
+        if cell.row.perturbation == "clean" and not cell.row.instructions.startswith(PROMPT):
             clean.setdefault(system(cell.row), {}).setdefault(cell.row.measure, cell)
     # dicts for their order
     groups: dict[tuple[str, str], dict[str, None]] = {}
@@ -108,6 +110,7 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
         # p-MRR and prompt sensitivity first
         "instructions": sorted(about_instructions, key=lambda it: not it.row.measure.startswith(_OF_INSTRUCTIONS)),
         "other_instructions": [each for each in tables.instructions if each not in about_instructions],
+        "prompt_means": prompt_means(folder, tables),
         "examples": examples,
     }
 

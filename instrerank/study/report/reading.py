@@ -18,6 +18,8 @@ from instrerank.study.rows import (
     Hypothesis,
     InstructionEffect,
     Interaction,
+    PromptPair,
+    PromptSpread,
     RankFlip,
     Robustness,
     Row,
@@ -62,6 +64,8 @@ class Tables:
     failed: Sequence[Sourced[FailedRun]]
     rank_flips: Sequence[Sourced[RankFlip]] = ()
     interactions: Sequence[Sourced[Interaction]] = ()
+    prompts: Sequence[Sourced[PromptSpread]] = ()
+    prompt_pairs: Sequence[Sourced[PromptPair]] = ()
 
     def __repr__(self) -> str:
         return f"Tables({self.mode!r}, measures={self.measures}, systems={list(map(str, self.systems))})"
@@ -118,6 +122,8 @@ def _read_mode(folder: Path, mode: str) -> Tables:
         list(_read(folder, mode, "failed", FailedRun)),
         list(_read(folder, mode, "rank_flips", RankFlip)),
         list(_read(folder, mode, "interactions", Interaction)),
+        list(_read(folder, mode, "prompts", PromptSpread)),
+        list(_read(folder, mode, "prompt_pairs", PromptPair)),
     )
 
 

@@ -61,6 +61,8 @@ def _described(configuration: Mapping[str, Any], found: Sequence[Tables]) -> Ite
         ", ".join(map(str, _list(get("conditions"))))
         + (f"; changed ({get('changed_instructions')})" if get("changed_instructions") else ""),
     )
+    if get("prompts"):
+        yield "Prompts", str(get("prompts"))
     perturbations = ", ".join(map(str, _list(get("perturbations")))) or "none"
     yield "Perturbations", f"{perturbations}; seeds {', '.join(map(str, _list(get('seeds'))))}"
     measures = dict.fromkeys(row.measure for row, _ in found[0].cells)

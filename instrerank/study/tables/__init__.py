@@ -9,6 +9,7 @@ from instrerank.study.rows import Row
 from instrerank.study.tables.hypotheses import hypothesis_rows
 from instrerank.study.tables.instructions import instruction_rows
 from instrerank.study.tables.interactions import interaction_rows
+from instrerank.study.tables.prompts import prompt_pair_rows, prompt_rows
 from instrerank.study.tables.rank_flips import rank_flip_rows
 from instrerank.study.tables.robustness import family_rows, robustness_rows
 from instrerank.study.tables.scores import cell_rows, topic_rows
@@ -29,6 +30,8 @@ def all_tables(results: Results, *, progress: bool = False) -> dict[str, Sequenc
         "rank_flips": rank_flip_rows,
         "interactions": interaction_rows,
         "instructions": instruction_rows,
+        "prompts": prompt_rows,
+        "prompt_pairs": prompt_pair_rows,
     }
     bar = tqdm(tables.items(), desc=f"tables, {results.mode}", unit="table", disable=not progress)
     return {name: rows(results) for name, rows in bar}

@@ -10,6 +10,7 @@ from instrerank.evaluation.means import mean
 from instrerank.evaluation.robustness import prompt_sensitivity
 from instrerank.evaluation.significance import compare
 from instrerank.study.configuration import FIRST_STAGE, System
+from instrerank.study.prompts import PROMPT
 from instrerank.study.results import Results
 from instrerank.study.rows import InstructionEffect
 from instrerank.study.tables.comparison import compared, with_corrected_p
@@ -24,12 +25,12 @@ def instruction_rows(results: Results) -> list[InstructionEffect]:
 
 
 def _against_none(results: Results, encoder: str) -> Iterator[InstructionEffect]:
-    """Yield each condition of an encoder against none; `changed` with the changed qrels."""
+    """Yield each condition of an encoder but its prompts against none; `changed` with the changed qrels."""
     none = System(encoder, "none")
     if none not in results.systems:
         return
     for system in results.systems:
-        if system.encoder != encoder or system == none:
+        if system.encoder != encoder or system == none or system.instructions.startswith(PROMPT):
             continue
         without = results.scores[results.clean(none)]
         if system.instructions == "changed":
