@@ -2,10 +2,10 @@
 
 python recipes/instrerank_minilm/develop.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
 
-InstructIR's 250 topics over the passages of training: the answer's MRR@10 of bare queries, clean and perturbed (among
-these, families that no adapter is trained on), and of queries with an instruction that asks for nothing more; p-MRR
-x 100 of rules of `constrain`, in its own words, over the ten nearest of a hundred passages, as instructions, and inside
-the query's own text, where they are not to be obeyed.
+InstructIR's 250 topics over the passages of training. MRR@10 of the answer: bare queries, clean and perturbed (some
+by families that no adapter is trained on), and queries with an instruction that asks for nothing more. p-MRR x 100 of
+rules of `constrain`, in its own words, over the ten nearest of a hundred passages: as instructions, and inside the
+query's own text, where they are not to be obeyed.
 """
 
 from __future__ import annotations

@@ -24,7 +24,9 @@ from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
 from instrerank.evaluation.measures import evaluate
 from instrerank.evaluation.significance import compare
 from instrerank.files import read_lines
+from instrerank.perturbations import generator
 from instrerank.perturbations.constraints import constrain, constrained_qrels
+from instrerank.perturbations.registry import resolve
 from instrerank.reranking import rerank, select_candidates
 from instrerank.training.vectors.recipe import read_recipe
 from instrerank.training.vectors.sources import split_topics
@@ -34,6 +36,9 @@ from instrerank.trec import Qrels, Run, ScoredDoc, Topic, read_run
 Values = dict[str, float]
 """By topic."""
 RECIPE = Path(__file__).with_name("recipe.yaml")
+INJECTIONS = tuple(
+    f"injection-{kind}-{place}" for kind in ("task", "criterion", "role") for place in ("front", "back")
+)
 SEEDS = 5
 """Draws of DL19's constraints, averaged inside the topic."""
 
@@ -41,7 +46,7 @@ SEEDS = 5
 def ranked(encoder: Encoder, run: Run, topics: Sequence[Topic], texts: Mapping[str, str]) -> Run:
     of_topics = Run(run.tag, {topic.qid: run.rankings[topic.qid] for topic in topics})
     candidates, _ = select_candidates(of_topics, topics, texts, hits=100)
-    return rerank(candidates, texts, encoder, tag=encoder.name)[0]
+    return rerank(candidates, texts, encoder, tag="")[0]
 
 
 def ndcg(run: Run, qrels: Qrels) -> Values:
@@ -56,10 +61,12 @@ def narrowed(
     instructions: tuple[Mapping[str, str], Mapping[str, str]],
     qrels: tuple[Qrels, Qrels],
     level: int,
+    *,
+    in_query: bool = False,
 ) -> dict[str, Values]:
     """Measure one narrowing of instructions: p-MRR of both kinds of passages, nDCG@10 before and after."""
     before, after = (
-        ranked(encoder, run, [topic._replace(instruction=given[topic.qid]) for topic in topics], texts)
+        ranked(encoder, run, [_with(topic, given[topic.qid], in_query) for topic in topics], texts)
         for given in instructions
     )
     within = {qid: {each.docid for each in ranking[:100]} for qid, ranking in run.rankings.items()}
@@ -83,6 +90,11 @@ def narrowed(
     }
 
 
+def _with(topic: Topic, instruction: str, in_query: bool) -> Topic:
+    """Return a topic with an instruction, or with the instruction inside its text, where it is not to be obeyed."""
+    return topic._replace(text=f"{topic.text} {instruction}") if in_query else topic._replace(instruction=instruction)
+
+
 def dl19(data: Path, encoder: Encoder) -> dict[str, Values]:
     folder = data / "dl19"
     run, qrels = read_run(folder / "run.bm25.trec"), load_qrels(folder / "qrels.txt")
@@ -91,6 +103,13 @@ def dl19(data: Path, encoder: Encoder) -> dict[str, Values]:
     found = {"nDCG@10, clean": ndcg(ranked(encoder, run, topics, texts), qrels)}
     sets = [load_topics(path) for path in sorted((folder / "typos").glob("*.tsv"))]
     found["nDCG@10, typo sets"] = inside([ndcg(ranked(encoder, run, each, texts), qrels) for each in sets])
+    drops = []
+    for name in INJECTIONS:
+        apply = resolve(name).for_topics(topics, 1)
+        asked = [apply(topic, generator(1, name, topic.qid)).topic for topic in topics]
+        found[f"nDCG@10, {name}"] = ndcg(ranked(encoder, run, asked, texts), qrels)
+        drops.append(found[f"nDCG@10, {name}"])
+    found["nDCG@10, mean of six injections"] = inside(drops)
     draws: list[dict[str, Values]] = []
     for seed in range(1, SEEDS + 1):
         constraints, _ = constrain(topics, qrels, texts, seed, relevance_level=2)
@@ -101,6 +120,8 @@ def dl19(data: Path, encoder: Encoder) -> dict[str, Values]:
         labelled = constrained_qrels(constraints, qrels, texts)
         labels = labelled["original"], labelled["changed"]
         draws.append(narrowed(encoder, run, asked, texts, instructions, labels, 2))
+        obeyed = narrowed(encoder, run, asked, texts, instructions, labels, 2, in_query=True)
+        draws[-1] |= {f"{name}, instruction in the query": obeyed[name] for name in obeyed if "p-MRR" in name}
     found |= {f"{name}, seed 1": values for name, values in draws[0].items()}
     return found | {f"{name}, {SEEDS} seeds": inside([draw[name] for draw in draws]) for name in draws[0]}
 
@@ -176,18 +197,31 @@ def scifact(data: Path, encoder: Encoder) -> dict[str, Values]:
     return {"p-MRR, the other stance": p_mrr_by_topic(*runs, cited)}
 
 
+def whole(data: Path, documents: str, folder: str, encoder: Encoder) -> dict[str, Values]:
+    """Rank all documents of a small collection for its bare topics."""
+    texts = {each.docid: each.text for each in open_passages(data / documents) if each.text.strip()}
+    topics, qrels = load_topics(data / folder / "topics.tsv"), load_qrels(data / folder / "qrels.txt")
+    topics = [topic for topic in topics if topic.qid in qrels]
+    vectors = encoder.encode_queries([topic.text for topic in topics]).vectors
+    passages = encoder.encode_passages(list(texts.values())).vectors
+    run = nearest(vectors, passages, list(texts), [topic.qid for topic in topics])
+    return {"nDCG@10, clean": ndcg(run, qrels)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encoders", nargs="+", metavar="ENCODER")
     parser.add_argument("--data", type=Path, required=True, help="folder with dl19/, pool/, instructir/ and scifact/")
     parser.add_argument("--pocket-run", type=Path, default=Path("runs/run.pocket.bm25.none.none.clean.txt"))
-    parser.add_argument("--collections", default="dl19,pocket,instructir,scifact")
+    parser.add_argument("--collections", default="dl19,pocket,instructir,scifact,scifact-topics,cranfield-topics")
     arguments = parser.parse_args()
     collections: dict[str, Callable[[Encoder], dict[str, Values]]] = {
         "dl19": partial(dl19, arguments.data),
         "pocket": partial(pocket, arguments.pocket_run),
         "instructir": partial(instructir, arguments.data),
         "scifact": partial(scifact, arguments.data),
+        "scifact-topics": partial(whole, arguments.data, "scifact/corpus.jsonl.gz", "scifact"),
+        "cranfield-topics": partial(whole, arguments.data, "cranfield/documents.jsonl.gz", "cranfield"),
     }
     names = ["minilm", *arguments.encoders]
     encoders = [load_encoder(name) for name in names]

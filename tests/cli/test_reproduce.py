@@ -43,7 +43,7 @@ def test_a_dry_run_prints_every_command_once_and_writes_nothing(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     assert main(["reproduce", "--all", "--dry-run"]) == 0
     commands = [line for line in capsys.readouterr().out.splitlines() if line.startswith("$")]
-    assert len(set(commands)) == len(commands) == 10
+    assert len(set(commands)) == len(commands) == 15
     assert (
         "$ instrerank search --topics dl19-passage --index msmarco-v1-passage --hits 1000 "
         "--output reproductions/runs/run.dl19-passage.bm25.none.none.clean.txt --overwrite"

@@ -36,6 +36,7 @@ RECIPE = {
     "apart": 2,
     "instructions": "instructions.jsonl",
     "made_queries": 40,
+    "sentences": 0.5,
     "rank": 2,
     "bare": {"draws": {"clean": 1, "noisy": 1, "injected": 1}, "clean_weight": 2, **PART},
     "instructed": {"draws": {"rule": 2, "neutral": 1, "topical": 1}, **PART},
@@ -173,6 +174,16 @@ def test_swapped_instructions_leave_queries_and_vectors(data, recipe):
     assert sum(honest[key] != placebo[key] for key in honest.keys() & placebo.keys()) > BUFFER // 2
 
 
+def test_long_queries_are_sentences_of_passages(data, recipe):
+    """Fails when all made queries are short: an adapter would take the end of a long one for a payload."""
+    from instrerank.training.vectors.sources import read_sources
+
+    sources = read_sources(read_recipe(recipe), data)
+    whole = [query for query in sources.queries[sources.asked :] if len(query.split()) > 12]
+    assert len(whole) > 5
+    assert all(any(query in passage for passage in sources.passages) for query in whole)
+
+
 def test_payloads_are_not_those_of_perturb():
     rng = random.Random(2)
     known = {re.sub(r"\W+", " ", text.lower()) for texts in PAYLOADS.values() for text in texts}
@@ -192,6 +203,7 @@ def test_payloads_are_not_those_of_perturb():
         ({"bare": {**RECIPE["bare"], "steps": 0}}, "steps must be above 0"),
         ({"rank": "two"}, "rank must be a whole number"),
         ({"ranks": 2}, "nearest: rank"),
+        ({"sentences": 2}, "sentences must be between 0 and 1"),
         ({"apart": 10}, "no topics are left"),
         ({"passages": ["few.jsonl"]}, "are too few"),
     ],

@@ -9,6 +9,7 @@ from instrerank.perturbations.words import is_eligible
 from instrerank.training.vectors.wordings import FRAMES
 
 _WORD = re.compile(r"[a-z][a-z'-]*[a-z]|\d[\d.,%]*|[^\sa-z\d]+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9])")
 
 
 def phrases(text: str) -> list[str]:
@@ -39,3 +40,12 @@ def question(text: str, rng: random.Random) -> str | None:
         a, b = rng.sample(known[: rng.choice([4, 8, 40])], 2)
         asked = FRAMES.fill(f"question: {'one phrase' if way < 0.5 else 'two phrases'}", rng, a=a, b=b)
     return asked if any(map(is_eligible, asked.split())) else None
+
+
+def sentence(text: str, rng: random.Random) -> str | None:
+    """Return a sentence of 6 to 40 words, with or without its final full stop, or None if the passage has none."""
+    found = [each for each in _SENTENCE.split(" ".join(text.split())) if 6 <= len(each.split()) <= 40]
+    if not found:
+        return None
+    one = rng.choice(found)
+    return one.rstrip(".") if rng.random() < 0.5 else one

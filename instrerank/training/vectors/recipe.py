@@ -92,7 +92,9 @@ class Recipe:
         topics: topics that people asked.
         apart: number of topics of the first file that are left for judging adapters.
         instructions: JSONL of `query` and `instruction`: instructions that ask for nothing more than their query.
-        made_queries: number of queries made of phrases of passages.
+        made_queries: number of queries made of passages.
+        sentences: share of these that are whole sentences, as claims and long questions are; the others are made of
+            phrases.
         rank: of the adapters.
         query_template: how a query and its instruction are joined.
         seed: of the new weights and of all draws.
@@ -107,6 +109,7 @@ class Recipe:
     apart: int = 0
     instructions: str | None = None
     made_queries: int = 30_000
+    sentences: float = 0.0
     rank: int = 22
     query_template: str = "{q} [SEP] {i}"
     seed: int = 42
@@ -125,6 +128,8 @@ class Recipe:
         for name in ("rank", "made_queries"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.sentences <= 1:
+            raise InputError(f"sentences must be between 0 and 1, got {self.sentences:g}")
         bare = self.bare.draws if self.bare and self.instructed else None
         if bare and (bare.rule or bare.neutral or bare.topical):
             raise InputError("bare.draws: the other adapter reads instructions: rule, neutral and topical must be 0")

@@ -10,7 +10,7 @@ from instrerank.collections import load_topics, open_passages
 from instrerank.errors import InputError
 from instrerank.files import parse_json, read_lines
 from instrerank.perturbations import generator
-from instrerank.training.vectors.questions import question
+from instrerank.training.vectors.questions import question, sentence
 from instrerank.training.vectors.recipe import Recipe
 from instrerank.trec import Topic
 
@@ -51,7 +51,8 @@ def read_sources(recipe: Recipe, data: Path) -> Sources:
     for _ in range(_TRIES * recipe.made_queries):
         if len(queries) == asked + recipe.made_queries:
             break
-        made = question(rng.choice(passages), rng)
+        whole = recipe.sentences and rng.random() < recipe.sentences
+        made = (sentence if whole else question)(rng.choice(passages), rng)
         queries += [made] if made else []
     return Sources(passages, queries, asked, _neutral(recipe, data, number))
 
