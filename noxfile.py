@@ -26,9 +26,16 @@ def pyserini2(session):
 
 @nox.session(python="3.11")
 def other_tools(session):
-    """Files exchanged with rank_llm, TIRA and BEIR, without the GPU libraries and old evaluators they ask for."""
+    """Files exchanged with other tools, without the GPU libraries and old evaluators they ask for."""
     session.install("-c", "constraints.txt", "-e", ".[dev]", "tira==0.0.207")
     session.install("--no-deps", "rank-llm==0.25.7", "dacite==1.9.2", "beir==2.2.0")
+    # of repro_eval only the part that reads metadata, which needs setuptools' pkg_resources
+    metadata = ("repro-eval==0.5.0", "ruamel.yaml", "GitPython", "gitdb", "smmap", "py-cpuinfo", "setuptools<81")
+    session.install("--no-deps", *metadata)
     # their tests are skipped where they cannot be imported: here that is a failure
-    session.run("python", "-c", "import beir.retrieval.evaluation, rank_llm.data, tira.check_format")
-    session.run("python", "-m", "pytest", "-m", "rank_llm or tira or beir", "tests/integrations", env=NO_NETWORK)
+    session.run(
+        "python", "-c", "import beir.retrieval.evaluation, rank_llm.data, repro_eval.metadata, tira.check_format"
+    )
+    session.run(
+        "python", "-m", "pytest", "-m", "rank_llm or tira or beir or repro_eval", "tests/integrations", env=NO_NETWORK
+    )

@@ -1,4 +1,4 @@
-"""Search an index that a server of Anserini or Pyserini holds, through its REST API: no Java, and no index, here.
+"""Search an index on a server of Anserini or Pyserini through its REST API: without Java, and without the index.
 
 The interface is `GET /v1/{index}/search` of the `openapi.yaml` that Anserini 1.7 (`io.anserini.api.RestServer`) and
 Pyserini 2 (`python -m pyserini.server.rest`) ship. The servers of earlier releases have other interfaces.
@@ -136,7 +136,7 @@ class SearchServer:
         message = _message(error)
         if error.code in (401, 403):
             raise MissingPrerequisiteError(
-                f"{self.url} wants a valid access token ({message}): set {TOKEN} to yours"
+                f"{self.url} requires a valid access token ({message}): set {TOKEN}"
             ) from error
         if error.code == 400 and re.search(r"\bindex\b", message, re.IGNORECASE):
             raise InputError(f"{self.url} cannot search the index {self.index}: {message}") from error

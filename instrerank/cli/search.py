@@ -20,9 +20,10 @@ order. k1 and b are as given by the flags for every index (Pyserini's command ch
 indexes), and are recorded in the sidecar. Queries are analysed as the index was if `instrerank index` built it;
 name the analyzer of any other index that is not English with Porter's stemmer.
 
-With --server, a server of Anserini's or Pyserini's REST API (GET /v1/INDEX/search) searches instead, as it is
-configured, and the texts of the documents are written too, for rerank --corpus. No Java is needed. Topics are asked
-for one by one, and kept: after an interruption, --resume continues. PYSERINI_API_TOKEN holds the access token.
+With --server, a server of Anserini's or Pyserini's REST API (GET /v1/INDEX/search) searches instead, with its own
+settings, and the texts of the documents are written too, for rerank --corpus; Java is not needed. Topics are sent
+one at a time and the answers kept, so that --resume continues after an interruption. If the server requires an
+access token, set PYSERINI_API_TOKEN.
 """
 EPILOG = """examples:
   instrerank search --index indexes/passages --topics topics.tsv --output runs/run.passages.bm25.txt

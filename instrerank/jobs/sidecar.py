@@ -48,12 +48,12 @@ def write_run_with_sidecar(
     *,
     output_format: RunFormat = "trec",
     retrieval: list[dict[str, Any]],
-    data: Mapping[str, Any],
+    data: Mapping[str, Mapping[str, Any]],
     counts: Mapping[str, Any],
     command: Sequence[str],
     seconds: Mapping[str, float] | None = None,
 ) -> None:
-    """Write a run and its sidecar, in the sections of ir_metadata v0.1 (github.com/irgroup/ir_metadata).
+    """Write a run and its sidecar: the metadata that ir_metadata 0.1 asks for (ir-metadata.org), and `run`, our own.
 
     The sidecar is written first: a run counts as complete only if a sidecar with its hash exists, so that a killed
     process never leaves a run that looks complete. A run written to a stream has no sidecar.
@@ -72,17 +72,19 @@ def write_run_with_sidecar(
         InputError: the folder cannot be written, or the run violates its format.
     """
     metadata: dict[str, Any] = {
+        "schema-version": 0.1,
+        "run-version": 1.0,
         "tag": run.tag,
-        "platform": {
-            "hardware": {"cpu": {"model": _cpu_model(), "cores": os.cpu_count()}},
-            "operating system": f"{platform.system()} {platform.machine()}",
-            "software": {"python": platform.python_version(), "libraries": {"python": versions()}},
+        "platform": _platform(),
+        "research goal": {},
+        "implementation": {"executable": {"cmd": shlex.join(command)}, "source": {"lang": ["python"]}},
+        "method": {
+            "automatic": True,
+            "score ties": "score, then docid, descending (trec_eval)",
+            "retrieval": retrieval,
         },
-        "research goal": {"evaluation": {"score ties": "score, then docid, descending (trec_eval)"}},
-        "implementation": {"executable": {"cmd": shlex.join(command)}, "source": {"lang": "python"}},
-        "method": {"automatic": True, "retrieval": retrieval},
         "actor": {"role": "experimenter"},
-        "data": {"test collection": dict(data)},
+        "data": _data(data),
     }
     recorded: dict[str, Any] = {"configuration": configuration(run.tag, retrieval, data), "counts": dict(counts)}
     if seconds is not None:
@@ -172,6 +174,29 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _platform() -> dict[str, Any]:
+    try:
+        distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        distribution = platform.platform()
+    libraries = {"python": platform.python_version()} | versions()
+    return {
+        "hardware": {
+            "cpu": {"model": _cpu_model(), "architecture": platform.machine(), "number of cores": os.cpu_count()}
+        },
+        "operating system": {"platform": platform.system(), "distribution": distribution},
+        "software": {"libraries": {"python": [f"{name}=={version}" for name, version in libraries.items()]}},
+    }
+
+
+def _data(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the inputs: topics by their source, which is all that a test collection may have, and each in full."""
+    return {
+        "test collection": {name: data[name]["source"] for name in ("topics",) if name in data},
+        "other": [{"name": name, **described} for name, described in data.items()],
+    }
 
 
 def _cpu_model() -> str:

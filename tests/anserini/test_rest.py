@@ -62,7 +62,7 @@ def test_a_document_without_stored_text_and_one_that_comes_parsed(fake, url):
 
 def test_a_token_of_the_environment_goes_to_this_host_only(fake, url, monkeypatch):
     fake.token = "secret"
-    with pytest.raises(MissingPrerequisiteError, match="wants a valid access token .*set PYSERINI_API_TOKEN"):
+    with pytest.raises(MissingPrerequisiteError, match="requires a valid access token .*set PYSERINI_API_TOKEN"):
         SearchServer(url, "tides").search("moon", 5)
     monkeypatch.setenv(rest.TOKEN, "secret\n")
     assert SearchServer(url, "tides").search("moon", 5) == FOUND

@@ -84,7 +84,7 @@ def test_a_part_of_the_topics_is_normal_and_what_it_leaves_out_is_counted(folder
     assert rerank("--limit", "2", "--output", "out/two.txt") == 0
     assert read_run("out/two.txt").rankings.keys() == {"01", "2"}
     sidecar = yaml.safe_load((folder / "out" / "two.txt.yaml").read_text())
-    assert sidecar["data"]["test collection"]["topics"]["limit"] == 2
+    assert sidecar["data"]["other"][0]["limit"] == 2
 
 
 def test_skipping_is_counted(folder, capsys):

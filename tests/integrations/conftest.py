@@ -5,6 +5,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _package_of_the_mark(request):
-    for package in ("rank_llm", "tira", "beir", "pyterrier", "mteb"):
+    for package in ("rank_llm", "tira", "beir", "repro_eval", "pyterrier", "mteb"):
         if request.node.get_closest_marker(package):
             pytest.importorskip(package)

@@ -13,7 +13,7 @@ def test_tira_accepts_what_export_writes(tmp_path):
 
     run = tmp_path / "run.txt"
     rankings = {qid: [ScoredDoc("5", 5.5), ScoredDoc("4", 4.5)] for qid in "123"}
-    described = {"retrieval": [{"name": "bm25"}], "data": {"topics": "t.tsv"}, "counts": {}, "seconds": {}}
+    described = {"retrieval": [{"name": "bm25"}], "data": {"topics": {"source": "t.tsv"}}, "counts": {}, "seconds": {}}
     write_run_with_sidecar(run, Run("bm25", rankings), command=["instrerank", "search"], **described)
     fields = [
         "actor.team=moonlight",

@@ -49,12 +49,12 @@ def test_data_in_memory_gives_the_same_run_and_is_recorded_by_its_hash(folder, w
     assert held.rankings == named.rankings
     assert (held.tag, held.output.name, held.counts) == ("words", "held.txt", named.counts)
     found = sidecar("held.txt")
-    stage, topics = found["method"]["retrieval"][0], found["data"]["test collection"]["topics"]
+    stage, topics = found["method"]["retrieval"][0], found["data"]["other"][0]
     assert stage["source"] == topics["source"] == "in memory"
     assert len(stage["sha256"]) == len(topics["sha256"]) == 64
     changed = ir.rerank(first_stage, [("01", "moon"), ("2", "moon")], corpus=TEXTS, encoder=words, output="other.txt")
     assert changed.rankings != held.rankings
-    assert sidecar("other.txt")["data"]["test collection"]["topics"]["sha256"] != topics["sha256"]
+    assert sidecar("other.txt")["data"]["other"][0]["sha256"] != topics["sha256"]
 
 
 def test_a_result_stands_for_its_run(folder, words):
