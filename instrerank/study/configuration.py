@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, cast, get_type_hints
 from instrerank.collections import mteb_tasks
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
+from instrerank.perturbations.llm import LanguageModelOptions
 from instrerank.perturbations.seeds import seeds_of
 from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.reranking.scoring import check_scoring
@@ -107,6 +108,8 @@ class Configuration:
         conditions: instruction conditions: none, own, or the name of an instruction perturbation.
         perturbations: names as in `perturb`.
         seeds: draws of each seeded perturbation.
+        language_model: what perturbations by a language model ask, as a mapping of the fields of
+            `LanguageModelOptions`; its answers are recorded with the query sets.
         candidates: the modes.
         hits: depth of reranking.
         empty: as in `rerank`: what to do with a candidate whose text is empty in the collection.
@@ -132,6 +135,7 @@ class Configuration:
     conditions: tuple[str, ...] = ("none",)
     perturbations: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (1,)
+    language_model: LanguageModelOptions | None = None
     candidates: tuple[Mode, ...] = ("fixed",)
     hits: int = 100
     empty: EmptyPolicy = "error"
@@ -152,6 +156,9 @@ class Configuration:
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
         if self.empty == "error":  # as in studies before it was a key
             del data["empty"]
+        del data["language_model"]
+        if self.language_model is not None:
+            data["language_model"] = _plain(self.language_model.recorded())
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data
@@ -191,6 +198,8 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     if "conditions" not in settings and settings.get("instructions"):
         settings["conditions"] = ["none", "own"]
     settings["encoders"] = _encoders(settings["encoders"])
+    if settings.get("language_model") is not None:
+        settings["language_model"] = _language_model(settings["language_model"])
     if isinstance(settings.get("seeds"), int | str):
         settings["seeds"] = seeds_of(settings["seeds"])
     hints = get_type_hints(Configuration)
@@ -276,6 +285,15 @@ def _encoder(entry: Any) -> EncoderChoice:
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
     return EncoderChoice(**{key: value for key, value in values.items() if key in own}, load=load)
+
+
+def _language_model(entry: Any) -> LanguageModelOptions:
+    if not isinstance(entry, Mapping) or not entry.get("model"):
+        raise InputError(f"language_model must be a mapping with `model: NAME`, got {entry!r}")
+    hints = get_type_hints(LanguageModelOptions)
+    _check_keys("language_model", entry, list(hints))
+    values = {key: checked(key, value, hints[key]) for key, value in entry.items() if value is not None}
+    return LanguageModelOptions(**values)
 
 
 def _check_keys(what: str, given: Iterable[Any], known: Sequence[str]) -> None:
