@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import threading
 
 import pytest
 from chat_server import error
@@ -11,7 +12,7 @@ from instrerank.cli import main
 from instrerank.errors import InputError, InstrerankWarning, MissingPrerequisiteError
 from instrerank.jobs.perturb import perturb
 from instrerank.perturbations import resolve
-from instrerank.perturbations.llm import prompts
+from instrerank.perturbations.llm import LanguageModel, LanguageModelOptions, prompts
 from instrerank.trec import Topic, read_topics
 
 TOPICS = [Topic("1", "green tea in Japan"), Topic("2", "who is it"), Topic("3", "black tea in 1999")]
@@ -112,6 +113,7 @@ def test_rejected_answers_keep_the_query_and_are_counted(chat, tmp_path, caplog)
     [index] = [json.loads(line) for line in (tmp_path / "querysets.topics.jsonl").read_text().splitlines()]
     assert index["changed"] == 0
     assert index["unchanged"] == queries.provenance["unchanged"]
+    assert read_topics(tmp_path / "topics.topics.llm-paraphrase.s1.jsonl") == TOPICS
     lines = (tmp_path / "topics.topics.llm-paraphrase.s1.jsonl").read_text().splitlines()
     assert [json.loads(line)["reason"] for line in lines] == ["refusal", "empty", "several-lines"]
     assert {record["answer"] for record in answers(tmp_path)} == set(replies.values())
@@ -189,6 +191,28 @@ def test_an_endpoint_that_keeps_failing_is_given_up(chat):
     assert len(chat.requests) < 20
 
 
+def test_answers_under_way_are_kept_when_the_key_is_refused(chat, tmp_path):
+    refused = threading.Event()
+
+    def reply(message, before):
+        if "who is it" in message:
+            refused.set()
+            return error(401)
+        refused.wait(10)
+        return "tea of Japan"
+
+    chat.reply = reply
+    with pytest.raises(MissingPrerequisiteError, match="asks for a key"):
+        ask(chat, tmp_path, concurrency=2)
+    assert len(answers(tmp_path)) == len(chat.requests) - 1 >= 1
+
+
+def test_one_misunderstanding_among_failures_is_not_the_users(chat):
+    chat.reply = lambda message, before: error(400 if "who is it" in message else 503)
+    with pytest.raises(MissingPrerequisiteError, match="did not answer 3 of 3"):
+        ask(chat, retries=0)
+
+
 def test_a_request_that_the_endpoint_does_not_understand(chat):
     chat.reply = lambda message, before: error(400, "unknown field seed")
     with pytest.raises(InputError, match="3 × 400: unknown field seed"):
@@ -254,6 +278,19 @@ def test_unreachable_and_unknown_endpoints(chat, tmp_path, capsys):
     assert "cannot be reached" in capsys.readouterr().err
 
 
+def test_a_proxy_that_cannot_be_used(chat, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "odd://proxy")
+    with pytest.raises(InputError, match="cannot be used: .*proxy"):
+        ask(chat)
+
+
+def test_nothing_is_left_to_ask_if_another_process_has_asked(chat, tmp_path):
+    slow, fast = (LanguageModel(LanguageModelOptions(endpoint=chat.url, **PLAIN), tmp_path) for _ in range(2))
+    for model in (fast, slow):
+        assert model.variants(prompts.PROMPTS[0], TOPICS, 1)["2"].topic.text == "reworded who is it"
+    assert len(chat.requests) == len(answers(tmp_path)) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -265,6 +302,9 @@ def test_unreachable_and_unknown_endpoints(chat, tmp_path, capsys):
         ({"endpoint": "https://host/v1?key=geheim"}, "must not contain a user"),
         ({"request": {"model": "n"}}, "`request` must not set model"),
         ({"request": "x"}, "`request` must be a mapping"),
+        ({"request": {"stop": {1}}}, "JSON does not have"),
+        ({"request": {"temperature": float("nan")}}, "JSON does not have"),
+        ({"endpoint": "http://a b/v1"}, "`endpoint` must be a URL"),
         ({"timeout": 0}, "`timeout`"),
         ({"retries": -1}, "`retries`"),
         ({"concurrency": 0}, "`concurrency`"),

@@ -74,7 +74,7 @@ class AnswerFile:
 
                     def add(question: Question, answer: Answer, more: Mapping[str, Any]) -> None:
                         self._answers[question] = answer
-                        file.write(_line(question, answer, more))
+                        self._size += file.write(_line(question, answer, more))
                         file.flush()
 
                     yield add
@@ -85,6 +85,8 @@ class AnswerFile:
         if self.path is None or not self.path.exists():
             return
         try:
+            if self.path.stat().st_size == self._size:
+                return
             content = self.path.read_bytes()
         except OSError as error:
             raise InputError(f"cannot read {self.path}: {reason_of(error)}") from error

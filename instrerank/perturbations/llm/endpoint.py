@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import ipaddress
-import logging
 import os
+import threading
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from instrerank.errors import InputError, InstrerankError, InstrerankWarning, MissingPrerequisiteError, pip_install
 from instrerank.perturbations.llm.options import LanguageModelOptions
-
-log = logging.getLogger(__name__)
 
 _MOST_FAILURES = 8
 """Failures in a row after which an endpoint is given up."""
@@ -37,19 +35,24 @@ class Answer(NamedTuple):
 
 
 class _Unanswered(Exception):
-    """A request failed after all retries, which counts; the others go on unless the endpoint is `down`."""
+    """A request failed after all retries, which is counted.
 
-    def __init__(self, reason: str, *, down: bool = False, ours: bool = False) -> None:
+    Attributes:
+        down: whether the endpoint cannot be reached, so that no other request has to be tried.
+        misunderstood: whether one of the two does not understand the other, rather than being busy.
+    """
+
+    def __init__(self, reason: str, *, down: bool = False, misunderstood: bool = False) -> None:
         super().__init__(reason)
-        self.down, self.ours = down, ours
+        self.down, self.misunderstood = down, misunderstood
 
 
 class Endpoint:
     """A client of one model at one endpoint.
 
     Attributes:
-        failures: reasons of requests that failed, with their numbers.
-        gave_up: whether requests were left out because the endpoint kept failing.
+        failures: reasons of the requests that failed in the last `ask_all`, with their numbers.
+        gave_up: whether that call left requests out because the endpoint kept failing.
     """
 
     def __init__(self, options: LanguageModelOptions) -> None:
@@ -66,15 +69,18 @@ class Endpoint:
         except ImportError as error:
             raise MissingPrerequisiteError(f"asking a language model needs openai: {pip_install('llm')}") from error
         self.url, self.failures, self.gave_up = options.endpoint, Counter[str](), False
-        self._options, self._key, self._refused = options, _key(options), False
-        self._client = openai.OpenAI(
-            api_key=self._key,
-            base_url=self.url,
-            timeout=options.timeout,
-            max_retries=options.retries,
-            # the texts and the key go to the address that was given, nowhere else
-            http_client=openai.DefaultHttpxClient(follow_redirects=False),
-        )
+        self._options, self._key, self._misunderstood = options, _key(options), 0
+        try:
+            self._client = openai.OpenAI(
+                api_key=self._key,
+                base_url=self.url,
+                timeout=options.timeout,
+                max_retries=options.retries,
+                # the texts and the key go to the address that was given, nowhere else
+                http_client=openai.DefaultHttpxClient(follow_redirects=False),
+            )
+        except Exception as error:  # of httpx: an address or a proxy that it cannot use
+            raise InputError(f"`endpoint` {self.url} cannot be used: {self._safe(str(error))}") from None
 
     def ask_all(self, messages: Sequence[str], seed: int) -> Iterator[tuple[str, Answer]]:
         """Yield each message with its answer, as they come; failures are counted, not raised.
@@ -85,36 +91,49 @@ class Endpoint:
             InputError: the endpoint does not know the model or the address.
             MissingPrerequisiteError: the endpoint refuses the key.
         """
+        self.failures, self.gave_up, self._misunderstood = Counter(), False, 0
         fatal: InstrerankError | None = None
-        in_a_row = 0
-        pool = concurrent.futures.ThreadPoolExecutor(self._options.concurrency)
-        try:
-            futures = {pool.submit(self._ask, message, seed): message for message in messages}
-            for future in concurrent.futures.as_completed(futures):
-                if future.cancelled():
-                    continue
-                error = future.exception()
-                if error is None:
-                    in_a_row = 0
-                    yield futures[future], future.result()
-                    continue
-                if isinstance(error, _Unanswered):
-                    self.failures[str(error)] += 1
-                    self._refused |= error.ours
-                    in_a_row += 1
-                    stop = error.down or in_a_row >= _MOST_FAILURES
-                    self.gave_up |= stop
-                elif isinstance(error, InstrerankError):
-                    fatal, stop = error, True
-                else:
-                    raise error
-                if stop:
-                    for other in futures:
-                        other.cancel()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        waiting, expected, in_a_row = deque(messages), len(messages), 0
+        done = self._started(waiting, seed)
+        while expected:
+            message, result = done.get()
+            expected -= 1
+            if isinstance(result, Answer):
+                in_a_row = 0
+                yield message, result
+            elif isinstance(result, _Unanswered):
+                self.failures[str(result)] += 1
+                self._misunderstood += result.misunderstood
+                in_a_row += 1
+                self.gave_up |= result.down or in_a_row >= _MOST_FAILURES
+            elif isinstance(result, InstrerankError):
+                fatal = result
+            else:
+                raise result
+            if self.gave_up or fatal:
+                expected -= _emptied(waiting)
         if fatal is not None:
             raise fatal
+
+    def _started(self, waiting: deque[str], seed: int) -> SimpleQueue[tuple[str, Answer | Exception]]:
+        """Start threads that take the messages, and return the queue in which they put what becomes of them."""
+        done: SimpleQueue[tuple[str, Answer | Exception]] = SimpleQueue()
+
+        def work() -> None:
+            while True:
+                try:
+                    message = waiting.popleft()
+                except IndexError:
+                    return
+                try:
+                    done.put((message, self._ask(message, seed)))
+                except Exception as error:
+                    done.put((message, error))
+
+        for _ in range(min(self._options.concurrency, len(waiting))):
+            # daemons: an interrupt does not wait for the endpoint
+            threading.Thread(target=work, daemon=True).start()
+        return done
 
     def failure(self, missing: int, asked: int, kept: str) -> InstrerankError:
         """Return the error that says what was not answered, and how to go on.
@@ -126,7 +145,7 @@ class Endpoint:
         """
         reasons = "; ".join(f"{number} × {reason}" for reason, number in self.failures.most_common(3))
         given_up = ", given up" if self.gave_up else ""
-        kind = InputError if self._refused else MissingPrerequisiteError
+        kind = InputError if self._misunderstood == self.failures.total() else MissingPrerequisiteError
         return kind(
             f"{self.url} did not answer {missing} of {asked} requests{given_up}: {reasons}. "
             f"{kept} Repeat the call to ask for the rest"
@@ -181,10 +200,10 @@ class Endpoint:
                 f"{self.url} does not serve {self._options.model} ({status}: {message}): check `model`, and that "
                 f"`endpoint` is the base URL, which usually ends in /v1"
             )
-        return _Unanswered(f"{status}: {message}", ours=status < 500 and status not in (408, 409, 429))
+        return _Unanswered(f"{status}: {message}", misunderstood=status < 500 and status not in (408, 409, 429))
 
     def _nonsense(self) -> _Unanswered:
-        return _Unanswered("not a chat completion (does `endpoint` end in /v1?)", ours=True)
+        return _Unanswered("not a chat completion (does `endpoint` end in /v1?)", misunderstood=True)
 
     def _safe(self, message: str) -> str:
         """Return a message of the endpoint as one short line without the key."""
@@ -193,6 +212,17 @@ class Endpoint:
         printable = "".join(sign if sign.isprintable() else " " for sign in message)
         line = " ".join(printable.split())
         return line if len(line) <= 200 else f"{line[:199]}…"
+
+
+def _emptied(waiting: deque[str]) -> int:
+    """Remove all messages that no thread has taken, and return their number."""
+    removed = 0
+    while True:
+        try:
+            waiting.popleft()
+        except IndexError:
+            return removed
+        removed += 1
 
 
 def _key(options: LanguageModelOptions) -> str:

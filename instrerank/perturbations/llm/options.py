@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -59,6 +60,10 @@ class LanguageModelOptions:
         own = [name for name in self.request if name in _OWN_FIELDS]
         if own:
             raise InputError(f"`request` must not set {', '.join(own)}: these fields are set for each request")
+        try:
+            json.dumps(dict(self.request), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"`request` has a value that JSON does not have: {error}") from None
         if not 0 < self.timeout < math.inf:
             raise InputError(f"`timeout` must be more than 0 seconds, got {self.timeout:g}")
         if self.retries < 0:
@@ -98,5 +103,5 @@ def _check_url(url: str) -> None:
             "`endpoint` must not contain a user, a password, a query or a fragment: put the key into the environment "
             "variable that `key_variable` names"
         )
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in ("http", "https") or not host or not url.isascii() or " " in url or not url.isprintable():
         raise InputError(f"`endpoint` must be a URL such as https://api.openai.com/v1, got {url!r}")

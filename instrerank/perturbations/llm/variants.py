@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import random
@@ -51,6 +52,10 @@ class LanguageModel:
         self._request = json.dumps(dict(options.request), sort_keys=True)
         self._answers = AnswerFile(None if folder is None else Path(folder))
         self._filter = MeaningFilter(options)
+
+    @functools.cached_property
+    def _endpoint(self) -> Endpoint:
+        return Endpoint(self._options)
 
     def __repr__(self) -> str:
         """Return model and endpoint."""
@@ -113,7 +118,7 @@ class LanguageModel:
                 f"llm-{prompt.name}: {len(missing)} of {counted(len(questions), 'answer')} of {self._options.model} "
                 f"not {where}: give the `endpoint` to ask for them"
             )
-        endpoint = Endpoint(self._options)
+        endpoint = self._endpoint
         log.info(
             f"llm-{prompt.name}, seed {seed}: asking {self._options.model} at {endpoint.url} for "
             f"{counted(len(missing), 'answer')}; {len(questions) - len(missing)} recorded before"
