@@ -1,6 +1,6 @@
 """The tables of docs/perturb.md, docs/constrain.md and docs/attack.md, measured again.
 
-    python benchmarks/perturb.py ../shared/data speed variants effects attack passages constraints
+    python benchmarks/perturb.py ../shared/data speed variants effects meaning attack passages constraints
 
 `speed` needs no model; the others rerank the BM25 top 100 of TREC DL 2019 with minilm.
 """
@@ -19,11 +19,11 @@ import numpy as np
 from rapidfuzz.distance import OSA
 from scipy.stats import ttest_rel
 
-from instrerank.cli.attack import _measured
 from instrerank.collections import open_passages
 from instrerank.encoders import load_encoder
 from instrerank.evaluation.measures import evaluate
 from instrerank.files import read_lines
+from instrerank.jobs.attack import _measured
 from instrerank.perturbations import describe, query_set, resolve, resolve_all, write_query_set
 from instrerank.perturbations.attack import Attack, Target, least_overlap, rankings
 from instrerank.perturbations.constraints import constrain
@@ -110,6 +110,27 @@ def speed(data):
             counts[perturbation.family] += 1
     show(["family", "perturbations", "CPU s"], [[f, counts[f], f"{s:.1f}"] for f, s in sorted(seconds.items())])
     print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB\n")
+
+
+def meaning(data):
+    """Cosines of variants with their originals: what the filter of a language model's variants accepts."""
+    dl19 = Dl19(data)
+    clean = {topic.qid: topic.text for topic in dl19.topics}
+    pairs = defaultdict(list)
+    for _, line in list(read_lines(dl19.folder / "variations.tsv"))[1:]:
+        qid, method, text = line.split("\t")
+        pairs[method].append((clean[qid], text))
+    for name in ("negation", "paraphrase-rules", "polite", "verbose"):
+        made = query_set(dl19.topics, resolve(name), 1).perturbed
+        pairs[name] = [(one.original.text, one.topic.text) for one in made if one.changed]
+    pairs["another topic"] = [(one, other) for one in clean.values() for other in clean.values() if one != other]
+    rows = []
+    for name, some in pairs.items():
+        one, other = (dl19.encoder.encode_queries(texts).vectors for texts in zip(*some, strict=True))
+        cosines = (one * other).sum(1)
+        passed = [int((cosines >= floor).sum()) for floor in (0.6, 0.7, 0.8)]
+        rows.append([name, len(some), *(f"{cosines.min():.2f} {cosines.max():.2f}".split()), *passed])
+    show(["variants", "pairs", "least", "largest", ">= 0.6", ">= 0.7", ">= 0.8"], rows)
 
 
 def variants(data):

@@ -89,3 +89,15 @@ def _no_trace_in_the_home_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INSTRERANK_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def chat(monkeypatch):
+    """A language model's endpoint on this machine, without keys in the environment."""
+    from chat_server import ChatServer
+
+    for name in ("OPENAI_API_KEY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server = ChatServer()
+    yield server
+    server.close()

@@ -16,6 +16,7 @@ from instrerank.cli.inputs import (
     add_writing_arguments,
     settings_of,
 )
+from instrerank.cli.language_models import add_language_model_arguments
 from instrerank.tables import render
 
 EPILOG = """examples:
@@ -23,6 +24,8 @@ EPILOG = """examples:
   instrerank perturb --topics topics.tsv --instructions instructions.tsv --perturbations all --seeds 1,2 --output sets
   instrerank perturb --topics topics.tsv --perturbations typo-mixed:edits=2,typo-swap:on=instruction --output sets
   instrerank perturb --topics topics.tsv --perturbations recorded:file=variants.tsv:method=validated --output sets
+  instrerank perturb --topics topics.tsv --perturbations llm-paraphrase,llm-voice --output sets \\
+      --endpoint http://localhost:8000/v1 --model Qwen3-8B
   instrerank perturb --list
 """
 
@@ -65,13 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_argument(parser)
     add_format_argument(parser, "--table", what="the summary")
     add_writing_arguments(parser, resume=False)
+    add_language_model_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write one query set per perturbation and seed, and print the share of topics that each perturbation changed."""
     from instrerank.jobs.perturb import PerturbSettings, run_perturb
+    from instrerank.perturbations.llm import LanguageModelOptions
 
-    settings = settings_of(PerturbSettings, arguments, perturbations=arguments.perturbations.split(","))
+    settings = settings_of(
+        PerturbSettings,
+        arguments,
+        perturbations=arguments.perturbations.split(","),
+        language_model=settings_of(LanguageModelOptions, arguments),
+    )
     sets: dict[str, list[dict[str, Any]]] = {}
     for queries in run_perturb(settings):
         sets.setdefault(queries.provenance["perturbation"], []).append(queries.provenance)

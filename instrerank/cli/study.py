@@ -87,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     from instrerank.study.preview import described, to_encode
 
     settings = read_configuration(arguments.configuration) if arguments.configuration else {}
-    plan = make_plan(configure({**settings, **_given(arguments)}))
     folder, store = arguments.output, arguments.store
+    plan = make_plan(configure({**settings, **_given(arguments)}), folder, ask=not arguments.dry_run)
     if arguments.dry_run:
         print("\n".join([*described(plan, folder), *to_encode(plan, folder, store)]))
         return 0

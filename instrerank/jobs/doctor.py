@@ -36,6 +36,7 @@ EXTRAS = {
     "peft": Extra(("peft",), "LoRA adapters other than plain ones"),
     "openvino": Extra(("openvino", "nncf"), "the dtype int8-openvino"),
     "wordnet": Extra(("nltk",), "the perturbation synonym-wordnet"),
+    "llm": Extra(("openai",), "perturbations by a language model"),
     "pyterrier": Extra(("pyterrier",), "pipelines of PyTerrier"),
     "mteb": Extra(("mteb",), "benchmarks by mteb:TASK, and encoders in mteb"),
     "completion": Extra(("shtab",), "completion of verbs and flags in the shell"),

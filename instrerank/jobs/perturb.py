@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from instrerank.files import parse_json, read_lines, whole_file
 from instrerank.jobs.outputs import staged
 from instrerank.jobs.settings import settings_of
 from instrerank.perturbations import Perturbation, QuerySet, query_set, resolve_all, write_query_set
+from instrerank.perturbations.llm import LanguageModel, LanguageModelOptions
 from instrerank.perturbations.querysets import FORMATS, check_formats, check_source, check_topics, source_name
 from instrerank.perturbations.seeds import seeds_of
 from instrerank.trec.problems import counted
@@ -38,6 +39,7 @@ class PerturbSettings:
         missing: "error"; or "skip" to keep topics that have no instruction in `instructions` without one.
         limit: perturb only the first `limit` topics; None: all.
         source: name of the topics in the names of query sets; None: taken from `topics`.
+        language_model: what perturbations by a language model ask; its answers are recorded in the folder `output`.
         output: folder to write query sets to; None: write nothing.
         format: "tsv", "jsonl" (which records the edits), or both, "tsv,jsonl".
         overwrite: replace existing query sets made with other settings or inputs.
@@ -50,6 +52,7 @@ class PerturbSettings:
     missing: MissingPolicy = "error"
     limit: int | None = None
     source: str | None = None
+    language_model: LanguageModelOptions = field(default_factory=LanguageModelOptions)
     output: str | Path | None = None
     format: str | Sequence[str] = FORMATS
     overwrite: bool = False
@@ -78,12 +81,12 @@ def perturb(topics: Any, perturbations: Any, **settings: Any) -> list[QuerySet]:
     Args:
         topics: as `instrerank.load_topics` takes them.
         perturbations: names, families, "all", or `Perturbation` objects.
-        **settings: other fields of `PerturbSettings`.
+        **settings: other fields of `PerturbSettings`; those of `LanguageModelOptions` can be given by themselves.
 
     Raises:
         InputError: bad topics, an unknown perturbation, topics without instruction, or an existing query set that must
             not be replaced.
-        MissingPrerequisiteError: a perturbation needs a package or a model that is not available here.
+        MissingPrerequisiteError: a perturbation needs a package, a model or an endpoint that is not available here.
     """
     return list(run_perturb(settings_of(PerturbSettings, topics=topics, perturbations=perturbations, **settings)))
 
@@ -93,7 +96,7 @@ def run_perturb(settings: PerturbSettings) -> Iterator[QuerySet]:
 
     The files appear once the last query set has been yielded, all of them or none.
     """
-    perturbations = _resolved(settings.perturbations)
+    perturbations = _resolved(settings)
     topics = instructed_topics(settings.topics, settings.instructions, missing=settings.missing, limit=settings.limit)
     check_topics(topics)
     source = settings.source or source_of(settings.topics)
@@ -124,11 +127,19 @@ def source_of(topics: Any) -> str:
     return source_name(topics) if is_name(topics) else "topics"
 
 
-def _resolved(perturbations: str | Perturbation | Sequence[str | Perturbation]) -> list[Perturbation]:
-    given = [perturbations] if isinstance(perturbations, str | Perturbation) else list(perturbations)
+def _resolved(settings: PerturbSettings) -> list[Perturbation]:
+    given = settings.perturbations
+    given = [given] if isinstance(given, str | Perturbation) else list(given)
     if not given:
         raise InputError("`perturbations` is empty: give at least one")
-    resolved = [found for each in given for found in (resolve_all([each]) if isinstance(each, str) else [each])]
+    resources = {}
+    if settings.language_model.model is not None:
+        resources["language_model"] = LanguageModel(settings.language_model, settings.output)
+    resolved = [
+        found for each in given for found in (resolve_all([each], **resources) if isinstance(each, str) else [each])
+    ]
+    if resources and all(perturbation.details is None for perturbation in resolved):
+        raise InputError("`model` applies to perturbations by a language model (llm-…): name one, or leave it out")
     return list({perturbation.name: perturbation for perturbation in resolved}.values())
 
 
@@ -142,6 +153,10 @@ def _query_sets(
         # one draw is enough where every seed gives the same text
         for seed in seeds if perturbation.seeded else seeds[:1]:
             queries = query_set(topics, perturbation, seed, source)
+            if unchanged := queries.provenance.get("unchanged"):
+                reasons = ", ".join(f"{reason} {count}" for reason, count in unchanged.items())
+                kept = f"{sum(unchanged.values())} of {counted(len(topics), 'topic')} kept unchanged"
+                log.warning(f"{queries.name}: {kept} ({reasons})")
             if bare and perturbation.changes == "instruction" and not queries.provenance["changed"]:
                 left_out.append(perturbation.name)
                 break

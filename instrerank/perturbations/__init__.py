@@ -3,6 +3,7 @@
 from instrerank.perturbations import (
     injection,
     instructions,
+    llm,
     meaning,
     morphology,
     naturality,
@@ -31,6 +32,7 @@ FAMILIES = (
     meaning,
     injection,
     instructions,
+    llm,
 )
 """Modules that register our own perturbations when imported."""
 

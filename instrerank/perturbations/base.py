@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from instrerank.trec.types import Topic
 
@@ -56,11 +56,19 @@ class Edit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Perturbed:
-    """A topic after its edits; created by `edited` or `rewritten`, so that the log always matches the text."""
+    """A topic after its edits; created by `edited` or `rewritten`, so that the log always matches the text.
+
+    Attributes:
+        original: the clean topic.
+        topic: the perturbed one.
+        edits: what was changed, in order.
+        reason: why it was not changed, in one word, if the perturbation says so.
+    """
 
     original: Topic
     topic: Topic
     edits: tuple[Edit, ...] = ()
+    reason: str = ""
 
     @property
     def changed(self) -> bool:
@@ -134,10 +142,12 @@ class Perturbation(Description):
         apply: changes one topic, with the given generator as the only source of randomness; None for a perturbation
             that also uses the other topics.
             over_topics: for such a perturbation, maps (topics, seed) to the function that changes one of these topics.
+        details: returns what else determines the query sets, for their records.
     """
 
     apply: Apply | None = field(default=None, repr=False)
     over_topics: OverTopics | None = field(default=None, repr=False)
+    details: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Reject a perturbation with no function or with two.

@@ -90,7 +90,7 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
         InputError: as `perturb`.
     """
     perturbed = tuple(perturb(topics, perturbation, seed))
-    provenance = {
+    provenance: dict[str, Any] = {
         "source": source,
         "perturbation": perturbation.name,
         **({"parts": [part.name for part in perturbation.parts]} if isinstance(perturbation, Composition) else {}),
@@ -104,6 +104,11 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
         "changed": sum(one.changed for one in perturbed),
         "without_instruction": sum(not topic.instruction for topic in topics),
     }
+    reasons = Counter(one.reason for one in perturbed if one.reason)
+    if reasons:
+        provenance["unchanged"] = dict(sorted(reasons.items()))
+    if perturbation.details is not None:
+        provenance |= perturbation.details()
     return QuerySet(f"{source}.{perturbation.name}.s{seed}", perturbed, provenance)
 
 
@@ -171,6 +176,8 @@ def _record(perturbed: Perturbed) -> dict[str, Any]:
     if original.instruction:
         record["original_instruction"] = original.instruction
     record["changed"] = perturbed.changed
+    if perturbed.reason:
+        record["reason"] = perturbed.reason
     record["edits"] = [
         {name: value for name, value in edit._asdict().items() if (name, value) != ("field", "text")}
         for edit in perturbed.edits

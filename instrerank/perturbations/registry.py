@@ -7,7 +7,7 @@ import functools
 import inspect
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -43,9 +43,18 @@ class _Registered:
     over_topics: bool
 
     @functools.cached_property
-    def options(self) -> dict[str, inspect.Parameter]:
+    def keywords(self) -> dict[str, inspect.Parameter]:
         parameters = inspect.signature(self.function, eval_str=True).parameters
         return {name: p for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+    @functools.cached_property
+    def options(self) -> dict[str, inspect.Parameter]:
+        return {name: p for name, p in self.keywords.items() if name not in self.resources}
+
+    @functools.cached_property
+    def resources(self) -> list[str]:
+        """Keywords that take an object, passed to `resolve`, not a text."""
+        return [name for name, p in self.keywords.items() if hasattr(p.annotation, "describe")]
 
 
 _registered: dict[str, _Registered] = {}
@@ -66,7 +75,8 @@ def register(
 
     The function takes (topic, rng) and returns the new text of the field it `changes`, or a `Perturbed` for a
     more detailed log. With `over_topics` it takes (topics, seed) and returns such a function. Keyword-only
-    parameters (int, float or str) become options: `typo-mixed:edits=2`.
+    parameters (int, float or str) become options: `typo-mixed:edits=2`. Those of a class with a method `describe` are
+    resources, which `resolve` takes as objects; the method returns what the record of a query set says of them.
 
     A perturbation of instructions leaves a topic without an instruction unchanged, unless the function has an
     option `fill`, which declares that it can add one.
@@ -107,8 +117,10 @@ _JOIN = re.compile(r"\+(?=[A-Za-z0-9-]+(?:[:+]|$))")
 """The sign between the parts of a composition: not one inside an option's value, such as a file name."""
 
 
-def resolve(spec: str) -> Perturbation:
+def resolve(spec: str, **resources: Any) -> Perturbation:
     """Return the perturbation for `name` or `name:option=value:option=value`; `a+b` is a composition of those.
+
+    `resources` are objects that some perturbations need, by name: `language_model`.
 
     Every perturbation of queries that uses one topic at a time also accepts `on=instruction`: the same change applied
     to the instruction. Those that use other topics (`other-query`, `instruction-swapped`, `synonym-neighbour`) have no
@@ -120,7 +132,7 @@ def resolve(spec: str) -> Perturbation:
     """
     parts = _JOIN.split(spec)
     if len(parts) > 1:
-        return compose([resolve(part) for part in parts])
+        return compose([resolve(part, **resources) for part in parts])
     name, *settings = spec.split(":")
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
@@ -135,7 +147,9 @@ def resolve(spec: str) -> Perturbation:
     if target not in ("text", "instruction"):
         raise InputError(f"{spec}: `on` must be text or instruction, got {target!r}")
     options = {option: _value(spec, registered, option, value) for option, value in values.items()}
-    perturbation = _bound(registered, options)
+    perturbation = _bound(registered, options, resources)
+    if any(resources.get(name) is None for name in registered.resources):
+        raise InputError(f"{name} needs {perturbation.needs}")
     missing = [o for o, p in registered.options.items() if p.default is p.empty and o not in options]
     if missing:
         raise InputError(f"{name} needs {perturbation.needs}: write {name}:{missing[0]}=…")
@@ -153,13 +167,14 @@ def _value(spec: str, registered: _Registered, option: str, value: str) -> Any:
         raise InputError(f"{spec}: {option} must be of type {kind.__name__}, got {value!r}") from None
 
 
-def _bound(registered: _Registered, options: dict[str, Any]) -> Perturbation:
+def _bound(registered: _Registered, options: dict[str, Any], resources: Mapping[str, Any]) -> Perturbation:
     # Path.stem: an option may be a file, and its folder does not belong in the name of a query set
     labels = [f"{o}-{Path(v).stem if isinstance(v, str) else v}" for o, v in sorted(options.items())]
     fields = vars(registered.described)
     changes = registered.described.changes
     name = re.sub(r"[^A-Za-z0-9]+", "-", "-".join([registered.described.name, *labels])).strip("-")
-    function = functools.partial(registered.function, **options) if options else registered.function
+    given = {name: resources[name] for name in registered.resources if name in resources}
+    function = functools.partial(registered.function, **options, **given) if options or given else registered.function
     fills = "fill" in registered.options
     if not registered.over_topics:
         return Perturbation(**fields | {"name": name}, apply=_lifted(function, name, changes, fills))
@@ -167,7 +182,10 @@ def _bound(registered: _Registered, options: dict[str, Any]) -> Perturbation:
     def over_topics(topics: Sequence[Topic], seed: int) -> Apply:
         return _lifted(function(topics, seed), name, changes, fills)
 
-    return Perturbation(**fields | {"name": name}, over_topics=over_topics)
+    def details() -> dict[str, Any]:
+        return {name: resource.describe() for name, resource in given.items()}
+
+    return Perturbation(**fields | {"name": name}, over_topics=over_topics, details=details if given else None)
 
 
 def _lifted(
@@ -182,7 +200,9 @@ def _lifted(
         result = function(topic, rng)
         if isinstance(result, str):
             result = rewritten(topic, result, name, field)
-        return result if result.topic.text.strip() and result.changed else unchanged
+        if result.topic.text.strip() and result.changed:
+            return result
+        return Perturbed(topic, topic, reason=result.reason)
 
     return apply
 
@@ -207,8 +227,10 @@ def on_instruction(perturbation: Perturbation) -> Perturbation:
     return replace(perturbation, name=name, apply=apply, changes="instruction")
 
 
-def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
+def resolve_all(specs: Iterable[str], **resources: Any) -> list[Perturbation]:
     """Return several perturbations; `all` or the name of a family selects all that need only topics, none composed.
+
+    `resources` as for `resolve`.
 
     Raises:
         InputError: as `resolve`.
@@ -216,11 +238,11 @@ def resolve_all(specs: Iterable[str]) -> list[Perturbation]:
     chosen: dict[str, Perturbation] = {}
     for spec in specs:
         group = [
-            _bound(registered, {})
+            _bound(registered, {}, {})
             for name in names()
             if not (registered := _registered[name]).described.needs and spec in ("all", registered.described.family)
         ]
-        for perturbation in group or [resolve(spec)]:
+        for perturbation in group or [resolve(spec, **resources)]:
             chosen[perturbation.name] = perturbation
     return list(chosen.values())
 

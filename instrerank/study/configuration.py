@@ -14,6 +14,7 @@ from instrerank.collections import mteb_tasks
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
 from instrerank.files.values import check_keys, checked, read_mapping
+from instrerank.perturbations.llm import LanguageModelOptions
 from instrerank.perturbations.seeds import seeds_of
 from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.reranking.scoring import check_scoring
@@ -109,6 +110,8 @@ class Configuration:
         perturbations: names as in `perturb`.
         grid: wordings × placements × typos, of which `encoders` and `perturbations` hold every cell.
         seeds: draws of each seeded perturbation.
+        language_model: what perturbations by a language model ask, as a mapping of the fields of
+            `LanguageModelOptions`; its answers are recorded with the query sets.
         candidates: the modes.
         hits: depth of reranking.
         empty: as in `rerank`: what to do with a candidate whose text is empty in the collection.
@@ -135,6 +138,7 @@ class Configuration:
     prompts: str | None = None
     perturbations: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (1,)
+    language_model: LanguageModelOptions | None = None
     candidates: tuple[Mode, ...] = ("fixed",)
     hits: int = 100
     empty: EmptyPolicy = "error"
@@ -160,6 +164,9 @@ class Configuration:
             del data["grid"]
         if self.prompts is None:  # likewise
             del data["prompts"]
+        del data["language_model"]
+        if self.language_model is not None:
+            data["language_model"] = _plain(self.language_model.recorded())
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data
@@ -201,6 +208,8 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     settings["encoders"] = _encoders(settings["encoders"])
     if settings.get("grid") is not None:
         settings |= _gridded(settings, grid_of(settings["grid"]))
+    if settings.get("language_model") is not None:
+        settings["language_model"] = _language_model(settings["language_model"])
     if isinstance(settings.get("seeds"), int | str):
         settings["seeds"] = seeds_of(settings["seeds"])
     hints = get_type_hints(Configuration)
@@ -304,6 +313,15 @@ def _encoder(entry: Any) -> EncoderChoice:
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
     return EncoderChoice(**{key: value for key, value in values.items() if key in own}, load=load)
+
+
+def _language_model(entry: Any) -> LanguageModelOptions:
+    if not isinstance(entry, Mapping) or not entry.get("model"):
+        raise InputError(f"language_model must be a mapping with `model: NAME`, got {entry!r}")
+    hints = get_type_hints(LanguageModelOptions)
+    check_keys("language_model", entry, list(hints))
+    values = {key: checked(key, value, hints[key]) for key, value in entry.items() if value is not None}
+    return LanguageModelOptions(**values)
 
 
 def _plain(value: Any) -> Any:

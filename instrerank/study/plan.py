@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from instrerank.collections import load_instructions, load_qrels, load_run, load_topics
 from instrerank.errors import InputError
 from instrerank.evaluation.measures import evaluate, relevance_level_note
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
+from instrerank.perturbations.llm import LanguageModel
 from instrerank.perturbations.querysets import QuerySet
 from instrerank.study.configuration import FIRST_STAGE, Configuration, EncoderChoice, Mode, System
 from instrerank.study.prompts import read_prompts
@@ -18,6 +20,9 @@ from instrerank.trec.problems import counted, listed
 from instrerank.trec.runs import run_name
 
 CLEAN = "clean"
+
+TOPICS = "topics"
+"""Folder of the query sets within that of a study."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +161,18 @@ class Plan:
         return Cell(cell.mode, None, "none", variation).path(self.configuration)
 
 
-def make_plan(configuration: Configuration) -> Plan:
+def make_plan(configuration: Configuration, folder: Path | None = None, *, ask: bool = True) -> Plan:
     """Load the topics, make the query sets and list the cells.
+
+    Args:
+        configuration: of the study.
+        folder: of the study, where the answers of a language model are recorded; None: keep them in memory.
+        ask: False: do not ask the language model, but note how much it would be asked.
 
     Raises:
         InputError: bad topics, qrels or instructions; a run of other topics; an unknown perturbation or measure; a
             condition whose instructions are missing.
+        MissingPrerequisiteError: a language model does not answer.
     """
     qrels = load_qrels(configuration.qrels)
     loaded = load_topics(configuration.topics)
@@ -190,10 +201,17 @@ def make_plan(configuration: Configuration) -> Plan:
     if len(qrels) == 1:
         notes.append("only one judged topic: no intervals, no significance tests")
     topics = [topic._replace(instruction="") for topic in judged]
-    instructions = _instructions(configuration, judged)
+    resources: dict[str, Any] = {}
+    if configuration.language_model is not None:
+        model = LanguageModel(configuration.language_model, folder and folder / TOPICS, ask=ask)
+        resources["language_model"] = model
+    instructions = _instructions(configuration, judged, resources)
     prompts = read_prompts(configuration.prompts) if configuration.prompts else {}
     instructions |= {condition: {topic.qid: text for topic in topics} for condition, text in prompts.items()}
-    variations = [Variation(), *_variations(configuration, topics, instructions.get("own", {}))]
+    variations = [Variation(), *_variations(configuration, topics, instructions.get("own", {}), resources)]
+    notes += _variant_notes(configuration, variations)
+    if resources and model.unasked:
+        notes.append(f"{model!r} would be asked for {counted(model.unasked, 'answer')}")
     changed_qrels = load_qrels(configuration.changed_qrels) if configuration.changed_qrels else None
     cells = _cells(configuration, list(instructions), variations, prompts)
     systems = dict.fromkeys(cell.system for cell in cells)
@@ -222,7 +240,26 @@ def _first_stage_depth(configuration: Configuration, topics: Sequence[Topic]) ->
     return depth
 
 
-def _instructions(configuration: Configuration, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
+def _variant_notes(configuration: Configuration, variations: Sequence[Variation]) -> list[str]:
+    """Return how many variants of a language model were rejected, and whether their filter is under test."""
+    notes = []
+    for variation in variations:
+        unchanged = variation.queries.provenance.get("unchanged", {}) if variation.queries else {}
+        if unchanged:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in unchanged.items())
+            notes.append(f"{variation.label}: {counted(sum(unchanged.values()), 'query')} kept unchanged ({reasons})")
+    options = configuration.language_model
+    if options and options.meaning_encoder in {choice.encoder for choice in configuration.encoders}:
+        notes.append(
+            f"variants of the language model were accepted by {options.meaning_encoder}, which is also under test and "
+            f"may look more robust than it is: set another meaning_encoder"
+        )
+    return notes
+
+
+def _instructions(
+    configuration: Configuration, topics: Sequence[Topic], resources: Mapping[str, Any]
+) -> dict[str, dict[str, str]]:
     """Return the instructions of each condition, by qid."""
     own = {topic.qid: topic.instruction for topic in topics if topic.instruction}
     if configuration.instructions:
@@ -235,7 +272,7 @@ def _instructions(configuration: Configuration, topics: Sequence[Topic]) -> dict
         elif condition == "own":
             found[condition] = _complete(own, topics, configuration.instructions or configuration.topics)
         else:
-            perturbation = resolve(condition)
+            perturbation = resolve(condition, **resources)
             if perturbation.fields != {"instruction"}:
                 raise InputError(
                     f"condition {condition} changes the query, not the instruction: move it to perturbations"
@@ -259,10 +296,12 @@ def _complete(instructions: dict[str, str], topics: Sequence[Topic], source: str
     return instructions
 
 
-def _variations(configuration: Configuration, topics: Sequence[Topic], own: dict[str, str]) -> list[Variation]:
+def _variations(
+    configuration: Configuration, topics: Sequence[Topic], own: dict[str, str], resources: Mapping[str, Any]
+) -> list[Variation]:
     with_own = [topic._replace(instruction=own.get(topic.qid, "")) for topic in topics]
     made = []
-    for perturbation in resolve_all(configuration.perturbations):
+    for perturbation in resolve_all(configuration.perturbations, **resources):
         of_instruction = perturbation.changes == "instruction"
         if of_instruction and not own:
             raise InputError(

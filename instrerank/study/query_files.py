@@ -7,12 +7,11 @@ from pathlib import Path
 
 from instrerank.files import whole_file
 from instrerank.perturbations import write_query_set
-from instrerank.study.plan import CLEAN, Cell, Plan
+from instrerank.study.plan import CLEAN, TOPICS, Cell, Plan
 from instrerank.study.prompts import write_prompts
 from instrerank.trec import write_topics
 
-FOLDER = "topics"
-PROMPTS = f"{FOLDER}/prompts.tsv"
+PROMPTS = f"{TOPICS}/prompts.tsv"
 
 
 def write_query_files(plan: Plan, folder: Path) -> None:
@@ -23,9 +22,9 @@ def write_query_files(plan: Plan, folder: Path) -> None:
     """
     for variation in plan.variations:
         if variation.queries is None:
-            write_topics(folder / FOLDER / f"topics.{plan.configuration.name}.{CLEAN}.tsv", plan.topics)
+            write_topics(folder / TOPICS / f"topics.{plan.configuration.name}.{CLEAN}.tsv", plan.topics)
         else:
-            write_query_set(folder / FOLDER, variation.queries)
+            write_query_set(folder / TOPICS, variation.queries)
     for condition, instructions in plan.instructions.items():
         if instructions and condition not in plan.prompts:
             with whole_file(folder / _instructions(condition)) as file:
@@ -38,7 +37,7 @@ def write_query_files(plan: Plan, folder: Path) -> None:
 
 def query_files(plan: Plan, cell: Cell) -> tuple[str, str | None]:
     """Return the paths of a cell's topics and instructions (None without, or a prompt) within the study's folder."""
-    name = f"{FOLDER}/topics.{plan.configuration.name}.{cell.variation.label}"
+    name = f"{TOPICS}/topics.{plan.configuration.name}.{cell.variation.label}"
     if cell.variation.of_instruction:
         return f"{name}.jsonl", None
     in_file = plan.instructions.get(cell.condition) and cell.condition not in plan.prompts
@@ -46,4 +45,4 @@ def query_files(plan: Plan, cell: Cell) -> tuple[str, str | None]:
 
 
 def _instructions(condition: str) -> str:
-    return f"{FOLDER}/instructions.{condition}.jsonl"
+    return f"{TOPICS}/instructions.{condition}.jsonl"

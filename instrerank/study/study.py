@@ -78,13 +78,15 @@ def run_study(
 
     Raises:
         InputError: bad input; the folder holds a different study; another process is running it.
-        MissingPrerequisiteError: BM25 has to search, and Java or pyserini is missing.
+        MissingPrerequisiteError: BM25 has to search, and Java or pyserini is missing, or a language model does not
+            answer.
     """
     if output is None:
         if not is_name(study):
             raise InputError("`output` is missing: give the folder of the study")
         output = Path(str(study)).with_suffix("")
-    plan, folder = _plan(study, settings), Path(output)
+    folder = Path(output)
+    plan = _plan(study, settings, folder)
     check_writable(folder / RECORD)
     # a resumed study removes partial files: not those of one that is running
     with one_process(folder, folder=folder):
@@ -111,10 +113,12 @@ def _run(plan: Plan, folder: Path, store: str | Path | None, progress: bool) -> 
     return StudyResult(folder, failures, report)
 
 
-def _plan(study: Plan | Configuration | Mapping[str, Any] | str | Path, settings: Mapping[str, Any]) -> Plan:
+def _plan(
+    study: Plan | Configuration | Mapping[str, Any] | str | Path, settings: Mapping[str, Any], folder: Path
+) -> Plan:
     if isinstance(study, Plan | Configuration):
         if settings:
             raise InputError(f"{', '.join(settings)}: pass these to `configure`; the study is already configured")
-        return study if isinstance(study, Plan) else make_plan(study)
+        return study if isinstance(study, Plan) else make_plan(study, folder)
     given = study if isinstance(study, Mapping) else read_configuration(Path(study))
-    return make_plan(configure({**given, **settings}))
+    return make_plan(configure({**given, **settings}), folder)
