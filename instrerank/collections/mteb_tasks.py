@@ -98,6 +98,11 @@ def retrieval_tasks() -> dict[str, AbsTaskRetrieval]:
     return {task.metadata.name: task for task in sorted(found, key=lambda task: str(task.metadata.name).lower())}
 
 
+def task_name(name: str) -> str:
+    """Return the task in a name, which need not exist."""
+    return name.removeprefix(PREFIX).partition(":")[0].partition("/")[0]
+
+
 def find_task(name: str) -> tuple[AbsTaskRetrieval, str, str, Kind]:
     """Return the task, subset, split and kind of instructions that a name refers to.
 
