@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from instrerank.collections import instructed_topics
+from instrerank.collections import instructed_topics, load_excluded, load_topics, mteb_data
+from instrerank.collections.loaded import is_name
+from instrerank.errors import InputError
 from instrerank.jobs.described import command, described_source, name_of
 from instrerank.jobs.outputs import check_output
 from instrerank.jobs.results import RunResult
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
-from instrerank.trec import Run, count_tied, read_run
+from instrerank.reranking.candidates import without_excluded
+from instrerank.trec import Run, Topic, count_tied, read_run
 from instrerank.trec.problems import counted, listed
-from instrerank.trec.runs import RunFormat, check_tag
+from instrerank.trec.runs import RunFormat, check_tag, cut_run
 from instrerank.trec.runs import remove_query as without_query
 
 log = logging.getLogger(__name__)
@@ -38,6 +42,8 @@ class SearchSettings:
         keep_stopwords: keep English stop words.
         pretokenized: split queries at whitespace only.
         remove_query: drop the document whose docid is the qid, as for ArguAna, whose queries are documents.
+        exclude: documents that may not be retrieved, by qid, as `instrerank.collections.load_excluded` takes them; the
+            next ones take their places among the `hits`.
         threads: number of Java threads.
         limit: search only the first `limit` topics; None: all.
         runtag: tag of the run.
@@ -57,6 +63,7 @@ class SearchSettings:
     keep_stopwords: bool | None = None
     pretokenized: bool | None = None
     remove_query: bool = False
+    exclude: Any = None
     threads: int = 1
     limit: int | None = None
     runtag: str = "Anserini"
@@ -82,7 +89,8 @@ def search(topics: Any, index: str | Path, **settings: Any) -> Searched:
 
     Raises:
         InputError: no such index, one that BM25 cannot search or that was built with another analyzer, bad topics,
-            parameters out of range, or an existing `output` that must not be replaced.
+            documents excluded for qids that are not topics, parameters out of range, or an existing `output` that must
+            not be replaced.
         MissingPrerequisiteError: Java or pyserini is missing, or a prebuilt index cannot be downloaded.
     """
     return run_search(settings_of(SearchSettings, topics=topics, index=index, **settings))
@@ -96,10 +104,14 @@ def run_search(settings: SearchSettings) -> Searched:
     check_tag(settings.runtag)
     output = None if settings.output is None else Path(settings.output)
     if output is not None:
-        check_output(output, {"topics": settings.topics, "index": settings.index})
+        check_output(output, {"topics": settings.topics, "index": settings.index, "exclude": settings.exclude})
     topics = instructed_topics(settings.topics, limit=settings.limit)
+    excluded = _excluded(settings, topics)
     searcher = BM25Searcher(settings.index, settings.k1, settings.b, **_analysis_options(settings))
     stage = bm25_stage(searcher, settings.hits, str(settings.index), settings.remove_query)
+    if settings.exclude is not None:
+        listing = {qid: sorted(docids) for qid, docids in excluded.items()}
+        stage["excluded"] = described_source(settings.exclude, listing)
     data = {"topics": described_source(settings.topics, topics)}
     if settings.limit is not None:
         data["topics"]["limit"] = settings.limit
@@ -109,10 +121,19 @@ def run_search(settings: SearchSettings) -> Searched:
         run = read_run(output)
         return Searched(run, search_counts(run, [topic.qid for topic in topics]), output)
     opened = time.perf_counter()
-    run = Run(settings.runtag, searcher.batch_search(topics, settings.hits, settings.threads))
+    # deep enough that as many are left
+    depth = settings.hits + max((len(excluded.get(topic.qid, ())) for topic in topics), default=0)
+    run = Run(settings.runtag, searcher.batch_search(topics, depth, settings.threads))
+    dropped = 0
+    if excluded:
+        run, dropped = without_excluded(run, excluded, topics)
+        run = cut_run(run, settings.hits)
     if settings.remove_query:
         run = without_query(run)
     counts = search_counts(run, [topic.qid for topic in topics])
+    if settings.exclude is not None:
+        counts["excluded documents"] = dropped
+        log.info(f"{counted(dropped, 'excluded document')} among the results dropped")
     if counts["topics without candidates"]:
         absent = counts["topics without candidates"]
         log.warning(f"{counted(len(absent), 'topic')} without results: {listed(absent)}")
@@ -135,6 +156,25 @@ def run_search(settings: SearchSettings) -> Searched:
         )
         log.info(f"{output}: {counted(len(topics), 'topic')}, {counted(counts['candidates'], 'document')}")
     return Searched(run, counts, output)
+
+
+def _excluded(settings: SearchSettings, topics: Sequence[Topic]) -> Mapping[str, Collection[str]]:
+    """Return the excluded documents of the topics, by qid; warn of a task's own that are not asked for."""
+    if settings.exclude is None:
+        if is_name(settings.topics) and mteb_data.excludes(str(settings.topics)):
+            log.warning(
+                f"{settings.topics} has documents that may not be retrieved for a topic: give `exclude` "
+                f"{settings.topics} to drop them"
+            )
+        return {}
+    found = load_excluded(settings.exclude)
+    known = {topic.qid for topic in (topics if settings.limit is None else load_topics(settings.topics))}
+    absent = [qid for qid in found if qid not in known]
+    if absent:
+        what = counted(len(absent), "qid")
+        raise InputError(f"documents are excluded for {what} that the topics do not have: {listed(absent)}")
+    chosen = {topic.qid for topic in topics}
+    return {qid: docids for qid, docids in found.items() if qid in chosen}
 
 
 def _analysis_options(settings: SearchSettings) -> dict[str, Any]:
@@ -190,6 +230,7 @@ def search_command(settings: SearchSettings) -> list[str]:
         "--keep-stopwords": settings.keep_stopwords,
         "--pretokenized": settings.pretokenized,
         "--remove-query": settings.remove_query,
+        "--exclude": None if settings.exclude is None else name_of(settings.exclude),
         "--limit": settings.limit,
         "--runtag": None if settings.runtag == SearchSettings.runtag else settings.runtag,
         "--output-format": None if settings.output_format == "trec" else settings.output_format,
