@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, cast, get_type_hints
 
 from instrerank.collections import mteb_tasks
 from instrerank.encoders.options import LoadOptions
-from instrerank.errors import InputError
+from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.perturbations.seeds import seeds_of
 from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.reranking.scoring import check_scoring
@@ -243,8 +243,14 @@ def _of_collection(collection: str) -> dict[str, Any]:
         return dict.fromkeys(("topics", "qrels", "corpus"), collection)
     if collection.startswith(mteb_tasks.PREFIX):
         return mteb_tasks.mteb_settings(collection)
+    try:
+        tasks = [f"{mteb_tasks.PREFIX}{name}" for name in mteb_tasks.nearest_tasks(collection)]
+    except MissingPrerequisiteError:
+        tasks = []
+    near = f" (nearest: {', '.join(tasks)})" if tasks else ""
     raise InputError(
-        f"unknown collection {collection!r}. Available: pocket, irds:ID, mteb:TASK; or give topics, qrels and corpus"
+        f"unknown collection {collection!r}{near}. Available: pocket, irds:ID, mteb:TASK (instrerank collections "
+        f"lists all); or give topics, qrels and corpus"
     )
 
 
