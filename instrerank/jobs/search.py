@@ -106,12 +106,14 @@ def run_search(settings: SearchSettings) -> Searched:
     if output is not None:
         check_output(output, {"topics": settings.topics, "index": settings.index, "exclude": settings.exclude})
     topics = instructed_topics(settings.topics, limit=settings.limit)
-    excluded = _excluded(settings, topics)
+    excluded: dict[str, set[str]] = {}
+    if settings.exclude is not None:
+        known = topics if settings.limit is None else load_topics(settings.topics)
+        excluded = excluded_documents(settings.exclude, known)
     searcher = BM25Searcher(settings.index, settings.k1, settings.b, **_analysis_options(settings))
     stage = bm25_stage(searcher, settings.hits, str(settings.index), settings.remove_query)
     if settings.exclude is not None:
-        listing = {qid: sorted(docids) for qid, docids in excluded.items()}
-        stage["excluded"] = described_source(settings.exclude, listing)
+        stage["excluded"] = described_excluded(settings.exclude, excluded)
     data = {"topics": described_source(settings.topics, topics)}
     if settings.limit is not None:
         data["topics"]["limit"] = settings.limit
@@ -121,19 +123,16 @@ def run_search(settings: SearchSettings) -> Searched:
         run = read_run(output)
         return Searched(run, search_counts(run, [topic.qid for topic in topics]), output)
     opened = time.perf_counter()
-    # deep enough that as many are left
-    depth = settings.hits + max((len(excluded.get(topic.qid, ())) for topic in topics), default=0)
-    run = Run(settings.runtag, searcher.batch_search(topics, depth, settings.threads))
-    dropped = 0
-    if excluded:
-        run, dropped = without_excluded(run, excluded, topics)
-        run = cut_run(run, settings.hits)
+    run, dropped = search_without(searcher, topics, excluded, settings.hits, threads=settings.threads)
+    run = Run(settings.runtag, run.rankings)
     if settings.remove_query:
         run = without_query(run)
     counts = search_counts(run, [topic.qid for topic in topics])
     if settings.exclude is not None:
         counts["excluded documents"] = dropped
         log.info(f"{counted(dropped, 'excluded document')} among the results dropped")
+    elif is_name(settings.topics):
+        warn_of_excluded(run, str(settings.topics))
     if counts["topics without candidates"]:
         absent = counts["topics without candidates"]
         log.warning(f"{counted(len(absent), 'topic')} without results: {listed(absent)}")
@@ -158,23 +157,66 @@ def run_search(settings: SearchSettings) -> Searched:
     return Searched(run, counts, output)
 
 
-def _excluded(settings: SearchSettings, topics: Sequence[Topic]) -> Mapping[str, Collection[str]]:
-    """Return the excluded documents of the topics, by qid; warn of a task's own that are not asked for."""
-    if settings.exclude is None:
-        if is_name(settings.topics) and mteb_data.excludes(str(settings.topics)):
-            log.warning(
-                f"{settings.topics} has documents that may not be retrieved for a topic: give `exclude` "
-                f"{settings.topics} to drop them"
-            )
-        return {}
-    found = load_excluded(settings.exclude)
-    known = {topic.qid for topic in (topics if settings.limit is None else load_topics(settings.topics))}
+def excluded_documents(source: Any, topics: Sequence[Topic]) -> dict[str, set[str]]:
+    """Return the documents that may not be retrieved, by qid.
+
+    Args:
+        source: as `instrerank.collections.load_excluded` takes it.
+        topics: all topics.
+
+    Raises:
+        InputError: documents are excluded for a qid that is not a topic's; or as `load_excluded`.
+    """
+    found = load_excluded(source)
+    known = {topic.qid for topic in topics}
     absent = [qid for qid in found if qid not in known]
     if absent:
         what = counted(len(absent), "qid")
         raise InputError(f"documents are excluded for {what} that the topics do not have: {listed(absent)}")
-    chosen = {topic.qid for topic in topics}
-    return {qid: docids for qid, docids in found.items() if qid in chosen}
+    return found
+
+
+def described_excluded(source: Any, excluded: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """Return what identifies excluded documents in a sidecar."""
+    return described_source(source, {qid: sorted(docids) for qid, docids in excluded.items()})
+
+
+def search_without(
+    searcher: Any, topics: Sequence[Topic], excluded: Mapping[str, Collection[str]], hits: int, *, threads: int = 1
+) -> tuple[Run, int]:
+    """Search topics, leaving out the documents excluded for each; the next ones take their places.
+
+    Args:
+        searcher: BM25.
+        topics: to search.
+        excluded: docids by qid; those of other qids are ignored.
+        hits: number of documents per topic.
+        threads: number of Java threads.
+
+    Returns:
+        The run, and how many excluded documents it would have had.
+    """
+    excluded = {topic.qid: excluded[topic.qid] for topic in topics if topic.qid in excluded}
+    depth = hits + max(map(len, excluded.values()), default=0)
+    run = Run("Anserini", searcher.batch_search(topics, depth, threads))
+    if not excluded:
+        return run, 0
+    dropped = _count_excluded(cut_run(run, hits), excluded)
+    return cut_run(without_excluded(run, excluded, topics)[0], hits), dropped
+
+
+def warn_of_excluded(run: Run, name: str) -> None:
+    """Warn if a run has documents that the task of its topics excludes."""
+    if not mteb_data.excludes(name):
+        return
+    found = _count_excluded(run, load_excluded(name))
+    if found:
+        what = f"{counted(found, 'document')} among the results"
+        log.warning(f"{what} may not be retrieved by {name}: give `exclude` {name} to leave them out")
+
+
+def _count_excluded(run: Run, excluded: Mapping[str, Collection[str]]) -> int:
+    return sum(each.docid in excluded.get(qid, ()) for qid, ranking in run.rankings.items() for each in ranking)
 
 
 def _analysis_options(settings: SearchSettings) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class Configuration:
         corpus: passages; indexed in the study's folder if BM25 has to search and no index is given.
         index: Lucene index to search, and the source of passages if no corpus is given.
         run: first-stage run of the clean topics; None: BM25 searches.
+        exclude: documents that may not be retrieved for a topic, as in `search` and `rerank`.
         instructions: the topics' own instructions; None: those in the topics file.
         changed_instructions: instructions under which other passages are relevant (condition `changed`).
         changed_qrels: the judgements under the changed instructions, for p-MRR.
@@ -127,6 +128,7 @@ class Configuration:
     corpus: str | None = None
     index: str | None = None
     run: str | None = None
+    exclude: str | None = None
     instructions: str | None = None
     changed_instructions: str | None = None
     changed_qrels: str | None = None
@@ -154,8 +156,9 @@ class Configuration:
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
         if self.empty == "error":  # as in studies before it was a key
             del data["empty"]
-        if self.prompts is None:  # likewise
-            del data["prompts"]
+        for key in ("exclude", "prompts"):  # likewise
+            if data[key] is None:
+                del data[key]
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data

@@ -80,7 +80,7 @@ def test_a_task_that_excludes_documents_is_searched_with_a_warning_or_without_th
     mteb_hub.register(monkeypatch, "BrightPonyRetrieval", mteb_hub.write_bright(tmp_path / "data", "pony"))
     ir.build_index(name, tmp_path / "index")
     everything = ir.search(name, tmp_path / "index").run.rankings
-    assert f"give `exclude` {name} to drop them" in caplog.text
+    assert f"may not be retrieved by {name}: give `exclude` {name} to leave them out" in caplog.text
     excluded = load_excluded(name)
     kept = {
         qid: [document.docid for document in ranking if document.docid not in excluded.get(qid, ())]
