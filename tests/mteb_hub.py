@@ -34,7 +34,7 @@ def write_dataset(folder: Path, parts: dict[tuple[str, str], Rows]) -> Path:
     return folder
 
 
-def register(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> None:
+def register(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, revision: str = "made-up") -> None:
     """Let mteb's task of this name read its data from a folder instead of the hub."""
     import datasets
 
@@ -43,7 +43,7 @@ def register(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> None:
     # mteb.get_tasks is also a function of the same name
     registry = importlib.import_module("mteb.get_tasks")._TASKS_REGISTRY
     task = registry[name]
-    metadata = task.metadata.model_copy(update={"dataset": {"path": str(folder), "revision": "made-up"}})
+    metadata = task.metadata.model_copy(update={"dataset": {"path": str(folder), "revision": revision}})
     monkeypatch.setitem(registry, name, type(name, (task,), {"metadata": metadata}))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder.parent / "cache")
     mteb_data._load.cache_clear()

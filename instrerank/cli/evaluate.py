@@ -19,6 +19,9 @@ With --baseline, runs are compared with the baseline topic by topic: difference 
 paired t-test and randomisation test, both corrected over the whole table, effect size, wins and losses.
 Cells are a dash where no test is possible (one topic, no difference).
 
+Benchmarks with measures of their own have them in the last rows, if --qrels names their task (mteb:NevIR) or
+--benchmark says so: NevIR's paired accuracy, InstructIR's robustness@10, IFIR's nDCG@20 by level.
+
 With --changed-qrels, the runs were made under changed instructions and the baseline under the original
 ones: the table shows the measures under both, and p-MRR × 100 with its 95% CI, which is positive if
 passages that stop being relevant moved down. kept × 100 is the same formula over passages that stay
@@ -30,6 +33,7 @@ EPILOG = """examples:
   instrerank evaluate --qrels qrels.dl19.txt -m ndcg_cut.10 --baseline run.clean.txt --stability run.typo*.txt
   instrerank evaluate --qrels qrels.original.txt --changed-qrels qrels.changed.txt -m ndcg_cut.5 \\
       --baseline run.original.txt run.changed.txt
+  instrerank evaluate --qrels mteb:NevIR -m recall.1 run.nevir.txt
   instrerank evaluate --qrels irds:msmarco-passage/trec-dl-2019/judged -m official run.a.txt
 """
 
@@ -88,6 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="holm",
         help="correction of p values over all tests in the table (default holm)",
     )
+    parser.add_argument(
+        "--benchmark",
+        choices=("nevir", "instructir", "ifir"),
+        help="also print this benchmark's own measure: paired accuracy, robustness@10, nDCG@20 by level (default: of "
+        "the task that --qrels names)",
+    )
     parser.add_argument("--changed-qrels", metavar="Q2", help="qrels under the changed instructions, for p-MRR")
     parser.add_argument(
         "--reversed",
@@ -115,7 +125,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError("-q prints each topic's scores, not comparisons: leave out --baseline")
     if arguments.changed_qrels and not arguments.baseline:
         raise InputError("--changed-qrels needs --baseline, the run under the original instructions")
-    names = ("relevance_level", "max_docs", "topics", "remove_query")
+    if arguments.benchmark and arguments.changed_qrels:
+        raise InputError("--benchmark adds rows to tables of scores: leave out --changed-qrels")
+    names = ("benchmark", "relevance_level", "max_docs", "topics", "remove_query")
     options: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     options |= {"measures": arguments.measures} if arguments.measures else {}
     runs, qrels, baseline = arguments.runs, arguments.qrels, arguments.baseline

@@ -29,6 +29,8 @@ EPILOG = """examples:
   instrerank search --index indexes/passages --topics topics.tsv --output runs/run.passages.bm25.txt
   instrerank search --index msmarco-v1-passage --k1 0.82 --b 0.68 --topics irds:msmarco-passage/trec-dl-2019/judged \\
       --output runs/run.dl19.bm25.txt --threads 8
+  instrerank search --index indexes/pony --topics mteb:BrightPonyRetrieval --exclude mteb:BrightPonyRetrieval \\
+      --output runs/run.pony.bm25.txt
   instrerank search --index indexes/miracl-de --language de --topics topics.de.tsv --output runs/run.de.bm25.txt
   instrerank search --server http://localhost:8081 --index msmarco-v2.1-doc-segmented --topics topics.rag24.tsv \\
       --hits 100 --output runs/run.rag24.bm25.txt --passages rag24.passages.jsonl
@@ -68,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--remove-query",
         action="store_true",
         help="drop the document whose docid is the qid, as for ArguAna, whose queries are documents",
+    )
+    parser.add_argument(
+        "--exclude",
+        metavar="FILE",
+        help="documents that may not be retrieved for a topic: mteb:TASK (BRIGHT's excluded_ids, ArguAna's queries), "
+        "or a file in the format of qrels; the next documents take their places",
     )
     parser.add_argument("--threads", metavar="N", type=positive, default=1, help="number of Java threads (default 1)")
     parser.add_argument("--runtag", metavar="TAG", default="Anserini", help="tag of the run (default Anserini)")

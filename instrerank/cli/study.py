@@ -22,7 +22,7 @@ _CONDITIONS = "none, own, or names of instruction perturbations (default none; w
 _LISTS = ("encoders", "conditions", "perturbations", "candidates")
 _OTHERS = (
     *("collection", "topics", "qrels", "corpus", "index", "instructions", "changed_instructions", "changed_qrels"),
-    *("prompts", "name", "seeds", "hits", "empty", "search_hits", "k1", "b", "measures", "relevance_level"),
+    *("exclude", "prompts", "name", "seeds", "hits", "empty", "search_hits", "k1", "b", "measures", "relevance_level"),
 )
 
 
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--corpus", help="passages: a JSONL or TSV file, a folder, irds:ID, mteb:TASK, or pocket (default: the index)")
     add("--index", help="Lucene index to search: a folder or a prebuilt index")
     add("--run", dest="run_file", metavar="RUN", help="first-stage run of the clean topics (default: search --index)")
+    add("--exclude", metavar="FILE", help="documents that may not be retrieved for a topic, as in search")
     add("--name", help="name of the collection in the names of runs (default: from the topics)")
     add("--encoders", type=_names, help=f"encoders, separated by commas: {ENCODERS}")
     add("--instructions", metavar="FILE", help="instructions by qid (default: each topic's own instruction)")

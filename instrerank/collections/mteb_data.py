@@ -132,6 +132,14 @@ def mteb_excluded(name: str) -> dict[str, list[str]]:
     return found
 
 
+def excludes(name: str) -> bool:
+    """Return whether a name of topics is a task that excludes documents (see `mteb_excluded`)."""
+    if not name.startswith(PREFIX):
+        return False
+    data, _ = _data(name)
+    return data.filters or data.own_excluded
+
+
 def _text(row: Mapping[str, Any]) -> str:
     return join_title(row.get("title") or "", text=row["text"]).strip()
 

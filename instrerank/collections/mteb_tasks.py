@@ -7,6 +7,7 @@ A name is `mteb:TASK[/SUBSET][/SPLIT][:changed]`, such as `mteb:SciFact`, `mteb:
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -98,6 +99,11 @@ def retrieval_tasks() -> dict[str, AbsTaskRetrieval]:
     return {task.metadata.name: task for task in sorted(found, key=lambda task: str(task.metadata.name).lower())}
 
 
+def task_name(name: str) -> str:
+    """Return the task in a name, which need not exist."""
+    return name.removeprefix(PREFIX).partition(":")[0].partition("/")[0]
+
+
 def find_task(name: str) -> tuple[AbsTaskRetrieval, str, str, Kind]:
     """Return the task, subset, split and kind of instructions that a name refers to.
 
@@ -120,11 +126,7 @@ def _task(name: str, task_name: str) -> AbsTaskRetrieval:
     try:
         task = mteb.get_task(task_name)
     except KeyError as error:
-        known = {each.lower(): each for each in retrieval_tasks()}
-        wanted = task_name.lower()
-        alike = [each for each in known if wanted and wanted in each]
-        alike += difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.4)
-        near = [known[each] for each in list(dict.fromkeys(alike))[:3]]
+        near = nearest_tasks(task_name)
         raise InputError(
             f"{name}: mteb has no task of that name{' (nearest: ' + ', '.join(near) + ')' if near else ''}; "
             "instrerank collections lists all"
@@ -139,6 +141,26 @@ def _task(name: str, task_name: str) -> AbsTaskRetrieval:
             f"one over text of type {', '.join(TYPES)} (instrerank collections lists them)"
         )
     return task
+
+
+def nearest_tasks(wanted: str) -> list[str]:
+    """Return the names of up to three tasks like a name: those that contain it, that share words, or that are similar.
+
+    Raises:
+        MissingPrerequisiteError: mteb is not installed.
+    """
+    known = {each.lower(): each for each in retrieval_tasks()}
+    wanted = wanted.lower()
+    alike = [each for each in known if wanted and wanted in each]
+    shared: dict[str, float] = {}
+    for word in re.findall(r"\w{4,}", wanted):
+        names = [each for each in known if word in each]
+        # a word of few names says more, and more at their start
+        for each in names:
+            shared[each] = shared.get(each, 0) + 1 / len(names) + 0.1 * each.startswith(word)
+    alike += sorted(shared, key=shared.__getitem__, reverse=True)
+    alike += difflib.get_close_matches(wanted, list(known), n=3, cutoff=0.4)
+    return [known[each] for each in list(dict.fromkeys(alike))[:3]]
 
 
 def _subset_and_split(name: str, task: AbsTaskRetrieval, parts: list[str]) -> tuple[str, str]:

@@ -66,7 +66,7 @@ def compare_runs(
             correction: multiple-testing correction of the p values over all rows: "holm" or "bonferroni".
 
     Returns:
-            One row per measure and run.
+            One row per measure and run; those of a benchmark's own measures are compared unit by unit.
 
     Raises:
             InputError: a measure that is not a mean over topics, or different topics.
@@ -79,6 +79,11 @@ def compare_runs(
     compared = [
         (measure, name, compare(_by_topic(evaluation, measure), _by_topic(baseline, measure)))
         for measure in baseline.means
+        for name, evaluation in evaluations.items()
+    ]
+    compared += [
+        (measure, name, compare(evaluation.benchmark[measure], units))
+        for measure, units in baseline.benchmark.items()
         for name, evaluation in evaluations.items()
     ]
     t_tests = corrected([each.p_t_test for *_, each in compared], correction)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Evaluation:
         per_query: scores by qid, for judged topics only; topics missing from the run score 0.
         missing: judged qids without results in the run.
         unjudged: qids of the run without judgements, which are ignored.
+        benchmark: a benchmark's own measures by measure and unit (`instrerank.evaluation.benchmarks`); else empty.
     """
 
     run_tag: str
@@ -40,6 +41,7 @@ class Evaluation:
     per_query: dict[str, dict[str, float]]
     missing: list[str]
     unjudged: list[str]
+    benchmark: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Return the means instead of all values by topic."""

@@ -39,7 +39,13 @@ def contrastive_pairs(qrels: Qrels, base: Callable[[str], str] = before_undersco
 
 
 def pairwise_accuracy(run: Run, pairs: Sequence[ContrastivePair]) -> float:
-    """Return the fraction of pairs whose two queries both rank their own document above the other's.
+    """Return the fraction of pairs whose two queries both rank their own document above the other's."""
+    found = pairs_in_order(run, pairs)
+    return sum(found.values()) / len(found)
+
+
+def pairs_in_order(run: Run, pairs: Sequence[ContrastivePair]) -> dict[str, float]:
+    """Return by pair, `N` of `N_q1`, 1 if its two queries both rank their own document above the other's, else 0.
 
     Weller et al., NevIR, EACL 2024, arXiv 2305.07614. Chance is 1 / 4. The order is trec_eval's; an unranked
     document counts as below any ranked one, and a query that ranks neither counts as wrong.
@@ -49,12 +55,13 @@ def pairwise_accuracy(run: Run, pairs: Sequence[ContrastivePair]) -> float:
     """
     if not pairs:
         raise InputError("pairwise accuracy needs at least one pair of queries")
-    both = [
-        _prefers(run, pair.first_qid, pair.first_docid, pair.second_docid)
-        and _prefers(run, pair.second_qid, pair.second_docid, pair.first_docid)
+    return {
+        before_underscore(pair.first_qid): float(
+            _prefers(run, pair.first_qid, pair.first_docid, pair.second_docid)
+            and _prefers(run, pair.second_qid, pair.second_docid, pair.first_docid)
+        )
         for pair in pairs
-    ]
-    return sum(both) / len(both)
+    }
 
 
 def _prefers(run: Run, qid: str, docid: str, other: str) -> bool:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from instrerank.collections import mteb_tasks
 from instrerank.collections.loaded import file_and_variant, is_name
 from instrerank.files import is_standard_stream, sha256
 from instrerank.trec import Run, Topic
@@ -16,7 +17,7 @@ IN_MEMORY = "in memory"
 
 
 def described_source(source: Any, loaded: Any = None) -> dict[str, Any]:
-    """Return what identifies an input: a file's path and hash, a name, or the hash of an object.
+    """Return what identifies an input: a file's path and hash, a name and its dataset, or the hash of an object.
 
     Args:
         source: a path, a name, or an object in memory.
@@ -27,7 +28,7 @@ def described_source(source: Any, loaded: Any = None) -> dict[str, Any]:
     path, _ = file_and_variant(source)
     if is_standard_stream(source) or path.is_file():
         return {"source": str(source), "sha256": sha256(path)}
-    return {"source": str(source)}
+    return {"source": str(source), **_dataset(source)}
 
 
 def described_instructions(
@@ -46,7 +47,15 @@ def described_texts(source: Any, texts: Mapping[str, str]) -> dict[str, Any]:
     digest = hashlib.sha256()
     for docid in sorted(texts):
         digest.update(json.dumps([docid, texts[docid]]).encode())
-    return {"source": name_of(source), "sha256 of candidates": digest.hexdigest()}
+    return {"source": name_of(source), **_dataset(source), "sha256 of candidates": digest.hexdigest()}
+
+
+def _dataset(source: Any) -> dict[str, str]:
+    """Return the dataset and its revision that a name stands for; empty for other names and objects."""
+    if not is_name(source) or not str(source).startswith(mteb_tasks.PREFIX):
+        return {}
+    dataset = mteb_tasks.find_task(str(source))[0].metadata.dataset
+    return {"dataset": str(dataset["path"]), "revision": str(dataset["revision"])}
 
 
 def name_of(source: Any) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from instrerank.collections import load_qrels, load_run, load_topics
+from instrerank.collections import load_qrels, load_run, load_topics, mteb_tasks
 from instrerank.collections.loaded import is_name
 from instrerank.errors import InputError
 from instrerank.evaluation import measures as measuring
+from instrerank.evaluation.benchmarks import BENCHMARKS, Benchmark, benchmark_scores
 from instrerank.evaluation.comparing import ComparedRun, compare_runs, instruction_moves, stability_rows
 from instrerank.evaluation.instructions import run_under, under_instructions
 from instrerank.evaluation.measures import DEFAULT_MEASURES, Evaluation
@@ -35,6 +36,8 @@ class EvaluateSettings:
         topics: average over these topics only, as `instrerank.load_topics` takes them; "run": over the judged topics
             that every run answers (trec_eval without `-c`).
         remove_query: drop the document whose docid is the qid first, as for ArguAna, whose queries are documents.
+        benchmark: add the own measures of this benchmark (`instrerank.evaluation.benchmarks`); None: of the one whose
+            mteb task `qrels` names, if any.
     """
 
     qrels: Any
@@ -43,6 +46,7 @@ class EvaluateSettings:
     max_docs: int | None = None
     topics: Any = None
     remove_query: bool = False
+    benchmark: Benchmark | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +144,10 @@ def scored(runs: Sequence[Any], settings: EvaluateSettings) -> Scored:
     loaded = _load_runs(runs, settings)
     judged = _judged(settings, loaded)
     evaluations = [_evaluate(run, judged, settings, name) for name, run in zip(runs, loaded, strict=True)]
+    benchmark = settings.benchmark or _benchmark_of(settings.qrels)
+    if benchmark:
+        own = [benchmark_scores(benchmark, run, judged, max_docs=settings.max_docs) for run in loaded]
+        evaluations = [replace(found, benchmark=scores) for found, scores in zip(evaluations, own, strict=True)]
     return Scored(loaded, judged, evaluations)
 
 
@@ -286,6 +294,13 @@ def run_names(sources: Sequence[Any], tags: Sequence[str]) -> list[str]:
     if len(set(names)) == len(names):
         return names
     return [f"{name} ({place})" for place, name in enumerate(names, start=1)]
+
+
+def _benchmark_of(qrels: Any) -> Benchmark | None:
+    """Return the benchmark that a name of qrels belongs to."""
+    if not is_name(qrels) or not str(qrels).startswith(mteb_tasks.PREFIX):
+        return None
+    return BENCHMARKS.get(mteb_tasks.task_name(str(qrels)))
 
 
 def _same(run: Any, baseline: Any) -> bool:

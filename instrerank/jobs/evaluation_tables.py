@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from instrerank.evaluation.comparing import ComparedRun
+from instrerank.evaluation.means import mean
 from instrerank.evaluation.measures import Evaluation
 from instrerank.evaluation.significance import mean_and_interval
 from instrerank.jobs.evaluate import Followed
@@ -14,13 +15,17 @@ Table = tuple[list[str], list[list[object]]]
 
 
 def score_table(evaluations: Mapping[str, Evaluation], *, per_topic: bool = False) -> Table:
-    """Return a row per measure (with `per_topic` also one per topic) and a column per run."""
+    """Return a row per measure (with `per_topic` also one per topic) and a column per run; a benchmark's own last."""
     first = next(iter(evaluations.values()))
     rows: list[list[object]] = []
     for name in first.means:
         for qid in sorted(first.per_query) if per_topic else ():
             rows.append([name, qid, *(_number(name, each.per_query[qid][name]) for each in evaluations.values())])
         rows.append([name, "all", *(_number(name, each.means[name]) for each in evaluations.values())])
+    for name in first.benchmark:
+        for unit in sorted(first.benchmark[name]) if per_topic else ():
+            rows.append([name, unit, *(each.benchmark[name][unit] for each in evaluations.values())])
+        rows.append([name, "all", *(mean(each.benchmark[name]) for each in evaluations.values())])
     return ["measure", "topic", *evaluations], rows
 
 

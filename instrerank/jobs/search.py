@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from instrerank.anserini.rest import SearchServer
-from instrerank.collections import instructed_topics
+from instrerank.collections import instructed_topics, load_excluded, load_topics, mteb_data
+from instrerank.collections.loaded import is_name
 from instrerank.errors import InputError
 from instrerank.files import is_stream, one_process
 from instrerank.jobs.described import command, described_source, name_of
@@ -18,9 +20,10 @@ from instrerank.jobs.results import RunResult
 from instrerank.jobs.served import Answers, ask, server_stage, write_texts
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
-from instrerank.trec import Run, ScoredDoc, Topic, count_tied, read_run
+from instrerank.reranking.candidates import without_excluded
+from instrerank.trec import Run, Topic, count_tied, read_run
 from instrerank.trec.problems import counted, listed
-from instrerank.trec.runs import RunFormat, check_tag
+from instrerank.trec.runs import RunFormat, check_tag, cut_run
 from instrerank.trec.runs import remove_query as without_query
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class SearchSettings:
         keep_stopwords: keep English stop words.
         pretokenized: split queries at whitespace only.
         remove_query: drop the document whose docid is the qid, as for ArguAna, whose queries are documents.
+        exclude: documents that may not be retrieved, by qid, as `instrerank.collections.load_excluded` takes them; the
+            next ones take their places among the `hits`.
         threads: number of Java threads.
         limit: search only the first `limit` topics; None: all.
         runtag: tag of the run.
@@ -68,6 +73,7 @@ class SearchSettings:
     keep_stopwords: bool | None = None
     pretokenized: bool | None = None
     remove_query: bool = False
+    exclude: Any = None
     threads: int = 1
     limit: int | None = None
     runtag: str = "Anserini"
@@ -118,7 +124,8 @@ def search(topics: Any, index: str | Path, **settings: Any) -> Searched:
 
     Raises:
         InputError: no such index, one that BM25 cannot search or that was built with another analyzer, bad topics,
-            parameters out of range, or an existing `output` that must not be replaced.
+            documents excluded for qids that are not topics, parameters out of range, or an existing `output` that must
+            not be replaced.
         MissingPrerequisiteError: Java or pyserini is missing, or a prebuilt index cannot be downloaded; the server
             does not answer or wants an access token.
         InstrerankError: Anserini or the server failed on a topic.
@@ -132,23 +139,30 @@ def run_search(settings: SearchSettings) -> Searched:
     check_tag(settings.runtag)
     output = None if settings.output is None else Path(settings.output)
     if output is not None:
-        check_output(output, {"topics": settings.topics, "index": settings.index})
+        check_output(output, {"topics": settings.topics, "index": settings.index, "exclude": settings.exclude})
     topics = instructed_topics(settings.topics, limit=settings.limit)
+    excluded: dict[str, set[str]] = {}
+    if settings.exclude is not None:
+        known = topics if settings.limit is None else load_topics(settings.topics)
+        found = excluded_documents(settings.exclude, known)
+        excluded = {topic.qid: found[topic.qid] for topic in topics if topic.qid in found}
     if settings.server is not None and output is not None:
         with one_process(output):
-            return _search_server(settings, topics, output)
+            return _search_server(settings, topics, excluded, output)
     from instrerank.anserini import BM25Searcher
 
     searcher = BM25Searcher(settings.index, settings.k1, settings.b, **_analysis_options(settings))
     stage = bm25_stage(searcher, settings.hits, str(settings.index), settings.remove_query)
+    if settings.exclude is not None:
+        stage["excluded"] = described_excluded(settings.exclude, excluded)
     data = _described_topics(settings, topics)
     wanted = configuration(settings.runtag, [stage], data)
     if output and settle_run(output, wanted, resume=settings.resume, overwrite=settings.overwrite):
         return _complete(output, topics)
     opened = time.perf_counter()
-    rankings = searcher.batch_search(topics, settings.hits, settings.threads)
+    run, dropped = search_without(searcher, topics, excluded, settings.hits, threads=settings.threads)
     seconds = {"open index": opened - started, "search": time.perf_counter() - opened}
-    searched = _written(settings, topics, rankings, stage, data, seconds, {})
+    searched = _written(settings, topics, run, stage, data, seconds, _excluded_counts(settings, run, dropped))
     if topics and len(searched.counts["topics without candidates"]) == len(topics):
         log.warning(
             f"no topic has results in {settings.index}, searched with {searcher.analysis}: if another analyzer "
@@ -157,12 +171,16 @@ def run_search(settings: SearchSettings) -> Searched:
     return searched
 
 
-def _search_server(settings: SearchSettings, topics: list[Topic], output: Path) -> Searched:
+def _search_server(
+    settings: SearchSettings, topics: list[Topic], excluded: Mapping[str, Collection[str]], output: Path
+) -> Searched:
     """Write the run of a server, and the texts of its documents."""
     server = SearchServer(str(settings.server), str(settings.index))
     texts = settings.texts
     check_output(texts, {"topics": settings.topics, "output": output})
     stage = server_stage(server, settings.hits, settings.remove_query)
+    if settings.exclude is not None:
+        stage["excluded"] = described_excluded(settings.exclude, excluded)
     data = _described_topics(settings, topics)
     wanted = configuration(settings.runtag, [stage], data)
     ours = output.exists()
@@ -173,15 +191,27 @@ def _search_server(settings: SearchSettings, topics: list[Topic], output: Path) 
     if texts.exists() and not (ours or answers.qids or settings.overwrite):
         raise InputError(f"{texts} exists: choose another `passages`, or replace it with `overwrite`")
     started = time.perf_counter()
-    rankings = ask(server, topics, settings.hits, answers)
+    found = Run("", ask(server, topics, _depth(settings.hits, excluded), answers))
+    run, dropped = _without(found, topics, excluded, settings.hits)
     seconds = {"search": time.perf_counter() - started}
     counts = write_texts(texts, answers)
     if counts["passages without text"]:
         log.warning(f"{counted(counts['passages without text'], 'document')} came without text")
-    searched = _written(settings, topics, rankings, stage, data, seconds, counts)
+    counts |= _excluded_counts(settings, run, dropped)
+    searched = _written(settings, topics, run, stage, data, seconds, counts)
     answers.path.unlink(missing_ok=True)
     log.info(f"{texts}: {counted(counts['passages'], 'passage')}")
     return searched
+
+
+def _excluded_counts(settings: SearchSettings, run: Run, dropped: int) -> dict[str, int]:
+    """Count the excluded documents, or warn of those that the task of the topics would exclude."""
+    if settings.exclude is not None:
+        log.info(f"{counted(dropped, 'excluded document')} among the results dropped")
+        return {"excluded documents": dropped}
+    if is_name(settings.topics):
+        warn_of_excluded(run, str(settings.topics))
+    return {}
 
 
 def _described_topics(settings: SearchSettings, topics: list[Topic]) -> dict[str, Any]:
@@ -198,14 +228,14 @@ def _complete(output: Path, topics: list[Topic]) -> Searched:
 def _written(
     settings: SearchSettings,
     topics: list[Topic],
-    rankings: dict[str, list[ScoredDoc]],
+    found: Run,
     stage: dict[str, Any],
     data: dict[str, Any],
     seconds: dict[str, float],
     more_counts: dict[str, int],
 ) -> Searched:
     """Write the run with its sidecar, and say what is missing in it."""
-    run = Run(settings.runtag, rankings)
+    run = Run(settings.runtag, found.rankings)
     if settings.remove_query:
         run = without_query(run)
     counts = search_counts(run, [topic.qid for topic in topics]) | more_counts
@@ -226,6 +256,77 @@ def _written(
         )
         log.info(f"{output}: {counted(len(topics), 'topic')}, {counted(counts['candidates'], 'document')}")
     return Searched(run, counts, output)
+
+
+def excluded_documents(source: Any, topics: Sequence[Topic]) -> dict[str, set[str]]:
+    """Return the documents that may not be retrieved, by qid.
+
+    Args:
+        source: as `instrerank.collections.load_excluded` takes it.
+        topics: all topics.
+
+    Raises:
+        InputError: documents are excluded for a qid that is not a topic's; or as `load_excluded`.
+    """
+    found = load_excluded(source)
+    known = {topic.qid for topic in topics}
+    absent = [qid for qid in found if qid not in known]
+    if absent:
+        what = counted(len(absent), "qid")
+        raise InputError(f"documents are excluded for {what} that the topics do not have: {listed(absent)}")
+    return found
+
+
+def described_excluded(source: Any, excluded: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """Return what identifies excluded documents in a sidecar."""
+    return described_source(source, {qid: sorted(docids) for qid, docids in excluded.items()})
+
+
+def search_without(
+    searcher: Any, topics: Sequence[Topic], excluded: Mapping[str, Collection[str]], hits: int, *, threads: int = 1
+) -> tuple[Run, int]:
+    """Search topics, leaving out the documents excluded for each; the next ones take their places.
+
+    Args:
+        searcher: BM25.
+        topics: to search.
+        excluded: docids by qid; those of other qids are ignored.
+        hits: number of documents per topic.
+        threads: number of Java threads.
+
+    Returns:
+        The run, and how many excluded documents it would have had.
+    """
+    excluded = {topic.qid: excluded[topic.qid] for topic in topics if topic.qid in excluded}
+    run = Run("Anserini", searcher.batch_search(topics, _depth(hits, excluded), threads))
+    return _without(run, topics, excluded, hits)
+
+
+def _depth(hits: int, excluded: Mapping[str, Collection[str]]) -> int:
+    """Return how many documents to search for, so that `hits` are left without the excluded ones."""
+    return hits + max(map(len, excluded.values()), default=0)
+
+
+def _without(run: Run, topics: Sequence[Topic], excluded: Mapping[str, Collection[str]], hits: int) -> tuple[Run, int]:
+    """Return the first `hits` documents that are not excluded, and how many of the first `hits` are."""
+    if not excluded:
+        return run, 0
+    dropped = _count_excluded(cut_run(run, hits), excluded)
+    return cut_run(without_excluded(run, excluded, topics)[0], hits), dropped
+
+
+def warn_of_excluded(run: Run, name: str) -> None:
+    """Warn if a run has documents that the task of its topics excludes."""
+    if not mteb_data.excludes(name):
+        return
+    found = _count_excluded(run, load_excluded(name))
+    if found:
+        what = f"{counted(found, 'document')} among the results"
+        log.warning(f"{what} may not be retrieved by {name}: give `exclude` {name} to leave them out")
+
+
+def _count_excluded(run: Run, excluded: Mapping[str, Collection[str]]) -> int:
+    return sum(each.docid in excluded.get(qid, ()) for qid, ranking in run.rankings.items() for each in ranking)
 
 
 def _analysis_options(settings: SearchSettings) -> dict[str, Any]:
@@ -283,6 +384,7 @@ def search_command(settings: SearchSettings) -> list[str]:
         "--keep-stopwords": settings.keep_stopwords,
         "--pretokenized": settings.pretokenized,
         "--remove-query": settings.remove_query,
+        "--exclude": None if settings.exclude is None else name_of(settings.exclude),
         "--limit": settings.limit,
         "--runtag": None if settings.runtag == SearchSettings.runtag else settings.runtag,
         "--output-format": None if settings.output_format == "trec" else settings.output_format,

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, cast, get_type_hints
 
 from instrerank.collections import mteb_tasks
 from instrerank.encoders.options import LoadOptions
-from instrerank.errors import InputError
+from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.files.values import check_keys, checked, read_mapping
 from instrerank.perturbations.llm import LanguageModelOptions
 from instrerank.perturbations.seeds import seeds_of
@@ -102,6 +102,7 @@ class Configuration:
         corpus: passages; indexed in the study's folder if BM25 has to search and no index is given.
         index: Lucene index to search, and the source of passages if no corpus is given.
         run: first-stage run of the clean topics; None: BM25 searches.
+        exclude: documents that may not be retrieved for a topic, as in `search` and `rerank`.
         instructions: the topics' own instructions; None: those in the topics file.
         changed_instructions: instructions under which other passages are relevant (condition `changed`).
         changed_qrels: the judgements under the changed instructions, for p-MRR.
@@ -131,6 +132,7 @@ class Configuration:
     corpus: str | None = None
     index: str | None = None
     run: str | None = None
+    exclude: str | None = None
     instructions: str | None = None
     changed_instructions: str | None = None
     changed_qrels: str | None = None
@@ -160,10 +162,9 @@ class Configuration:
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
         if self.empty == "error":  # as in studies before it was a key
             del data["empty"]
-        if self.grid is None:
-            del data["grid"]
-        if self.prompts is None:  # likewise
-            del data["prompts"]
+        for key in ("exclude", "grid", "prompts"):  # likewise
+            if data[key] is None:
+                del data[key]
         del data["language_model"]
         if self.language_model is not None:
             data["language_model"] = _plain(self.language_model.recorded())
@@ -274,8 +275,14 @@ def _of_collection(collection: str) -> dict[str, Any]:
         return dict.fromkeys(("topics", "qrels", "corpus"), collection)
     if collection.startswith(mteb_tasks.PREFIX):
         return mteb_tasks.mteb_settings(collection)
+    try:
+        tasks = [f"{mteb_tasks.PREFIX}{name}" for name in mteb_tasks.nearest_tasks(collection)]
+    except MissingPrerequisiteError:
+        tasks = []
+    near = f" (nearest: {', '.join(tasks)})" if tasks else ""
     raise InputError(
-        f"unknown collection {collection!r}. Available: pocket, irds:ID, mteb:TASK; or give topics, qrels and corpus"
+        f"unknown collection {collection!r}{near}. Available: pocket, irds:ID, mteb:TASK (instrerank collections "
+        f"lists all); or give topics, qrels and corpus"
     )
 
 

@@ -10,9 +10,17 @@ from instrerank.collections import PassageSource, load_run, open_passages
 from instrerank.errors import InputError
 from instrerank.files import sha256
 from instrerank.jobs.described import command, described_source
-from instrerank.jobs.search import bm25_stage, search_command, search_counts
+from instrerank.jobs.search import (
+    bm25_stage,
+    described_excluded,
+    search_command,
+    search_counts,
+    search_without,
+    warn_of_excluded,
+)
 from instrerank.jobs.sidecar import write_run_with_sidecar
 from instrerank.reranking import candidate_docids
+from instrerank.reranking.candidates import without_excluded
 from instrerank.study.configuration import Configuration
 from instrerank.study.folder import Log, is_complete
 from instrerank.study.plan import Cell, Plan
@@ -88,6 +96,7 @@ def _write_given(plan: Plan, folder: Path, cell: Cell) -> None:
     """Write the given run in trec_eval's order: a study needs no file outside its folder."""
     given = _given(plan)
     stage = {"name": "first stage", "tag": given.tag, **described_source(str(plan.configuration.run))}
+    stage |= _excluded(plan)
     _write(plan, folder, cell, given, stage)
 
 
@@ -95,7 +104,8 @@ def _given(plan: Plan) -> Run:
     """Read the given run of the judged topics."""
     given = load_run(str(plan.configuration.run), keep_first_duplicate=True)
     rankings = {topic.qid: given.rankings[topic.qid] for topic in plan.topics if topic.qid in given.rankings}
-    return Run(given.tag, rankings)
+    run = Run(given.tag, rankings)
+    return without_excluded(run, plan.excluded, plan.topics)[0] if plan.excluded else run
 
 
 def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:
@@ -106,10 +116,19 @@ def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:
     if not configuration.index and not (folder / INDEX).exists():
         build_index(open_study_passages(configuration), folder / INDEX)
     searcher = BM25Searcher(index, configuration.k1, configuration.b)
-    stage = bm25_stage(searcher, configuration.search_hits, configuration.index or INDEX)
+    stage = bm25_stage(searcher, configuration.search_hits, configuration.index or INDEX) | _excluded(plan)
     for cell in cells:
         topics = plan.topics_of(cell.condition, cell.variation)
-        _write(plan, folder, cell, Run("Anserini", searcher.batch_search(topics, configuration.search_hits)), stage)
+        run, _ = search_without(searcher, topics, plan.excluded, configuration.search_hits)
+        if not configuration.exclude:
+            warn_of_excluded(run, configuration.topics)
+        _write(plan, folder, cell, run, stage)
+
+
+def _excluded(plan: Plan) -> dict[str, Any]:
+    """Return the record of excluded documents for the first stage; empty without any."""
+    source = plan.configuration.exclude
+    return {"excluded": described_excluded(source, plan.excluded)} if source else {}
 
 
 def _write(plan: Plan, folder: Path, cell: Cell, run: Run, stage: dict[str, Any]) -> None:

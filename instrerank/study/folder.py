@@ -20,7 +20,7 @@ RECORD = "study.yaml"
 LOG = "log.jsonl"
 
 _INPUTS = (
-    *("topics", "qrels", "corpus", "index", "run"),
+    *("topics", "qrels", "corpus", "index", "run", "exclude"),
     *("instructions", "changed_instructions", "changed_qrels", "prompts"),
 )
 

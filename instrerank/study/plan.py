@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from instrerank.collections import load_instructions, load_qrels, load_run, load_topics
 from instrerank.errors import InputError
 from instrerank.evaluation.measures import evaluate, relevance_level_note
+from instrerank.jobs.search import excluded_documents
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.llm import LanguageModel
 from instrerank.perturbations.querysets import QuerySet
@@ -125,6 +126,7 @@ class Plan:
         cells: the runs in order: first stage, then encoder by encoder.
         depth: largest number of candidates of a clean topic that are reranked; recall at this depth cannot change.
         notes: what a reader of the results should know about the topics, in sentences.
+        excluded: documents that may not be retrieved, by qid.
     """
 
     configuration: Configuration
@@ -137,6 +139,7 @@ class Plan:
     cells: list[Cell]
     depth: int
     notes: list[str]
+    excluded: dict[str, set[str]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         systems = dict.fromkeys(str(cell.system) for cell in self.cells)
@@ -200,6 +203,7 @@ def make_plan(configuration: Configuration, folder: Path | None = None, *, ask: 
         )
     if len(qrels) == 1:
         notes.append("only one judged topic: no intervals, no significance tests")
+    excluded = excluded_documents(configuration.exclude, loaded) if configuration.exclude else {}
     topics = [topic._replace(instruction="") for topic in judged]
     resources: dict[str, Any] = {}
     if configuration.language_model is not None:
@@ -218,7 +222,10 @@ def make_plan(configuration: Configuration, folder: Path | None = None, *, ask: 
     for system in [system for pair in configuration.system_pairs or () for system in pair]:
         if system not in systems:
             raise InputError(f"pairs: unknown system {system}. Available: {', '.join(map(str, systems))}")
-    return Plan(configuration, topics, qrels, changed_qrels, instructions, prompts, variations, cells, depth, notes)
+    return Plan(
+        *(configuration, topics, qrels, changed_qrels, instructions, prompts, variations, cells, depth, notes),
+        excluded=excluded,
+    )
 
 
 def _check_measures(configuration: Configuration, qrels: Qrels, qid: str) -> None:

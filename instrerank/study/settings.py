@@ -17,6 +17,7 @@ def search_settings(plan: Plan, cell: Cell, index: str) -> SearchSettings:
         topics=query_files(plan, cell)[0],
         index=_from_anywhere(index),
         hits=configuration.search_hits,
+        exclude=_from_anywhere(configuration.exclude) if configuration.exclude else None,
         k1=configuration.k1,
         b=configuration.b,
         output=cell.path(configuration),

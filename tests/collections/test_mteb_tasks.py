@@ -4,12 +4,15 @@ from pathlib import Path
 
 import mteb_hub
 import pytest
+import yaml
 
 from instrerank.collections import load_instructions, load_qrels, load_run, load_topics, open_passages
 from instrerank.collections.mteb_data import mteb_excluded
 from instrerank.collections.mteb_tasks import mteb_settings
 from instrerank.errors import InputError, MissingPrerequisiteError
+from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic
 from instrerank.perturbations.querysets import source_name
+from instrerank.trec import read_run
 
 pytest.importorskip("mteb")
 
@@ -147,7 +150,7 @@ def test_a_query_that_is_a_document_is_excluded_where_mteb_drops_it(monkeypatch,
         ("mteb:Core17Instruction", "no task of that name .nearest: Core17InstructionRetrieval"),
         ("mteb:", "no task of that name"),
         ("mteb:followir", "nearest: mFollowIR, mFollowIRCrossLingual"),
-        ("mteb:FollowIR-Robust04", "nearest: .*FollowIR"),
+        ("mteb:FollowIR-Robust04", "nearest: Robust04InstructionRetrieval, mFollowIR"),
         ("mteb:ImdbClassification", "is a task of type Classification over text; expected"),
         ("mteb:CIRRITI2TRetrieval", "no task of that name|over image"),
         ("mteb:CQADupstackRetrieval", "mean of several tasks; give one of CQADupstackAndroidRetrieval, "),
@@ -231,8 +234,58 @@ def test_empty_documents_of_a_task_rank_last_in_a_study_on_request(words, monkey
         assert empty == sorted(empty) and any(empty)
 
 
-def test_a_study_of_a_task_measures_p_mrr(words, followir, tmp_path):
-    from instrerank.study import run_study
+def test_a_study_of_a_task_measures_p_mrr_and_records_the_revision_of_its_data(words, followir, tmp_path):
+    from instrerank.cli import main
+    from instrerank.jobs.sidecar import read_sidecar
+    from instrerank.study.rows import InstructionEffect
+    from instrerank.study.table_files import read_table
 
-    run_study({"collection": CORE17, "encoders": ["words"]}, output=tmp_path / "study")
-    assert "p_mrr" in (tmp_path / "study" / "tables" / "fixed" / "instructions.csv").read_text("utf-8")
+    folder = tmp_path / "study"
+    assert main(["study", "--collection", CORE17, "--encoders", "words", "--output", str(folder)]) == 0
+    rows = list(read_table(folder / "tables" / "fixed" / "instructions.csv", InstructionEffect))
+    [moved] = [row for row in rows if row.measure == "p_mrr"]
+    before, after = (
+        read_run(folder / f"runs/fixed/run.Core17InstructionRetrieval.bm25.words.{condition}.clean.txt")
+        for condition in ("own", "changed")
+    )
+    documents = changed_documents(load_qrels(CORE17), load_qrels(f"{CORE17}:changed"))
+    values = p_mrr_by_topic(before, after, documents)
+    assert moved.topics == len(values) == 16
+    assert moved.mean == pytest.approx(100 * sum(values.values()) / 16) != 0
+    assert {"own", "changed"} <= {row.instructions for row in rows}
+    [first_stage] = (folder / "runs/fixed").glob("*.bm25.none.none.clean.txt")
+    [stage] = read_sidecar(first_stage)["method"]["retrieval"]
+    data = read_sidecar(folder / "runs/fixed/run.Core17InstructionRetrieval.bm25.words.own.clean.txt")["data"]
+    for described in (stage, data["test collection"]["passages"]):
+        assert (described["dataset"], described["revision"]) == (str(tmp_path / "data"), "made-up")
+    record = yaml.safe_load((folder / "study.yaml").read_text("utf-8"))
+    assert record["inputs"]["changed_qrels"]["revision"] == "made-up"
+
+
+def test_another_revision_of_the_data_is_another_run(words, followir, monkeypatch, tmp_path):
+    import instrerank as ir
+    from instrerank.jobs.sidecar import read_sidecar
+
+    settings = {"corpus": CORE17, "encoder": words, "output": tmp_path / "run.txt", "hits": 30}
+    ir.rerank(CORE17, CORE17, **settings)
+    topics = read_sidecar(tmp_path / "run.txt")["data"]["test collection"]["topics"]
+    assert topics == {"source": CORE17, "dataset": str(tmp_path / "data"), "revision": "made-up"}
+    mteb_hub.register(monkeypatch, "Core17InstructionRetrieval", tmp_path / "data", revision="newer")
+    with pytest.raises(InputError, match="made with another configuration"):
+        ir.rerank(CORE17, CORE17, **settings)
+
+
+@pytest.mark.parametrize(
+    "name, first",
+    [
+        ("FollowIR-Robust04", "mteb:Robust04InstructionRetrieval"),
+        ("followir-news21", "mteb:News21InstructionRetrieval"),
+        ("NevIR", "mteb:NevIR"),
+        ("BRIGHT-pony", "mteb:BrightPony"),
+    ],
+)
+def test_the_name_of_a_benchmark_without_prefix_is_answered_with_the_task(name, first):
+    from instrerank.study import configure
+
+    with pytest.raises(InputError, match=rf"unknown collection '{name}' \(nearest: {first}"):
+        configure({"collection": name, "encoders": ["minilm"]})
