@@ -131,6 +131,12 @@ def resolve(spec: str, **resources: Any) -> Perturbation:
             that do not belong together.
     """
     parts = _JOIN.split(spec)
+    probes = [part for part in parts if part.startswith("probe-")]
+    if probes:
+        raise InputError(
+            f"{spec}: {probes[0]} changes passages, and perturbations of queries are never of the same text: name it "
+            f"alone, as a probe of passages"
+        )
     if len(parts) > 1:
         return compose([resolve(part, **resources) for part in parts])
     name, *settings = spec.split(":")
