@@ -16,7 +16,7 @@ from instrerank.jobs.described import command, described_source, name_of
 from instrerank.jobs.outputs import check_output
 from instrerank.jobs.results import RunResult
 from instrerank.jobs.settings import settings_of
-from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
+from instrerank.jobs.sidecar import configuration, read_sidecar, settle_run, write_run_with_sidecar
 from instrerank.reranking.candidates import without_excluded
 from instrerank.trec import Run, Topic, count_tied, read_run
 from instrerank.trec.problems import counted, listed
@@ -120,8 +120,7 @@ def run_search(settings: SearchSettings) -> Searched:
     wanted = configuration(settings.runtag, [stage], data)
     if output and settle_run(output, wanted, resume=settings.resume, overwrite=settings.overwrite):
         log.info(f"{output} is complete and was made with the same configuration: nothing to do")
-        run = read_run(output)
-        return Searched(run, search_counts(run, [topic.qid for topic in topics]), output)
+        return Searched(read_run(output), read_sidecar(output)["run"]["counts"], output)
     opened = time.perf_counter()
     run, dropped = search_without(searcher, topics, excluded, settings.hits, threads=settings.threads)
     run = Run(settings.runtag, run.rankings)
