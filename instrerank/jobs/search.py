@@ -19,7 +19,7 @@ from instrerank.jobs.outputs import check_output
 from instrerank.jobs.results import RunResult
 from instrerank.jobs.served import Answers, ask, server_stage, write_texts
 from instrerank.jobs.settings import settings_of
-from instrerank.jobs.sidecar import configuration, settle_run, write_run_with_sidecar
+from instrerank.jobs.sidecar import configuration, read_sidecar, settle_run, write_run_with_sidecar
 from instrerank.reranking.candidates import without_excluded
 from instrerank.trec import Run, Topic, count_tied, read_run
 from instrerank.trec.problems import counted, listed
@@ -158,7 +158,7 @@ def run_search(settings: SearchSettings) -> Searched:
     data = _described_topics(settings, topics)
     wanted = configuration(settings.runtag, [stage], data)
     if output and settle_run(output, wanted, resume=settings.resume, overwrite=settings.overwrite):
-        return _complete(output, topics)
+        return _complete(output)
     opened = time.perf_counter()
     run, dropped = search_without(searcher, topics, excluded, settings.hits, threads=settings.threads)
     seconds = {"open index": opened - started, "search": time.perf_counter() - opened}
@@ -186,7 +186,7 @@ def _search_server(
     ours = output.exists()
     complete = settle_run(output, wanted, resume=settings.resume, overwrite=settings.overwrite)
     if complete and texts.exists():
-        return _complete(output, topics)
+        return _complete(output)
     answers = Answers(output, wanted, resume=settings.resume, overwrite=settings.overwrite)
     if texts.exists() and not (ours or answers.qids or settings.overwrite):
         raise InputError(f"{texts} exists: choose another `passages`, or replace it with `overwrite`")
@@ -219,10 +219,9 @@ def _described_topics(settings: SearchSettings, topics: list[Topic]) -> dict[str
     return {"topics": described_source(settings.topics, topics) | limit}
 
 
-def _complete(output: Path, topics: list[Topic]) -> Searched:
+def _complete(output: Path) -> Searched:
     log.info(f"{output} is complete and was made with the same configuration: nothing to do")
-    run = read_run(output)
-    return Searched(run, search_counts(run, [topic.qid for topic in topics]), output)
+    return Searched(read_run(output), read_sidecar(output)["run"]["counts"], output)
 
 
 def _written(

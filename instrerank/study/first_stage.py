@@ -23,7 +23,7 @@ from instrerank.reranking import candidate_docids
 from instrerank.reranking.candidates import without_excluded
 from instrerank.study.configuration import Configuration
 from instrerank.study.folder import Log, is_complete
-from instrerank.study.plan import Cell, Plan
+from instrerank.study.plan import CLEAN, Cell, Plan
 from instrerank.study.query_files import query_files
 from instrerank.study.settings import search_settings
 from instrerank.trec import Run, read_run
@@ -120,7 +120,7 @@ def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:
     for cell in cells:
         topics = plan.topics_of(cell.condition, cell.variation)
         run, _ = search_without(searcher, topics, plan.excluded, configuration.search_hits)
-        if not configuration.exclude:
+        if not configuration.exclude and cell.variation.name == CLEAN:
             warn_of_excluded(run, configuration.topics)
         _write(plan, folder, cell, run, stage)
 

@@ -10,12 +10,15 @@ import mteb_hub
 import pytest
 
 import instrerank as ir
+from instrerank.cli import main
 from instrerank.collections import load_qrels, load_run, load_topics, open_passages
 from instrerank.collections.mteb_data import mteb_excluded
 from instrerank.evaluation.instructions import changed_documents, p_mrr_by_topic, run_under
 from instrerank.evaluation.means import mean
 from instrerank.evaluation.measures import evaluate
 from instrerank.reranking import rerank, select_candidates
+from instrerank.study.rows import InstructionEffect
+from instrerank.study.table_files import read_table
 from instrerank.trec import Run, count_tied, ranked
 
 pytestmark = pytest.mark.mteb
@@ -81,6 +84,15 @@ def ties(run):
 def test_followir(leaderboard, words, tmp_path, name):
     scores, run = leaderboard(name, mteb_hub.write_followir(tmp_path / "data", mteb_hub.followir()))
     check_followir(scores, run, f"mteb:{name}", words)
+
+
+def test_the_p_mrr_of_a_study_is_the_leaderboards(leaderboard, words, tmp_path):
+    name = "Robust04InstructionRetrieval"
+    scores, _ = leaderboard(name, mteb_hub.write_followir(tmp_path / "data", mteb_hub.followir()))
+    folder = tmp_path / "study"
+    assert main(["study", "--collection", f"mteb:{name}", "--encoders", "words", "--output", str(folder)]) == 0
+    rows = {row.measure: row for row in read_table(folder / "tables/fixed/instructions.csv", InstructionEffect)}
+    assert rows["p_mrr"].mean == pytest.approx(100 * scores["p-MRR"], rel=1e-12) != 0
 
 
 def test_mfollowir_and_its_cross_lingual_half(leaderboard, words, tmp_path):

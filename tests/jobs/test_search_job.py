@@ -52,6 +52,8 @@ def test_the_next_documents_take_the_places_of_excluded_ones(index, tmp_path, ca
     assert searched.run.rankings == {"1": [second], "2": [first]}
     assert searched.counts["excluded documents"] == 1
     assert stage(tmp_path / "run.txt")["excluded"]["source"] == "in memory"
+    again = ir.search(topics, index, hits=1, exclude={"1": [first.docid]}, output=tmp_path / "run.txt", resume=True)
+    assert (again.run, again.counts) == (searched.run, searched.counts)
     assert ir.search(topics, index, exclude={"1": ["a", "b"]}).counts["topics without candidates"] == ["1"]
     assert ir.search(topics, index, exclude={"2": ["a"]}, limit=1).counts["excluded documents"] == 0
     with pytest.raises(InputError, match="excluded for 1 qid that the topics do not have: 3"):
