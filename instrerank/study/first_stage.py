@@ -10,14 +10,8 @@ from instrerank.collections import PassageSource, load_run, open_passages
 from instrerank.errors import InputError
 from instrerank.files import sha256
 from instrerank.jobs.described import command, described_source
-from instrerank.jobs.search import (
-    bm25_stage,
-    described_excluded,
-    search_command,
-    search_counts,
-    search_without,
-    warn_of_excluded,
-)
+from instrerank.jobs.excluded import described_excluded, search_without, warn_of_excluded
+from instrerank.jobs.search import bm25_stage, search_command, search_counts
 from instrerank.jobs.sidecar import write_run_with_sidecar
 from instrerank.reranking import candidate_docids
 from instrerank.reranking.candidates import without_excluded

@@ -10,7 +10,7 @@ from typing import Any
 from instrerank.collections import load_instructions, load_qrels, load_run, load_topics
 from instrerank.errors import InputError
 from instrerank.evaluation.measures import evaluate, relevance_level_note
-from instrerank.jobs.search import excluded_documents
+from instrerank.jobs.excluded import excluded_documents
 from instrerank.perturbations import Perturbation, query_set, resolve, resolve_all
 from instrerank.perturbations.llm import LanguageModel
 from instrerank.perturbations.querysets import QuerySet
