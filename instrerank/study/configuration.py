@@ -108,6 +108,7 @@ class Configuration:
         conditions: instruction conditions: none, own, or the name of an instruction perturbation.
         perturbations: names as in `perturb`.
         grid: wordings × placements × typos, of which `encoders` and `perturbations` hold every cell.
+        probes: names of probes for shortcuts; all of them: probe.
         seeds: draws of each seeded perturbation.
         candidates: the modes.
         hits: depth of reranking.
@@ -144,6 +145,7 @@ class Configuration:
     relevance_level: int = 1
     pairs: tuple[tuple[str, str], ...] | None = None
     grid: Grid | None = None
+    probes: tuple[str, ...] = ()
 
     @property
     def system_pairs(self) -> list[tuple[System, System]] | None:
@@ -155,8 +157,9 @@ class Configuration:
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
         if self.empty == "error":  # as in studies before it was a key
             del data["empty"]
-        if self.grid is None:
-            del data["grid"]
+        for key in ("grid", "probes"):
+            if not getattr(self, key):
+                del data[key]
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data
@@ -211,6 +214,10 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
 
         values["name"] = source_name(values["topics"])
     _check_values(values)
+    if values.get("probes"):
+        from instrerank.perturbations.probes import resolve_probes
+
+        resolve_probes(values["probes"])
     return Configuration(**values)
 
 
@@ -230,12 +237,12 @@ def _check_values(values: Mapping[str, Any]) -> None:
     """Refuse what the types allow and the verbs do not."""
     if not re.fullmatch(r"[\w-]{1,100}", values["name"]):
         raise InputError(f"name must be 1 to 100 letters, digits, _ and -, got {values['name'][:120]!r}")
-    for key in ("conditions", "perturbations", "seeds", "candidates", "measures", "pairs"):
+    for key in ("conditions", "perturbations", "probes", "seeds", "candidates", "measures", "pairs"):
         value = values.get(key, ())
         duplicates = [each for at, each in enumerate(value) if each in value[:at]]
         if duplicates:
             raise InputError(f"duplicates in {key}: {', '.join(map(str, duplicates))}")
-        if key in values and not value and key not in ("perturbations", "pairs"):
+        if key in values and not value and key not in ("perturbations", "probes", "pairs"):
             raise InputError(f"{key} must not be empty")
     for key in ("hits", "search_hits", "relevance_level"):
         if values.get(key, 1) < 1:

@@ -18,6 +18,7 @@ from instrerank.study.rows import (
     Hypothesis,
     InstructionEffect,
     Interaction,
+    ProbeRate,
     RankFlip,
     Robustness,
     Row,
@@ -62,6 +63,7 @@ class Tables:
     failed: Sequence[Sourced[FailedRun]]
     rank_flips: Sequence[Sourced[RankFlip]] = ()
     interactions: Sequence[Sourced[Interaction]] = ()
+    probes: Sequence[Sourced[ProbeRate]] = ()
 
     def __repr__(self) -> str:
         return f"Tables({self.mode!r}, measures={self.measures}, systems={list(map(str, self.systems))})"
@@ -118,6 +120,7 @@ def _read_mode(folder: Path, mode: str) -> Tables:
         list(_read(folder, mode, "failed", FailedRun)),
         list(_read(folder, mode, "rank_flips", RankFlip)),
         list(_read(folder, mode, "interactions", Interaction)),
+        list(_read(folder, mode, "probes", ProbeRate)),
     )
 
 
