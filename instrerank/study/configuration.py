@@ -152,6 +152,11 @@ class Configuration:
         """Return `pairs` as systems; a name without a condition means `none`."""
         return None if self.pairs is None else [(_system(first), _system(second)) for first, second in self.pairs]
 
+    def is_copy(self, choice: EncoderChoice) -> bool:
+        """Return whether an encoder is another with a later placement of the grid: the same without an instruction."""
+        placements = len(self.grid.placement) if self.grid else 1
+        return self.encoders.index(choice) % placements > 0
+
     def as_data(self) -> dict[str, Any]:
         """Return the configuration as plain data for YAML."""
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))

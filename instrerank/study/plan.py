@@ -281,6 +281,8 @@ def _cells(configuration: Configuration, conditions: Sequence[str], variations: 
     for encoder in configuration.encoders:
         for mode in configuration.candidates:
             for condition in conditions:
+                if condition == "none" and configuration.is_copy(encoder):
+                    continue
                 used = {"changed": [clean], "own": variations}.get(condition, queries)
                 cells += [Cell(mode, encoder, condition, variation) for variation in used]
     return cells

@@ -66,21 +66,21 @@ def _plan_of_pairs(plan: Plan, made: ProbeSet, within: Path) -> Plan:
     """Return the plan whose candidates are the pairs, ranked by every encoder alone under every condition."""
     configuration, candidates = plan.configuration, made.run.rankings
     # the first stage of the pairs has no scores to fuse with
-    encoders = tuple(dataclasses.replace(choice, fusion="none") for choice in configuration.encoders)
+    encoders = {choice: dataclasses.replace(choice, fusion="none") for choice in configuration.encoders}
+    conditions = dict.fromkeys((cell.encoder, cell.condition) for cell in plan.cells)
     depth = max(map(len, candidates.values()))
     clean = plan.variations[0]
     cells = [Cell("fixed", None, "none", clean)]
     cells += [
-        Cell("fixed", choice, condition, clean)
-        for choice in encoders
-        for condition in plan.instructions
-        if condition != "changed"  # other passages are relevant
+        Cell("fixed", encoders[choice], condition, clean)
+        for choice, condition in conditions
+        if choice is not None and condition != "changed"  # other passages are relevant
     ]
     return dataclasses.replace(
         plan,
         configuration=dataclasses.replace(
             configuration,
-            encoders=encoders,
+            encoders=tuple(encoders.values()),
             corpus=str((within / f"corpus.{configuration.name}.probes.jsonl").absolute()),
             index=None,
             run=str((within / f"run.{configuration.name}.probes.txt").absolute()),
