@@ -110,6 +110,7 @@ class Configuration:
         prompts: file of generic prompts (`read_prompts`); each becomes a condition, for clean queries only.
         perturbations: names as in `perturb`.
         grid: wordings × placements × typos, of which `encoders` and `perturbations` hold every cell.
+        probes: names of probes for shortcuts; all of them: probe.
         seeds: draws of each seeded perturbation.
         language_model: what perturbations by a language model ask, as a mapping of the fields of
             `LanguageModelOptions`; its answers are recorded with the query sets.
@@ -151,19 +152,25 @@ class Configuration:
     relevance_level: int = 1
     pairs: tuple[tuple[str, str], ...] | None = None
     grid: Grid | None = None
+    probes: tuple[str, ...] = ()
 
     @property
     def system_pairs(self) -> list[tuple[System, System]] | None:
         """Return `pairs` as systems; a name without a condition means `none`."""
         return None if self.pairs is None else [(_system(first), _system(second)) for first, second in self.pairs]
 
+    def is_copy(self, choice: EncoderChoice) -> bool:
+        """Return whether an encoder is another with a later placement of the grid: the same without an instruction."""
+        placements = len(self.grid.placement) if self.grid else 1
+        return self.encoders.index(choice) % placements > 0
+
     def as_data(self) -> dict[str, Any]:
         """Return the configuration as plain data for YAML."""
         data = cast("dict[str, Any]", _plain(dataclasses.asdict(self)))
         if self.empty == "error":  # as in studies before it was a key
             del data["empty"]
-        for key in ("exclude", "grid", "prompts"):  # likewise
-            if data[key] is None:
+        for key in ("exclude", "grid", "probes", "prompts"):  # likewise
+            if not data[key]:
                 del data[key]
         del data["language_model"]
         if self.language_model is not None:
@@ -224,6 +231,10 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
 
         values["name"] = source_name(values["topics"])
     _check_values(values)
+    if values.get("probes"):
+        from instrerank.perturbations.probes import resolve_probes
+
+        resolve_probes(values["probes"])
     return Configuration(**values)
 
 
@@ -243,12 +254,12 @@ def _check_values(values: Mapping[str, Any]) -> None:
     """Refuse what the types allow and the verbs do not."""
     if not re.fullmatch(r"[\w-]{1,100}", values["name"]):
         raise InputError(f"name must be 1 to 100 letters, digits, _ and -, got {values['name'][:120]!r}")
-    for key in ("conditions", "perturbations", "seeds", "candidates", "measures", "pairs"):
+    for key in ("conditions", "perturbations", "probes", "seeds", "candidates", "measures", "pairs"):
         value = values.get(key, ())
         duplicates = [each for at, each in enumerate(value) if each in value[:at]]
         if duplicates:
             raise InputError(f"duplicates in {key}: {', '.join(map(str, duplicates))}")
-        if key in values and not value and key not in ("perturbations", "pairs"):
+        if key in values and not value and key not in ("perturbations", "probes", "pairs"):
             raise InputError(f"{key} must not be empty")
     for key in ("hits", "search_hits", "relevance_level"):
         if values.get(key, 1) < 1:

@@ -337,6 +337,8 @@ def _cells(
     for encoder in configuration.encoders:
         for mode in configuration.candidates:
             for condition in conditions:
+                if condition == "none" and configuration.is_copy(encoder):
+                    continue
                 used = {"changed": [clean], "own": variations}.get(condition, queries)
                 used = [clean] if condition in clean_only else used
                 cells += [Cell(mode, encoder, condition, variation) for variation in used]

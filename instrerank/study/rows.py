@@ -219,6 +219,35 @@ class Interaction(NamedTuple):
     effect_size: float | None
 
 
+class ProbeRate(NamedTuple):
+    """A row of `probes`: how often the passage with a shortcut scores higher than the one without.
+
+    Attributes:
+        expects: `invariance`: the shortcut should not matter, a win rate of 0.5; `directional`: it should lose, 0.
+        topics: number of topics with a pair.
+        pairs: number of pairs.
+        skipped: passages that no pair could be made of.
+        ties: pairs with equal scores, half a win each.
+        win_rate: averaged within each topic first.
+        low: 95% bootstrap interval of the win rate over topics; None with one topic.
+        p: paired t-test against 0.5; corrected by Holm over the table.
+    """
+
+    encoder: str
+    instructions: str
+    probe: str
+    expects: str
+    topics: int
+    pairs: int
+    skipped: int
+    ties: int
+    win_rate: float
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected_p: float | None
+
+
 class InstructionEffect(NamedTuple):
     """A row of `instructions`: the effect of an instruction condition on the clean queries.
 
@@ -319,24 +348,13 @@ class FailedRun(NamedTuple):
     reason: str
 
 
-Row = (
-    CellMean
-    | TopicScore
-    | Robustness
-    | FamilyRobustness
-    | Hypothesis
-    | RankFlip
-    | Interaction
-    | InstructionEffect
-    | PromptSpread
-    | PromptPair
-    | FailedRun
+_OfSystem = (
+    CellMean | TopicScore | Robustness | FamilyRobustness | Interaction | ProbeRate | InstructionEffect | FailedRun
 )
+Row = _OfSystem | Hypothesis | RankFlip | PromptSpread | PromptPair
 
 
-def system(
-    row: CellMean | TopicScore | Robustness | FamilyRobustness | Interaction | InstructionEffect | FailedRun,
-) -> System:
+def system(row: _OfSystem) -> System:
     """Return the system of a row."""
     return System(row.encoder, row.instructions)
 

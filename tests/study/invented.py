@@ -11,6 +11,8 @@ from instrerank.study.rows import (
     FamilyRobustness,
     Hypothesis,
     InstructionEffect,
+    Interaction,
+    ProbeRate,
     RankFlip,
     Robustness,
     TopicScore,
@@ -72,10 +74,8 @@ class _Mode:
         self.qids, self.seeds = [str(qid) for qid in range(topics)], seeds
         self.random = random.Random(mode)
         self.flips = random.Random(f"{mode} flips")
-        self.tables = {
-            name: []
-            for name in ("cells", "topics", "robustness", "families", "hypotheses", "rank_flips", "instructions")
-        }
+        names = ("cells", "topics", "robustness", "families", "hypotheses", "rank_flips", "interactions", "probes")
+        self.tables = {name: [] for name in (*names, "instructions")}
 
     def write(self):
         for system in self.systems:
@@ -110,6 +110,16 @@ class _Mode:
                 InstructionEffect(*system, "p_mrr", 5, 12.3456789, low=-1.5, high=25.25),
                 InstructionEffect(*system, "prompt_sensitivity ndcg_cut_10", 5, 0.0123456),
             ]
+            self.tables["interactions"] += [
+                Interaction(*system, "typo-swap", 1, measure, 6, 0.1, 0.1, None, None, None, None, None, None)
+                for measure in self.measures
+            ]
+            self.tables["interactions"] += [
+                Interaction(*system, "typo-swap+word-swap", 2, measure, 6, 0.3, 0.2, 0.1, 0.05, 0.2, 0.01, 0.04, 0.7)
+                for measure in self.measures
+            ]
+            rate = (0.75, 0.61, 0.89, 0.004, 0.012)
+            self.tables["probes"].append(ProbeRate(*system, "probe-foil", "directional", 6, 20, 3, 1, *rate))
         for name, rows in self.tables.items():
             write_table(self.folder / "tables" / self.mode, name, rows)
 

@@ -47,6 +47,13 @@ def test_every_cell_of_the_grid_is_run(study):
     assert "grid" not in configure(OWN).as_data()
 
 
+def test_a_placement_without_an_instruction_is_not_run(tmp_path):
+    plan = make_plan(configure(settings(tmp_path, conditions=["none", "own"], grid=GRID)))
+    systems = {str(cell.system) for cell in plan.cells}
+    assert {"minilm/none", "minilm/own", "minilm-both/own"} <= systems
+    assert "minilm-both/none" not in systems
+
+
 def test_an_interaction_is_the_difference_of_differences_by_topic(study):
     plan, folder = study
     results = read_results(plan, folder, "fixed")

@@ -101,6 +101,8 @@ FULL = {
     "families": {"clean", "perturbed", "difference", "relative", "low", "high", "worst_case"},
     "hypotheses": {"topics", "drop_a", "drop_b", "difference", "low", "high", "p", "corrected_p", "effect_size"},
     "rank_flips": {"probability"},
+    "interactions": {"topics", "drop", "added", "difference", "low", "high", "p", "corrected_p", "effect_size"},
+    "probes": {"topics", "pairs", "skipped", "ties", "win_rate", "low", "high", "p", "corrected_p"},
     "instructions": {"topics", "mean", "none", "difference", "low", "high", "p", "corrected_p"},
 }
 
@@ -257,7 +259,7 @@ def test_a_study_without_perturbed_queries(tmp_path):
 
 def test_empty_fields_are_dashes_and_no_verdict(tmp_path):
     folder = write_study(tmp_path, modes=("fixed",), topics=1)
-    for name in ("robustness", "families", "hypotheses", "rank_flips", "instructions"):
+    for name in FULL:
         path = folder / "tables" / "fixed" / f"{name}.csv"
         with path.open(newline="") as file:
             header, *rows = csv.reader(file)
@@ -272,7 +274,7 @@ def test_empty_fields_are_dashes_and_no_verdict(tmp_path):
     assert '<td class="n">–</td>' in page.text
 
 
-@pytest.mark.parametrize("name", ["topics", "families", "hypotheses", "rank_flips", "instructions", "robustness"])
+@pytest.mark.parametrize("name", ["topics", *FULL])
 def test_a_missing_table_leaves_its_part_out(tmp_path, name):
     folder = write_study(tmp_path, modes=("fixed",))
     (folder / "tables" / "fixed" / f"{name}.csv").unlink()

@@ -11,6 +11,7 @@ from instrerank.study.report.interactions import interaction_sentences
 from instrerank.study.report.labels import measure_label, number, stars, system_label
 from instrerank.study.report.prompts import prompt_sentences
 from instrerank.study.report.reading import Sourced, Tables
+from instrerank.study.report.shortcuts import shortcut_sentences
 from instrerank.study.rows import (
     INVARIANCE,
     FamilyRobustness,
@@ -35,7 +36,7 @@ _EXCEPTIONS = 3
 
 
 def sentences(tables: Tables) -> Iterator[Markup]:
-    """Yield the answer of one mode: what it is about, pairs or systems, flips, interactions, p-MRR, prompts."""
+    """Yield the answer of one mode: its pairs or systems, flips, interactions, shortcuts, p-MRR, prompts."""
     keys = [(measure, INVARIANCE) for measure in tables.measures]
     hypotheses = [it for key in keys for it in tables.hypotheses if (it.row.measure, it.row.perturbation) == key]
     families = [it for key in keys for it in tables.families if (it.row.measure, it.row.family) == key]
@@ -52,6 +53,7 @@ def sentences(tables: Tables) -> Iterator[Markup]:
         yield Markup("{}: the study does not show which system is more robust.").format(alone)
     yield from flip_sentences(tables)
     yield from interaction_sentences(tables, LEVEL)
+    yield from shortcut_sentences(tables, LEVEL)
     yield from (_followed(tables, found) for found in tables.instructions if found.row.measure == "p_mrr")
     yield from prompt_sentences(tables)
 

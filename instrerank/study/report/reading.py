@@ -18,6 +18,7 @@ from instrerank.study.rows import (
     Hypothesis,
     InstructionEffect,
     Interaction,
+    ProbeRate,
     PromptPair,
     PromptSpread,
     RankFlip,
@@ -66,6 +67,7 @@ class Tables:
     interactions: Sequence[Sourced[Interaction]] = ()
     prompts: Sequence[Sourced[PromptSpread]] = ()
     prompt_pairs: Sequence[Sourced[PromptPair]] = ()
+    probes: Sequence[Sourced[ProbeRate]] = ()
 
     def __repr__(self) -> str:
         return f"Tables({self.mode!r}, measures={self.measures}, systems={list(map(str, self.systems))})"
@@ -124,6 +126,7 @@ def _read_mode(folder: Path, mode: str) -> Tables:
         list(_read(folder, mode, "interactions", Interaction)),
         list(_read(folder, mode, "prompts", PromptSpread)),
         list(_read(folder, mode, "prompt_pairs", PromptPair)),
+        list(_read(folder, mode, "probes", ProbeRate)),
     )
 
 
