@@ -84,6 +84,7 @@ def promotion(work):
         for search in SEARCHES:
             found = promote(**inputs(work), encoder=encoder, edits=5, candidates=100, relevance_level=2, **search)
             passages, success = found.passages, found.success
+            held_out = "" if found.held_out is None else f"{found.held_out.into_top:.2f}"
             label = f"trigger: {search['perturbation']}" if "universal" in search else search["perturbation"]
             rows.append(
                 [
