@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from instrerank.cli.inputs import (
     ENCODERS,
@@ -30,26 +32,37 @@ EPILOG = """examples:
   instrerank attack --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output attacks \\
       --objective ndcg_cut.10 --qrels qrels.txt --budget edits=2,candidates=500 --strategy beam
   instrerank attack --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output attacks \\
+      --target passages --qrels qrels.txt --budget edits=5 --strategy beam
+  instrerank attack --run run.bm25.txt --topics topics.tsv --corpus passages.jsonl --encoder minilm --output attacks \\
       --passages query:start --qrels qrels.txt
 """
+TARGETS = (
+    "what to search for: queries that hurt the ranking; passages judged grade 0, changed until they enter the top K; "
+    "or one trigger before the passages of all topics (default queries); passages and trigger need --qrels"
+)
 PERTURBATIONS = (
-    "perturbation that generates candidate queries (default typo-mixed); typo-mixed:on=instruction attacks the "
-    "instruction"
+    "perturbation that generates candidates (default typo-mixed; of passages and triggers word-mixed, beside "
+    "word-insertion and word-replacement); typo-mixed:on=instruction attacks the instruction"
 )
 STRATEGIES = (
-    "search strategy: greedy edits the most important words and keeps the worst query; beam keeps several queries "
+    "search strategy: greedy edits the most important words and keeps the worst text; beam keeps several texts "
     "after each edit; worst takes the worst of random draws (default greedy)"
 )
 BUDGETS = "search budget per topic (default edits=1,candidates=200); --strategy beam also takes beam=5"
 OBJECTIVES = (
-    "what the attack minimises: overlap, the average overlap with the top 10 of the clean ranking; or a measure such "
-    "as ndcg_cut.10, an oracle that needs --qrels (default overlap)"
+    "what an attack on queries minimises: overlap, the average overlap with the top 10 of the clean ranking; or a "
+    "measure such as ndcg_cut.10, an oracle that needs --qrels (default overlap)"
 )
+TOPS = "rank that passages and triggers must reach (default 10)"
+FLOORS = "least cosine of a changed passage with the clean one, -1 for any (default 0.8)"
+JUDGES = "encoder that measures --floor (default: the encoder under attack)"
 INJECTIONS = (
-    "attack passages instead of queries: inject query, keywords, task, criterion or role into one grade-0 candidate "
+    "inject a fixed text instead of searching: query, keywords, task, criterion or role into one grade-0 candidate "
     "per topic, at start, middle, end or random (default place: start); needs --qrels"
 )
-_OF_QUERIES = ("perturbation", "strategy", "budget", "objective")
+_OF_QUERIES = ("objective",)
+_OF_PASSAGES = ("top", "floor", "judge")
+_OF_SEARCHES = ("perturbation", "strategy", "budget")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,11 +84,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--encoder", required=True, help=f"encoder to attack: {ENCODERS}")
     add("--output", required=True, type=Path, metavar="DIR", help="folder to write to")
     add("--hits", metavar="N", type=positive, default=100, help="number of candidates per topic to rank (default 100)")
-    # absent unless given: with --passages they would have no effect, and are refused
+    add("--target", choices=("queries", "passages", "trigger"), default="queries", help=TARGETS)
+    # absent unless given: where they would have no effect, they are refused
     add("--perturbation", default=argparse.SUPPRESS, help=PERTURBATIONS)
     add("--strategy", choices=("greedy", "beam", "worst"), default=argparse.SUPPRESS, help=STRATEGIES)
     add("--budget", default=argparse.SUPPRESS, help=BUDGETS)
     add("--objective", default=argparse.SUPPRESS, help=OBJECTIVES)
+    add("--top", metavar="K", type=positive, default=argparse.SUPPRESS, help=TOPS)
+    add("--floor", metavar="COSINE", type=float, default=argparse.SUPPRESS, help=FLOORS)
+    add("--judge", metavar="ENCODER", default=argparse.SUPPRESS, help=JUDGES)
     add("--passages", metavar="WHAT[:PLACE]", help=INJECTIONS)
     add_qrels_argument(parser, required=False)
     add_relevance_argument(parser)
@@ -89,32 +106,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Attack queries (or instructions), or passages, and print the results."""
-    from instrerank.jobs import attack, attack_passages
-    from instrerank.jobs.preview import preview_attack
-    from instrerank.perturbations.searching import Budget
-
-    more = {"run": arguments.run_file, "load": load_options_of(arguments), "progress": shows_progress()}
+    more: dict[str, Any] = {
+        "run": arguments.run_file,
+        "load": load_options_of(arguments),
+        "progress": shows_progress(),
+    }
     if arguments.passages:
-        unused = [f"--{name}" for name in _OF_QUERIES if name in arguments]
-        if unused:
-            raise InputError(f"{', '.join(unused)} applies to attacks on queries: leave it out with --passages")
-        what, _, place = arguments.passages.partition(":")
-        injection = settings_of(
-            attack_passages.PassageAttackSettings, arguments, what=what, place=place or "start", **more
-        )
-        if arguments.dry_run:
-            victim = attack_passages.prepare(injection, dry_run=True).victim
-            print("\n".join(preview_attack(victim, f"injected passages and a run in {arguments.output}")))
-            return
-        injected = attack_passages.run_attack_passages(injection).passages
-        rows = [[each.qid, each.docid, each.rank, each.rank_injected] for each in injected]
-        print(render(["qid", "docid", "rank", "rank_injected"], rows, arguments.format))
-        return
+        _refuse(arguments, "--passages", (*_OF_SEARCHES, *_OF_QUERIES, *_OF_PASSAGES))
+        if arguments.target != "queries":
+            raise InputError("--passages injects a fixed text and --target searches: give one of them")
+        return _inject(arguments, more)
     if "budget" in arguments:
+        from instrerank.perturbations.searching import Budget
+
         more["budget"] = Budget.parse(arguments.budget)
+    if arguments.target == "queries":
+        _refuse(arguments, "--target queries", _OF_PASSAGES)
+        return _search_queries(arguments, more)
+    _refuse(arguments, f"--target {arguments.target}", _OF_QUERIES)
+    return _search_passages(arguments, more)
+
+
+def _refuse(arguments: argparse.Namespace, mode: str, names: Sequence[str]) -> None:
+    unused = [f"--{name}" for name in names if name in arguments]
+    if unused:
+        raise InputError(f"{', '.join(unused)} has no effect with {mode}: leave it out")
+
+
+def _inject(arguments: argparse.Namespace, more: Mapping[str, Any]) -> None:
+    from instrerank.jobs import attack_passages
+    from instrerank.jobs.preview import preview_attack
+
+    what, _, place = arguments.passages.partition(":")
+    settings = settings_of(attack_passages.PassageAttackSettings, arguments, what=what, place=place or "start", **more)
+    if arguments.dry_run:
+        victim = attack_passages.prepare(settings, dry_run=True).victim
+        print("\n".join(preview_attack(victim, f"injected passages and a run in {arguments.output}")))
+        return
+    injected = attack_passages.run_attack_passages(settings).passages
+    rows = [[each.qid, each.docid, each.rank, each.rank_injected] for each in injected]
+    print(render(["qid", "docid", "rank", "rank_injected"], rows, arguments.format))
+
+
+def _search_queries(arguments: argparse.Namespace, more: Mapping[str, Any]) -> None:
+    from instrerank.jobs import attack
+    from instrerank.jobs.preview import preview_attack
+
     settings = settings_of(attack.AttackSettings, arguments, **more)
     if arguments.dry_run:
         victim, tried = attack.prepare(settings, dry_run=True).victim, settings.budget.candidates
         print("\n".join(preview_attack(victim, f"a query set in {arguments.output}", tried)))
         return
     print(render(attack.AttackedQuery._fields, attack.run_attack(settings).queries, arguments.format))
+
+
+def _search_passages(arguments: argparse.Namespace, more: Mapping[str, Any]) -> None:
+    from instrerank.jobs.preview import preview_attack
+    from instrerank.jobs.promote import run_promotion
+    from instrerank.jobs.promotion_plan import PromotionSettings, prepare
+
+    settings = settings_of(PromotionSettings, arguments, universal=arguments.target == "trigger", **more)
+    if arguments.dry_run:
+        victim, tried = prepare(settings, dry_run=True).victim, settings.budget.candidates
+        written = f"changed passages and a run in {arguments.output}"
+        print("\n".join(preview_attack(victim, written, tried, what="changed passages")))
+        return
+    columns = ["qid", "docid", "rank", "rank_promoted", "edits", "encoded", "similarity", "held_out"]
+    passages = run_promotion(settings).passages
+    print(render(columns, [[getattr(each, name) for name in columns] for each in passages], arguments.format))

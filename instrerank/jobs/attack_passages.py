@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -167,8 +168,11 @@ def run_attack_passages(settings: PassageAttackSettings) -> AttackedPassages:
         )
         for qid, passage in ranked.passages.items()
     ]
+    run, texts = with_changed(
+        victim, ((each.qid, each.docid, each.injected_docid, each.injected) for each in passages)
+    )
     output = None if settings.output is None else Path(settings.output)
-    result = AttackedPassages(passages, success, *_rerankable(victim, passages), output)
+    result = AttackedPassages(passages, success, run, texts, output)
     record = {
         "name": plan.name,
         **made_by,
@@ -180,7 +184,7 @@ def run_attack_passages(settings: PassageAttackSettings) -> AttackedPassages:
     }
     with plan.files.written(record) as folder:
         if folder is not None:
-            _write(folder, plan.name, result)
+            write_changed(folder, plan.name, map(_record, passages), run, texts)
     log.info(
         f"{'' if output is None else f'{output}/passages.{plan.name}.jsonl: '}"
         f"{counted(success.passages, 'grade-0 passage')} injected, "
@@ -196,31 +200,41 @@ def passage_attack_command(settings: PassageAttackSettings) -> list[str]:
     return command("attack", settings.flags() | {"--passages": f"{settings.what}:{settings.place}"})
 
 
-def _rerankable(victim: Victim, passages: list[InjectedPassage]) -> tuple[Run, dict[str, str]]:
-    """Return the first stage with each injected passage in place of its original, and the texts of all candidates."""
-    docid_of = {(each.qid, each.docid): each.injected_docid for each in passages}
+def with_changed(victim: Victim, changed: Iterable[tuple[str, str, str, str]]) -> tuple[Run, dict[str, str]]:
+    """Return the first stage with changed passages in place of their originals, and the texts of all candidates.
+
+    Args:
+        victim: the first stage and its texts.
+        changed: (qid, docid, docid of the changed passage, its text) for each.
+    """
+    changed = list(changed)
+    docid_of = {(qid, docid): new for qid, docid, new, _ in changed}
     rankings = {
         qid: [hit._replace(docid=docid_of.get((qid, hit.docid), hit.docid)) for hit in ranking]
         for qid, ranking in victim.candidates.rankings.items()
     }
-    texts = dict(victim.texts) | {each.injected_docid: each.injected for each in passages}
-    return Run(victim.candidates.tag, rankings), texts
+    return Run(victim.candidates.tag, rankings), dict(victim.texts) | {new: text for _, _, new, text in changed}
 
 
-def _write(folder: Path, name: str, result: AttackedPassages) -> None:
-    with whole_file(folder / f"passages.{name}.jsonl") as file:
-        for each in result.passages:
-            record = {
-                "id": each.injected_docid,
-                "contents": each.injected,
-                "qid": each.qid,
-                "original_id": each.docid,
-                "original": each.original,
-                "rank": each.rank,
-                "rank_injected": each.rank_injected,
-            }
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    with whole_file(folder / f"corpus.{name}.jsonl") as file:
-        for docid, text in result.texts.items():
-            file.write(json.dumps({"id": docid, "contents": text}, ensure_ascii=False) + "\n")
-    write_run(folder / f"run.{name}.txt", result.run)
+def write_changed(
+    folder: Path, name: str, passages: Iterable[Mapping[str, Any]], run: Run, texts: Mapping[str, str]
+) -> None:
+    """Write changed passages, and the run and the corpus that another system needs to rerank them."""
+    corpus = ({"id": docid, "contents": text} for docid, text in texts.items())
+    for kind, records in (("passages", passages), ("corpus", corpus)):
+        with whole_file(folder / f"{kind}.{name}.jsonl") as file:
+            for record in records:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    write_run(folder / f"run.{name}.txt", run)
+
+
+def _record(each: InjectedPassage) -> dict[str, Any]:
+    return {
+        "id": each.injected_docid,
+        "contents": each.injected,
+        "qid": each.qid,
+        "original_id": each.docid,
+        "original": each.original,
+        "rank": each.rank,
+        "rank_injected": each.rank_injected,
+    }

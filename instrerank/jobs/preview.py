@@ -33,16 +33,17 @@ def preview(plan: Plan) -> list[str]:
     return [*lines, f"to write: {plan.settings.output}"]
 
 
-def preview_attack(victim: Victim, written: str, candidates: int = 0) -> list[str]:
+def preview_attack(victim: Victim, written: str, candidates: int = 0, what: str = "perturbed ones") -> list[str]:
     """Return lines that say what an attack would encode, and what it would write.
 
     Args:
         victim: what is attacked.
         written: what the attack writes, and where.
-        candidates: perturbed queries that may be tried for a topic; 0: the attack is on passages.
+        candidates: changed texts that may be tried for a topic; 0: the attack does not search.
+        what: these texts.
     """
     topics, pairs = len(victim.topics), sum(victim.candidates.sizes.values())
-    tried = f" and up to {topics * candidates} perturbed ones" if candidates else ""
+    tried = f" and up to {topics * candidates} {what}" if candidates else ""
     return [
         f"{counted(topics, 'topic')}, {counted(pairs, 'candidate')}",
         *to_encode(victim.encoder, list(victim.texts.values()), f"{counted(topics, 'query')}{tried}"),

@@ -87,18 +87,20 @@ def choose_victims(candidates: Mapping[str, Sequence[str]], qrels: Qrels, seed: 
     return chosen
 
 
-class InjectedRankings(NamedTuple):
-    """Rankings of the same candidates before and after the injection.
+class ChangedRankings(NamedTuple):
+    """Rankings of the same candidates before and after one passage of each topic changes.
 
     Attributes:
         clean: docids by qid, best first, with all texts unchanged.
-        attacked: the same with one injected passage per topic.
-        passages: the injected passage by qid.
+        attacked: the same with the changed passages.
+        passages: the changed passage by qid.
+        truncated: number of changed passages that are longer than the encoder reads.
     """
 
     clean: dict[str, list[str]]
     attacked: dict[str, list[str]]
     passages: dict[str, Passage]
+    truncated: int
 
 
 def attack_passages(
@@ -109,7 +111,7 @@ def attack_passages(
     what: PassageInjection = "query",
     place: PassagePlace = "start",
     seed: int = 1,
-) -> InjectedRankings:
+) -> ChangedRankings:
     """Inject text into one candidate per topic and rank again; only the injected passages are encoded.
 
     Args:
@@ -137,17 +139,30 @@ def attack_passages(
     }
     if not passages:
         raise InputError(_NO_VICTIMS)
+    return rank_changed(targets, passages, encoder)
+
+
+def rank_changed(
+    targets: Sequence[Target], passages: Mapping[str, Passage], encoder: Encoder | LateInteraction
+) -> ChangedRankings:
+    """Rank the candidates of each topic before and after one of them changes; only the changed ones are encoded.
+
+    Args:
+        targets: topics with the vectors of their candidates.
+        passages: for each topic, its changed passage under the docid of the clean one.
+        encoder: the encoder that produced the vectors.
+    """
     topics = [target.topic for target in targets]
     queries = encoder.encode_queries([topic.text for topic in topics], [topic.instruction for topic in topics]).vectors
-    injected = encoder.encode_passages([passage.text for passage in passages.values()]).vectors
+    encoded = encoder.encode_passages([passages[topic.qid].text for topic in topics])
     clean, attacked = {}, {}
-    for target, query, vector in zip(targets, queries, injected, strict=True):
+    for target, query, vector in zip(targets, queries, encoded.vectors, strict=True):
         qid = target.topic.qid
         vectors: Any = copy(target.vectors)
-        vectors[list(target.docids).index(victims[qid])] = vector
+        vectors[list(target.docids).index(passages[qid].docid)] = vector
         [clean[qid]] = rankings(target, query[None])
         [attacked[qid]] = rankings(replace(target, vectors=vectors), query[None])
-    return InjectedRankings(clean, attacked, passages)
+    return ChangedRankings(clean, attacked, dict(passages), int(encoded.truncated.sum()))
 
 
 class AttackSuccess(NamedTuple):

@@ -9,6 +9,7 @@ from instrerank.cli import main
 from instrerank.errors import InputError
 from instrerank.jobs.attack import attack
 from instrerank.jobs.attack_passages import attack_passages
+from instrerank.jobs.promote import promote
 from instrerank.jobs.rerank import rerank
 from instrerank.perturbations.searching import Budget
 from instrerank.trec import Topic, read_run
@@ -152,6 +153,92 @@ def test_attacks_on_passages_that_make_no_sense(settings, said):
         attack_passages(TOPICS, **GIVEN | {"qrels": QRELS} | settings)
 
 
+PROMOTED = GIVEN | {"qrels": {"7": {"d5": 2, "d4": 0}, "8": {"d4": 1, "d1": 0, "d3": 0}}, "top": 1, "floor": -1}
+
+
+def test_promoted_passages_can_be_reranked(tmp_path):
+    found = promote(TOPICS[:1], strategy="beam", candidates=80, output=tmp_path, **PROMOTED)
+    [row] = found.passages
+    assert (row.qid, row.docid, row.promoted_docid, row.original) == ("7", "d4", "d4.promoted-7", "bread")
+    assert row.edits == 1
+    assert row.rank_promoted < row.rank
+    assert row.encoded == found.encoded <= 80
+    assert found.success.passages == 1
+    assert (found.held_out, found.trigger) == (None, None)
+    name = "topics.attack-beam-passages-word-mixed.s1"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(f"passages.{name}.jsonl", f"corpus.{name}.jsonl", f"run.{name}.txt", f"attack.{name}.jsonl")
+    }
+    [written] = map(json.loads, (tmp_path / f"passages.{name}.jsonl").read_text().splitlines())
+    assert (written["id"], written["contents"], written["original"]) == ("d4.promoted-7", row.promoted, "bread")
+    record = json.loads((tmp_path / f"attack.{name}.jsonl").read_text())
+    assert record["mean ranks gained"] == row.rank - row.rank_promoted
+    assert (record["encoded"], record["trigger"], record["held out"]) == (found.encoded, None, None)
+    reranked = rerank(
+        tmp_path / f"run.{name}.txt", TOPICS[:1], corpus=tmp_path / f"corpus.{name}.jsonl", encoder="words"
+    )
+    ranking = [hit.docid for hit in reranked.rankings["7"]]
+    assert ranking.index("d4.promoted-7") + 1 == row.rank_promoted
+
+
+def test_a_promotion_is_resumed_like_an_attack_on_queries(tmp_path, monkeypatch, words):
+    given = {"candidates": 40, "output": tmp_path, **PROMOTED}
+    promote(TOPICS, **given)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    promote(TOPICS, **given)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    monkeypatch.setattr(words, "encode_passages", pytest.fail)
+    for other in ({"candidates": 50}, {"top": 2}, {"floor": 0.5}, {"limit": 1}):
+        with pytest.raises(InputError, match="made with other settings or inputs"):
+            promote(TOPICS, **given | other)
+
+
+def test_a_trigger_is_tried_on_topics_it_was_found_without():
+    found = promote(
+        TOPICS,
+        universal=True,
+        strategy="beam",
+        candidates=60,
+        edits=2,
+        **PROMOTED | {"qrels": {"7": {"d3": 0, "d5": 2}, "8": {"d4": 1, "d1": 0}}},
+    )
+    assert found.trigger
+    assert [(each.qid, each.held_out) for each in found.passages] == [("7", False), ("8", True)]
+    assert all(each.promoted == f"{found.trigger} {each.original}" for each in found.passages)
+    assert [each.encoded for each in found.passages] == [found.encoded, 0]
+    assert found.success.passages == found.held_out.passages == 1
+
+
+def test_topics_and_passages_that_cannot_be_promoted_are_named(caplog):
+    found = promote(TOPICS, edits=2, candidates=20, **PROMOTED)
+    # d4 has one word
+    assert [each.qid for each in found.passages] == ["8"]
+    assert "1 topic without a passage to promote" in caplog.text
+    assert "of at least 2 words (`budget`: edits)): 7" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"qrels": None}, "needs `qrels`"),
+        ({"qrels": {"7": {"d5": 2}}}, "no topic has a passage to promote: a candidate judged grade 0"),
+        ({"edits": 7}, "of at least 7 words"),
+        ({"edits": 0}, "at least 1"),
+        ({"top": 0}, "`top` must be at least 1 and less than `hits`"),
+        ({"top": 6, "hits": 6}, r"less than `hits` \(6\), got 6"),
+        ({"top": 6}, "no topic has a passage to promote"),
+        ({"floor": 1.0}, "`floor` must be a cosine"),
+        ({"perturbation": "word-mix"}, "unknown `perturbation` 'word-mix'. Available: word-insertion, word-repl"),
+        ({"perturbation": "instruction-generic"}, "which passages do not have"),
+        ({"perturbation": "other-query"}, "uses other topics"),
+        ({"strategy": "magic"}, "unknown `strategy` 'magic'"),
+    ],
+)
+def test_promotions_that_make_no_sense(settings, said):
+    with pytest.raises(InputError, match=said):
+        promote(TOPICS, **PROMOTED | settings)
+
+
 @pytest.fixture
 def files(tmp_path):
     (tmp_path / "topics.tea.tsv").write_text("7\tmoon tide\n8\tfresh bread\n")
@@ -237,5 +324,40 @@ def test_verb_on_passages(files, tmp_path, capsys):
     ],
 )
 def test_bad_input_is_exit_code_2(files, capsys, arguments, said):
+    assert main([*files, *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_verb_promotes_passages(files, tmp_path, capsys):
+    import shlex
+
+    arguments = [f"--qrels={tmp_path / 'qrels.txt'}", "--budget", "candidates=40", "--top", "1", "--floor", "-1"]
+    assert main([*files, "--target", "passages", *arguments, "--strategy", "beam", "--json"]) == 0
+    captured = capsys.readouterr()
+    [row] = json.loads(captured.out)
+    assert (row["qid"], row["docid"], row["edits"], row["held_out"]) == ("7", "d4", 1, False)
+    assert row["rank_promoted"] < row["rank"]
+    assert "grade-0 passage entered the top 1" in captured.err
+    assert "1 topic without a passage to promote" in captured.err
+    contents = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    [record] = [json.loads(content) for name, content in contents.items() if name.startswith("attack.")]
+    assert main(shlex.split(record["command"])[1:]) == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == contents
+    capsys.readouterr()
+    assert main([*files, "--target", "trigger", *arguments, "--dry-run"]) == 0
+    assert "and up to 80 changed passages" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--top", "3"], "--top has no effect with --target queries"),
+        (["--target", "passages", "--objective", "overlap"], "--objective has no effect with --target passages"),
+        (["--target", "trigger"], "needs --qrels"),
+        (["--passages", "query", "--strategy", "beam"], "--strategy has no effect with --passages"),
+        (["--passages", "query", "--target", "trigger"], "give one of them"),
+    ],
+)
+def test_flags_of_one_target_are_refused_with_another(files, capsys, arguments, said):
     assert main([*files, *arguments]) == 2
     assert said in capsys.readouterr().err

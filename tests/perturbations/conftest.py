@@ -24,7 +24,7 @@ def topics() -> list[Topic]:
 class LetterEncoder:
     """An encoder whose vectors count the letters of a text; it counts the queries that it was asked for."""
 
-    name, revision, fingerprint, dtype, device = "letters", None, "0", "float32", "cpu"
+    name, revision, fingerprint, dtype, device, store = "letters", None, "0", "float32", "cpu", None
     profile = EncoderProfile(
         family="letters", query_template="{q} {i}", passage_template="{d}", pooling="mean",
         max_query_length=32, max_passage_length=32, normalize=True, source="a test",
