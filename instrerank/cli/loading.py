@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _LOADING: dict[str, dict[str, Any]] = {
     "prompt": {
         "metavar": "NAME|T",
-        "help": "prompt of a pointwise LLM: followir, mistral-instruct, monot5, or a text with {q} and {d} "
-        "(default: known from the model's name)",
+        "help": "prompt of a pointwise LLM: a family that `instrerank encoders` lists, such as qwen3-reranker, or a "
+        "text with {q}, {i} and {d} (default: known from the model's name or folder)",
     },
     "true_token": {
         "metavar": "TOKEN",
@@ -103,7 +103,7 @@ def add_encoder_arguments(parser: argparse.ArgumentParser, *, baselines: bool = 
             choices=KINDS,
             default="biencoder",
             help="biencoder; late-interaction (ColBERT), which such a model's folder selects by itself; or a baseline "
-            "that reads query and passage together: crossencoder, or pointwise-llm such as monoT5 and FollowIR-7B "
+            "that reads query and passage together: crossencoder, or pointwise-llm such as Qwen3-Reranker and monoT5 "
             "(default biencoder)",
         )
         add_loading_arguments(model, "prompt", "true_token", "false_token", "cascade_depth")

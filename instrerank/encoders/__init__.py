@@ -7,7 +7,7 @@ from instrerank.encoders.encoder import Encoder
 from instrerank.encoders.families.profiles import EncoderProfile
 from instrerank.encoders.loading import load_encoder
 from instrerank.encoders.options import LoadOptions
-from instrerank.encoders.pointwise import PairScorer
+from instrerank.encoders.pairs import PairScorer
 from instrerank.encoders.scorers import load_scorer
 
 __all__ = [

@@ -99,6 +99,12 @@ def shown_name(folder: Path) -> str:
     return repository.removeprefix("models--").replace("--", "/") if hub_commit(folder) else folder.name
 
 
+def base_name(name: str) -> str:
+    """Return a model's name without its organisation, in lower case; a folder in the hub's cache counts as its id."""
+    cached = re.search(r"models--([^/\\]+)[/\\]snapshots[/\\]", name)
+    return (cached[1].split("--")[-1] if cached else Path(name).name).lower()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return a JSON object, empty if the file does not exist.
 

@@ -23,7 +23,7 @@ CASCADE = "cascade"
 """The dtype of a bi-encoder in two precisions."""
 DTYPES = ("float32", "bfloat16", "float16", "int8", "int8-openvino", CASCADE, "auto")
 
-_BIENCODERS_ONLY = ("pooling", "query_prompt", "passage_prompt", "query_encoding", "instruction_placement", "dim")
+_BIENCODERS_ONLY = ("pooling", "query_prompt", "passage_prompt", "query_encoding", "dim")
 _SEPARATE_TEXTS_ONLY = ("query_template", "passage_template", "max_query_length", "max_passage_length", "store")
 _LANGUAGE_MODELS_ONLY = ("prompt", "true_token", "false_token")
 
@@ -49,8 +49,8 @@ class LoadOptions:
             are read together.
         max_query_length: maximum tokens of a query, special tokens included; overrides `max_length`.
         max_passage_length: maximum tokens of a passage, special tokens included; overrides `max_length`.
-        prompt: prompt of a pointwise LLM: "followir", "mistral-instruct", "monot5", or a text with {q} and {d}; None:
-            known from the model's name.
+        prompt: prompt of a pointwise LLM: a family of `instrerank encoders`, such as "qwen3-reranker", or a text with
+            {q}, {i} and {d}; None: known from the model's name or folder.
         true_token: token with which a pointwise LLM answers that a passage is relevant; None: the prompt's own.
         false_token: token with which it answers that a passage is not relevant; None: the prompt's own.
         device: "auto", "cpu", "cuda", "cuda:1", ….
@@ -114,6 +114,7 @@ class LoadOptions:
         useless += [] if self.encodes_passages else _SEPARATE_TEXTS_ONLY
         useless += ["adapter"] if self.kind == "late-interaction" else []
         useless += [] if self.kind == "pointwise-llm" else _LANGUAGE_MODELS_ONLY
+        useless += [] if self.kind in ("biencoder", "pointwise-llm") else ["instruction_placement"]
         useless += [] if self.is_cascade else ["cascade_depth"]
         given = [f"`{name}`" for name in self.changed() if name in useless]
         if given:

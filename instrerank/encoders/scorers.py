@@ -7,12 +7,14 @@ from typing import Any
 
 from instrerank.encoders.cascade import Cascade
 from instrerank.encoders.encoder import Encoder
+from instrerank.encoders.families.known_rerankers import match_prompt
 from instrerank.encoders.late_interaction import LateInteraction
 from instrerank.encoders.late_loading import is_late_interaction, load_late_interaction
 from instrerank.encoders.loading import Calibration, load_encoder
-from instrerank.encoders.locate import locate, usable_settings
+from instrerank.encoders.locate import base_name, locate, usable_settings
 from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.pointwise import PairScorer, load_pair_scorer
+from instrerank.errors import InputError
 
 
 def load_scorer(
@@ -36,6 +38,9 @@ def load_scorer(
     """
     options = (options or LoadOptions()).with_changes(**changes)
     if options.encodes_passages:
+        # the others with known prompts are language models, which may be encoders too
+        if "rerank" in base_name(str(name_or_path)) and match_prompt(str(name_or_path)):
+            raise InputError(f"{name_or_path} reads query and passage together: load it with `kind` pointwise-llm")
         with usable_settings(name_or_path):
             folder = locate(
                 str(name_or_path),

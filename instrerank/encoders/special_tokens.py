@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from instrerank.encoders.families.profiles import EncoderProfile
@@ -15,28 +15,48 @@ if TYPE_CHECKING:
 
 Mark = Callable[[EncoderText], str]
 """Returns the string for the tokenizer."""
+Escape = Callable[[str], str]
+"""Returns a query, an instruction or a passage for the tokenizer."""
 _MARK = "\ufdd0"  # a noncharacter: it is in no text that anybody exchanges
 
 
 def protect(tokenizer: tokenizers.Tokenizer, profile: EncoderProfile) -> tuple[tokenizers.Tokenizer, Mark]:
+    """Make a tokenizer read special tokens from the templates of a profile only.
+
+    Returns:
+        the tokenizer, and what to apply to each text before it.
+    """
+    templates = (profile.query_template, profile.query_only_template, profile.passage_template)
+    tokenizer, escape = protect_fields(tokenizer, templates)
+
+    def marked(text: EncoderText) -> str:
+        parts, at = [], 0
+        for start, end in text.fields or ((0, len(text.text)),):
+            parts += [text.text[at:start], escape(text.text[start:end])]
+            at = end
+        return "".join([*parts, text.text[at:]])
+
+    return tokenizer, marked
+
+
+def protect_fields(tokenizer: tokenizers.Tokenizer, templates: Sequence[str]) -> tuple[tokenizers.Tokenizer, Escape]:
     """Make a tokenizer read special tokens from templates only.
 
     If no template has any, the tokenizer reads none from text. Otherwise those in a query, an instruction or a passage
     are marked by a character that keeps the tokenizer from finding them, and that its normaliser removes.
 
     Returns:
-        the tokenizer, and what to apply to each text before it.
+        the tokenizer, and what to apply to the text of each field before it.
     """
     from tokenizers import Tokenizer, normalizers
 
     added = tokenizer.get_added_tokens_decoder()
     specials = sorted((one.content for one in added.values() if one.special and len(one.content) > 1), key=len)[::-1]
-    templates = (profile.query_template, profile.query_only_template, profile.passage_template)
     written = any(token in literal_text(template) for token in specials for template in templates)
     if not written:
         tokenizer.encode_special_tokens = True
         _split(tokenizer, specials)
-        return tokenizer, lambda text: text.text
+        return tokenizer, str
     if any(one.special and one.normalized for one in added.values()):  # else found behind the normaliser too
         content = json.loads(tokenizer.to_str())
         for one in content["added_tokens"]:
@@ -48,16 +68,7 @@ def protect(tokenizer: tokenizers.Tokenizer, profile: EncoderProfile) -> tuple[t
     unmark = normalizers.Replace(_MARK, "")
     tokenizer.normalizer = normalizers.Sequence([unmark, *([tokenizer.normalizer] if tokenizer.normalizer else [])])
     found = re.compile("|".join(map(re.escape, specials)))
-
-    def marked(text: EncoderText) -> str:
-        parts, at = [], 0
-        for start, end in text.fields or ((0, len(text.text)),):
-            own = found.sub(lambda match: match[0][0] + _MARK + match[0][1:], text.text[start:end])
-            parts += [text.text[at:start], own]
-            at = end
-        return "".join([*parts, text.text[at:]])
-
-    return tokenizer, marked
+    return tokenizer, lambda text: found.sub(lambda match: match[0][0] + _MARK + match[0][1:], text)
 
 
 def _split(tokenizer: tokenizers.Tokenizer, specials: list[str]) -> None:

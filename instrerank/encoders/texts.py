@@ -9,7 +9,8 @@ from typing import NamedTuple
 from instrerank.encoders.families.profiles import EncoderProfile, Placement
 from instrerank.errors import InputError
 
-_FIELD = re.compile(r"\{(q|i|d|\?|\()\}")
+FIELD = re.compile(r"\{(q|i|d|\?|\()\}")
+"""A field of a template: query, instruction, passage, Promptriever's question mark, an opening brace."""
 
 
 class EncoderText(NamedTuple):
@@ -48,7 +49,7 @@ def query_text(profile: EncoderProfile, query: str, instruction: str = "") -> En
         )
     # Promptriever's rule: a query without final punctuation gets a question mark before the instruction
     mark = "" if query.rstrip().endswith(("?", ".", "!")) else "?"
-    return _fill(template, "q", {"q": query, "i": instruction, "?": mark})
+    return fill(template, "q", {"q": query, "i": instruction, "?": mark})
 
 
 def place_instruction(profile: EncoderProfile, placement: Placement) -> EncoderProfile:
@@ -99,7 +100,7 @@ def passage_text(profile: EncoderProfile, passage: str) -> EncoderText:
     """
     if not passage.strip():
         raise InputError("cannot encode an empty passage: remove it, or give it a text")
-    return _fill(profile.passage_template, "d", {"d": passage})
+    return fill(profile.passage_template, "d", {"d": passage})
 
 
 def prefix_of(text: EncoderText) -> EncoderText:
@@ -110,13 +111,20 @@ def prefix_of(text: EncoderText) -> EncoderText:
 
 def literal_text(template: str) -> str:
     """Return what a template itself writes, with line breaks for its fields."""
-    return _FIELD.sub(lambda found: "{" if found[1] == "(" else "\n", template)
+    return FIELD.sub(lambda found: "{" if found[1] == "(" else "\n", template)
 
 
-def _fill(template: str, body: str, given: dict[str, str]) -> EncoderText:
+def fill(template: str, body: str, given: dict[str, str]) -> EncoderText:
+    """Put texts into the fields of a template.
+
+    Args:
+        template: literal text with fields.
+        body: the field that `EncoderText.prefix` ends before.
+        given: text of each field by its letter; other fields stay as they are.
+    """
     # in one pass: braces inside a query, an instruction or a passage stay as they are
     text, prefix, fields, at = "", "", [], 0
-    for found in _FIELD.finditer(template):
+    for found in FIELD.finditer(template):
         name = found[1]
         text += template[at : found.start()]
         filled = "{" if name == "(" else given.get(name, found[0])

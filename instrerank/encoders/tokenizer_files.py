@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from instrerank.encoders.families.settings import read_settings
+from instrerank.encoders.families.settings import Settings, read_settings
 from instrerank.encoders.locate import read_json, shown_name
 from instrerank.errors import InputError, InstrerankWarning
 
@@ -38,8 +38,13 @@ class TokenizerFile(NamedTuple):
     truncation_side: str
 
 
-def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> TokenizerFile:
+def read_tokenizer(folder: Path, *, trust_remote_code: bool = False, stored: Settings | None = None) -> TokenizerFile:
     """Read `tokenizer.json`, or let transformers convert another format if there is none.
+
+    Args:
+        folder: of the network.
+        trust_remote_code: let the repository's own code read its tokenizer.
+        stored: settings that count instead of those that sentence-transformers stores in the folder.
 
     Raises:
         InputError: the folder has no tokenizer, or one that cannot be read; an unsupported setting.
@@ -47,7 +52,7 @@ def read_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Tokenize
     import tokenizers
     from tokenizers import normalizers
 
-    stored = read_settings(folder)
+    stored = read_settings(folder) if stored is None else stored
     settings = {**read_json(folder / "tokenizer_config.json"), **stored.tokenizer}
     tokens: dict[str, Any] = {name: settings.get(f"{name}_token") for name in ("bos", "eos")}
     try:

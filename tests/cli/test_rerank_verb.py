@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from instrerank.cli import main
-from instrerank.encoders.families.prompts import choose_prompt
+from instrerank.encoders.families.known_rerankers import choose_prompt
 from instrerank.encoders.pointwise import PairScores, PointwiseLLM
 from instrerank.jobs import models
 from instrerank.trec import read_run
@@ -213,7 +213,7 @@ def test_a_language_model_is_asked_what_the_flags_say(folder, monkeypatch):
     assert given["kind"] == "pointwise-llm"
     sidecar = yaml.safe_load((folder / "out" / "reranked.txt.yaml").read_text())
     prompt = sidecar["method"]["retrieval"][1]["encoder"]["prompt"]
-    assert (prompt["template"], prompt["true"], prompt["false"]) == ("Is {d} about {q}?", "yes", "false")
+    assert (prompt["template"], prompt["true"], prompt["false"]) == ("Is {d} about {q} {i}?", "yes", "false")
 
 
 def test_a_cascade_ranks_as_float32_and_is_recorded(folder, capsys):

@@ -8,7 +8,8 @@ import transformers
 from tiny import PASSAGES, QUERIES
 
 from instrerank.encoders import load_scorer
-from instrerank.encoders.families.prompts import choose_prompt, match_prompt, prompt_parts
+from instrerank.encoders.families.known_rerankers import choose_prompt, match_prompt
+from instrerank.encoders.families.prompts import fill_prompt
 from instrerank.errors import InputError, MissingPrerequisiteError
 
 SHORT = ["Sand.", "Bees carry pollen.", "Tides follow the moon, twice a month", "yeast eats sugar"]
@@ -38,9 +39,11 @@ Relevant (either "true" or "false"): [/INST]"""
     ],
 )
 def test_golden_prompts(name, expected):
-    assert "".join(prompt_parts(match_prompt(name), "what is x", "Only y.", "Z")) == expected
-    alone = "".join(prompt_parts(match_prompt(name), "what is x", "", "Z"))
-    assert alone == expected.replace(" Only y.", "")
+    with_instruction, alone = (
+        "".join(part.text for part in fill_prompt(match_prompt(name), "what is x", instruction, "Z"))
+        for instruction in ("Only y.", "")
+    )
+    assert with_instruction == expected and alone == expected.replace(" Only y.", "")
 
 
 def test_a_family_or_a_text_may_be_asked_for():
@@ -48,7 +51,7 @@ def test_a_family_or_a_text_may_be_asked_for():
     multilingual = choose_prompt("mt5-base-mmarco-v2", "monot5", "▁yes", "▁no")
     assert multilingual.template == match_prompt("monot5-base-x").template
     assert (multilingual.true, multilingual.false) == ("▁yes", "▁no")
-    assert choose_prompt("jhu-clsp/FollowIR-7B", ASK).template == ASK
+    assert choose_prompt("jhu-clsp/FollowIR-7B", ASK).template == "Q: {q} {i} D: {d} A: "
 
 
 def causal(folder, prompt: str) -> float:
@@ -154,7 +157,7 @@ def test_what_is_refused(models):
     ):
         load_scorer(folder, kind="listwise")
     with pytest.raises(
-        InputError, match="no prompt is known for .*: give `prompt` as one of followir, mistral-instruct, monot5"
+        InputError, match="no prompt is known for .*: give `prompt` as one of qwen3-reranker, followir, .*monot5"
     ):
         load_scorer(folder, kind="pointwise-llm")
     for prompt in ("{q}", "{q} {d} {d}", "follow-ir"):

@@ -1,12 +1,19 @@
-"""The prompts of pointwise language-model rerankers, word for word, and the two tokens of their answers."""
+"""What a pointwise language model is asked about a passage, and how that is filled in."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import NamedTuple
 
+from instrerank.encoders.families.profiles import Placement
+from instrerank.encoders.texts import fill
 from instrerank.errors import InputError
+
+APART = "{|}"
+"""What comes before and behind it is tokenised separately."""
+_BEHIND = re.compile(r"\{q\}([^{}]*)\{i\}")
+"""An instruction behind its query, with the separator between the two."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +22,16 @@ class Prompt:
 
     Attributes:
         family: name of the family.
-        template: literal text with `{q}` (query and instruction, joined by a space) and `{d}`.
+        template: literal text with `{q}` (query), `{i}` (instruction), `{d}` (passage) and `{|}` (tokenised apart).
         true: token that answers yes, spelt as in the vocabulary.
-        false: token that answers no.
+        false: token that answers no; "" if the score is the logit of `true` alone.
         max_length: maximum tokens of the whole prompt.
         source: reference for the prompt.
+        alone: template for a query without an instruction; "": `template` with `default_instruction`, or without its
+            `{i}` and what separates that from `{q}`.
+        default_instruction: what queries without an instruction are given; "" for nothing.
+        special_tokens: whether the tokenizer adds its own special tokens around the part with the passage.
+        instructed: whether these models were trained with free instructions.
     """
 
     family: str
@@ -28,87 +40,81 @@ class Prompt:
     false: str = "false"
     max_length: int = 2048
     source: str = ""
+    alone: str = ""
+    default_instruction: str = ""
+    special_tokens: bool = True
+    instructed: bool = False
+
+    @property
+    def without_instruction(self) -> str:
+        """Template for a query without an instruction; "" if the model cannot do without one."""
+        if self.alone:
+            return self.alone
+        if self.default_instruction:
+            return self.template.replace("{i}", literal(self.default_instruction))
+        shortened = _BEHIND.sub("{q}", self.template)
+        return "" if "{i}" in shortened else shortened
 
 
-PROMPTS: tuple[tuple[str, Prompt], ...] = (
-    (
-        r"followir-7b",
-        Prompt(
-            "followir",
-            # the literal <s> comes after the tokenizer's own, as in the reference
-            "<s> [INST] You are an expert Google searcher, whose job is to determine if the following document is "
-            "relevant to the query (true/false). Answer using only one word, one of those two choices.\n\n"
-            "Query: {q}\nDocument: {d}\n"
-            'Relevant (only output one word, either "true" or "false"): [/INST] ',
-            source="arXiv 2403.15246, code orionw/FollowIR (reranker_models.py)",
-        ),
-    ),
-    (
-        r"mistral-7b-instruct-v0\.[123]",
-        Prompt(
-            "mistral-instruct",
-            "<s>[INST] You are an expert Google searcher, whose job is to determine if the following document is "
-            'relevant to the query (true/false).\nQuery: {q}\nDocument: {d}\nRelevant (either "true" or '
-            '"false"): [/INST]',
-            source="code orionw/FollowIR (reranker_models.py)",
-        ),
-    ),
-    (
-        r"monot5-(small|base|large|3b)-.*",
-        Prompt(
-            "monot5",
-            "Query: {q} Document: {d} Relevant:",
-            true="▁true",
-            false="▁false",
-            max_length=512,
-            source="arXiv 2003.06713, code castorini/pygaggle",
-        ),
-    ),
-)
-"""By pattern of the model's name without its organisation; the whole name must match, ignoring case."""
+class Part(NamedTuple):
+    """A part of a prompt that is tokenised by itself, and where in it the passage lies, if it does."""
+
+    text: str
+    passage: tuple[int, int] | None
 
 
-def match_prompt(name: str) -> Prompt | None:
-    """Return the prompt of a published reranker, or None."""
-    base = Path(name).name.lower()
-    return next((prompt for names, prompt in PROMPTS if re.fullmatch(names, base)), None)
+def literal(text: str) -> str:
+    """Return a template that stands for a text, whatever braces it has."""
+    return re.sub(r"\{(?=(?:q|i|d|\?|\(|\|)\})", "{(}", text)
 
 
-def choose_prompt(
-    name: str, prompt: str | None = None, true_token: str | None = None, false_token: str | None = None
-) -> Prompt:
-    """Return the prompt of a language model, with its answers.
+def own_prompt(template: str) -> Prompt | None:
+    """Return the prompt that a user wrote, with the instruction behind the query unless it has a place; or None.
 
-    Args:
-        name: name of the model, by which published rerankers are recognised.
-        prompt: a family of `PROMPTS`, or a text with {q} and {d}; None: that of the model's name.
-        true_token: token that answers yes; None: the family's, "true" for a text.
-        false_token: token that answers no; None: the family's, "false" for a text.
+    A template needs one place for the query and one for the passage, and has at most one for the instruction.
+    """
+    if not template.count("{q}") == template.count("{d}") == 1 or template.count("{i}") > 1:
+        return None
+    return Prompt("given by options", template if "{i}" in template else template.replace("{q}", "{q} {i}"))
+
+
+def place_in_prompt(prompt: Prompt, placement: Placement) -> Prompt:
+    """Return the prompt with the instruction in another place than the family's own (see `texts.place_instruction`).
 
     Raises:
-        InputError: an unknown model, or a prompt without its two fields.
+        InputError: the prompt cannot do without an instruction in its own place.
     """
-    families = {known.family: known for _, known in PROMPTS}
-    chosen = match_prompt(name) if prompt is None else families.get(prompt)
-    if prompt is not None and prompt.count("{q}") == prompt.count("{d}") == 1:
-        chosen = Prompt("given by options", prompt)
-    if chosen is None:
-        what = f"no prompt is known for {name}" if prompt is None else f"unknown `prompt` {prompt!r}"
+    if placement == "slot":
+        return prompt
+    alone = prompt.without_instruction
+    if placement == "after" and not alone:
         raise InputError(
-            f"{what}: give `prompt` as one of {', '.join(families)}, or as a text with {{q}} and {{d}} once each; if "
-            "the model's answers are not true and false, also give `true_token` and `false_token`"
+            f"`instruction_placement` after leaves {{i}} empty, and the prompt {prompt.template!r} has no default "
+            "instruction for it: use slot or both"
         )
-    return replace(chosen, true=true_token or chosen.true, false=false_token or chosen.false)
+    template = prompt.template if placement == "both" else alone
+    return replace(prompt, template=template.replace("{q}", "{q} {i}"), alone=alone, default_instruction="")
 
 
-def prompt_parts(prompt: Prompt, query: str, instruction: str, passage: str) -> tuple[str, str, str]:
-    """Return the prompt in three parts: the text before the passage, the passage, and the text after it.
+def fill_prompt(prompt: Prompt, query: str, instruction: str, passage: str) -> list[Part]:
+    """Fill in a prompt.
 
     Raises:
-        InputError: an empty query or passage.
+        InputError: no instruction where the prompt cannot do without one.
     """
-    if not query.strip() or not passage.strip():
-        raise InputError("cannot score an empty query or passage: remove it, or give it a text")
-    before, after = prompt.template.split("{d}")
-    asked = f"{query} {instruction}".strip()
-    return before.replace("{q}", asked), passage, after.replace("{q}", asked)
+    template = prompt.template if instruction.strip() else prompt.without_instruction
+    if not template:
+        raise InputError(
+            f"the prompt {prompt.template!r} needs an instruction: give every query one (`instruction` for all), or a "
+            "`prompt` in which {i} comes after {q}"
+        )
+    parts = []
+    for each in template.split(APART):
+        text, before, _ = fill(each, "d", {"q": query, "i": instruction, "d": passage})
+        parts.append(Part(text, (len(before), len(before) + len(passage)) if "{d}" in each else None))
+    return parts
+
+
+def prompt_literals(prompt: Prompt) -> list[str]:
+    """Return the templates of a prompt."""
+    return [prompt.template, prompt.without_instruction]

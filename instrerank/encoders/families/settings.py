@@ -24,6 +24,8 @@ _FIXED: dict[str, tuple[Any, ...]] = {
     "tokenizer_name_or_path": (None,),
 }
 """Settings of which only these values are supported."""
+_OF_RERANKERS = ("transformer_task", "modality_config", "module_output_name", "processing_kwargs")
+"""Those that `families/chat.py` reads."""
 _ARGUMENTS = {
     # what decides no vector: precision and attention kernels are ours
     "model": ("attn_implementation", "torch_dtype", "dtype", "trust_remote_code", "low_cpu_mem_usage"),
@@ -63,17 +65,28 @@ class Settings:
     tokenizer: dict[str, Any] = field(default_factory=dict)
 
 
-def read_settings(network: Path) -> Settings:
+def read_settings_file(network: Path) -> tuple[Path | None, dict[str, Any]]:
+    """Return the file with the settings in a network's folder, and all that it holds; (None, {}) without one."""
+    path = next((network / name for name in _FILES if read_json(network / name)), None)
+    return path, read_json(path) if path else {}
+
+
+def read_settings(network: Path, *, reranker: bool = False) -> Settings:
     """Return the settings in a network's folder.
+
+    Args:
+        network: the folder.
+        reranker: whether the network is not a text encoder, so that its task and its chat template are not settled.
 
     Raises:
         InputError: a setting, or a value of it, that is not supported.
     """
-    path = next((network / name for name in _FILES if read_json(network / name)), None)
+    path, stored = read_settings_file(network)
     if path is None:
         return Settings()
-    stored = read_json(path)
     for name, value in stored.items():
+        if reranker and name in _OF_RERANKERS:
+            continue
         if name in _FIXED:
             supported = value in _FIXED[name]
         elif name in _SPELT:

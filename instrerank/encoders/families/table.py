@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from instrerank.encoders.families.family import Family
@@ -11,6 +10,7 @@ from instrerank.encoders.families.known_code import OWN_CODE
 from instrerank.encoders.families.known_decoders import DECODERS
 from instrerank.encoders.families.known_encoders import ENCODERS
 from instrerank.encoders.families.profiles import EncoderProfile
+from instrerank.encoders.locate import base_name
 
 FAMILIES: tuple[Family, ...] = ENCODERS + DECODERS + OWN_CODE
 """The first that matches name and network applies."""
@@ -23,8 +23,7 @@ def match_family(name: str, config: dict[str, Any]) -> EncoderProfile | None:
         name: model id or folder; a folder in the hub's cache counts as its id.
         config: the model's `config.json`.
     """
-    cached = re.search(r"models--([^/\\]+)[/\\]snapshots[/\\]", name)
-    base = (cached[1].split("--")[-1] if cached else Path(name).name).lower()
+    base = base_name(name)
     for family in FAMILIES:
         known = not family.networks or config.get("model_type") in family.networks
         if known and re.fullmatch(family.names, base):
