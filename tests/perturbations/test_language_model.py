@@ -287,7 +287,7 @@ def test_a_proxy_that_cannot_be_used(chat, monkeypatch):
 def test_nothing_is_left_to_ask_if_another_process_has_asked(chat, tmp_path):
     slow, fast = (LanguageModel(LanguageModelOptions(endpoint=chat.url, **PLAIN), tmp_path) for _ in range(2))
     for model in (fast, slow):
-        assert model.variants(prompts.PROMPTS[0], TOPICS, 1)["2"].topic.text == "reworded who is it"
+        assert model.variants(prompts.PROMPTS[0], TOPICS, 1)["2"].text == "reworded who is it"
     assert len(chat.requests) == len(answers(tmp_path)) == 3
 
 

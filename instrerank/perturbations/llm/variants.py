@@ -17,7 +17,7 @@ from instrerank.perturbations.llm.endpoint import Answer, Endpoint
 from instrerank.perturbations.llm.meaning import MeaningFilter
 from instrerank.perturbations.llm.options import LanguageModelOptions
 from instrerank.perturbations.llm.prompts import PROMPTS, VERSION, Prompt
-from instrerank.perturbations.llm.reading import read_variant
+from instrerank.perturbations.llm.reading import Reading, read_variant
 from instrerank.perturbations.registry import register
 from instrerank.trec.problems import counted
 from instrerank.trec.types import Topic
@@ -68,8 +68,8 @@ class LanguageModel:
             described["request"] = dict(self._options.request)
         return described | {"filter": self._filter.describe()}
 
-    def variants(self, prompt: Prompt, topics: Sequence[Topic], seed: int) -> dict[str, Perturbed]:
-        """Return the variant of each topic by qid; a rejected one leaves its topic unchanged, with the reason.
+    def variants(self, prompt: Prompt, topics: Sequence[Topic], seed: int) -> dict[str, Reading]:
+        """Return the variant of each topic by qid, or the reason why it is rejected.
 
         Args:
             prompt: which kind of variant.
@@ -84,18 +84,16 @@ class LanguageModel:
         topics = [topic for topic in topics if getattr(topic, prompt.changes)]
         messages = {topic.qid: prompt.message(topic, generator(seed, name, topic.qid)) for topic in topics}
         answers = self._answered(prompt, list(dict.fromkeys(messages.values())), seed)
-        variants, texts = {}, {}
+        variants: dict[str, Reading] = {}
+        pairs: dict[str, tuple[str, str]] = {}
         for topic in topics:
-            answer = answers.get(messages[topic.qid])
-            original = getattr(topic, prompt.changes)
-            text, reason = ("", "unanswered") if answer is None else read_variant(answer, original)
-            variants[topic.qid] = Perturbed(topic, topic, reason=reason)
-            if text:
-                texts[topic] = text
-        pairs = [(getattr(topic, prompt.changes), text) for topic, text in texts.items()]
-        for (topic, text), reason in zip(texts.items(), self._filter.reasons(pairs, adds=prompt.adds), strict=True):
-            accepted = rewritten(topic, text, name, prompt.changes)
-            variants[topic.qid] = Perturbed(topic, topic, reason=reason) if reason else accepted
+            answer, original = answers.get(messages[topic.qid]), getattr(topic, prompt.changes)
+            variants[topic.qid] = Reading("", "unanswered") if answer is None else read_variant(answer, original)
+            if text := variants[topic.qid].text:
+                pairs[topic.qid] = original, text
+        for qid, reason in zip(pairs, self._filter.reasons(list(pairs.values()), adds=prompt.adds), strict=True):
+            if reason:
+                variants[qid] = Reading("", reason)
         return variants
 
     def _answered(self, prompt: Prompt, messages: Sequence[str], seed: int) -> dict[str, Answer]:
@@ -145,7 +143,12 @@ def _register(prompt: Prompt) -> None:
         topics: Sequence[Topic], seed: int, *, language_model: LanguageModel
     ) -> Callable[[Topic, random.Random], Perturbed]:
         found = language_model.variants(prompt, topics, seed)
-        return lambda topic, rng: found.get(topic.qid) or Perturbed(topic, topic)
+
+        def replace(topic: Topic, rng: random.Random) -> Perturbed:
+            text, reason = found.get(topic.qid, Reading(""))
+            return rewritten(topic, text, name, prompt.changes) if text else Perturbed(topic, topic, reason=reason)
+
+        return replace
 
     variants.__doc__ = prompt.summary
     name = f"llm-{prompt.name}"
