@@ -256,7 +256,8 @@ def test_a_study_of_a_task_measures_p_mrr_and_records_the_revision_of_its_data(w
     [first_stage] = (folder / "runs/fixed").glob("*.bm25.none.none.clean.txt")
     [stage] = read_sidecar(first_stage)["method"]["retrieval"]
     data = read_sidecar(folder / "runs/fixed/run.Core17InstructionRetrieval.bm25.words.own.clean.txt")["data"]
-    for described in (stage, data["test collection"]["passages"]):
+    [passages] = [each for each in data["other"] if each["name"] == "passages"]
+    for described in (stage, passages):
         assert (described["dataset"], described["revision"]) == (str(tmp_path / "data"), "made-up")
     record = yaml.safe_load((folder / "study.yaml").read_text("utf-8"))
     assert record["inputs"]["changed_qrels"]["revision"] == "made-up"
@@ -268,8 +269,8 @@ def test_another_revision_of_the_data_is_another_run(words, followir, monkeypatc
 
     settings = {"corpus": CORE17, "encoder": words, "output": tmp_path / "run.txt", "hits": 30}
     ir.rerank(CORE17, CORE17, **settings)
-    topics = read_sidecar(tmp_path / "run.txt")["data"]["test collection"]["topics"]
-    assert topics == {"source": CORE17, "dataset": str(tmp_path / "data"), "revision": "made-up"}
+    [topics, *_] = read_sidecar(tmp_path / "run.txt")["data"]["other"]
+    assert topics == {"name": "topics", "source": CORE17, "dataset": str(tmp_path / "data"), "revision": "made-up"}
     mteb_hub.register(monkeypatch, "Core17InstructionRetrieval", tmp_path / "data", revision="newer")
     with pytest.raises(InputError, match="made with another configuration"):
         ir.rerank(CORE17, CORE17, **settings)

@@ -103,7 +103,7 @@ def test_the_command_of_a_prompts_run_gives_the_same_run(settings, folder, monke
     run_study(settings, folder, store=None)
     run = folder / "runs/fixed/run.tides.bm25.words.prompt-3.clean.txt"
     before, sidecar = run.read_bytes(), read_sidecar(run)
-    assert sidecar["data"]["test collection"]["instructions"] == {"source": PROMPTS[1]}
+    assert {"name": "instructions", "source": PROMPTS[1]} in sidecar["data"]["other"]
     command = shlex.split(sidecar["implementation"]["executable"]["cmd"])
     run.unlink()
     monkeypatch.chdir(folder)
