@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from instrerank.jobs.index import build_index
     from instrerank.jobs.models import load_encoder, load_scorer
     from instrerank.jobs.perturb import perturb
+    from instrerank.jobs.probe import probe
     from instrerank.jobs.rerank import Reranked, rerank
     from instrerank.jobs.search import Searched, search
     from instrerank.jobs.train import train
@@ -57,6 +58,7 @@ _HOMES = {
     "jobs.index": ("build_index",),
     "jobs.models": ("load_encoder", "load_scorer"),
     "jobs.perturb": ("perturb",),
+    "jobs.probe": ("probe",),
     "jobs.rerank": ("Reranked", "rerank"),
     "jobs.search": ("Searched", "search"),
     "jobs.train": ("train",),
@@ -106,6 +108,7 @@ __all__ = [
     "load_topics",
     "open_passages",
     "perturb",
+    "probe",
     "rerank",
     "run_study",
     "search",
