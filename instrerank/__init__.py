@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from instrerank.jobs.index import build_index
     from instrerank.jobs.models import load_encoder, load_scorer
     from instrerank.jobs.perturb import perturb
+    from instrerank.jobs.probe import probe
     from instrerank.jobs.promote import promote
     from instrerank.jobs.rerank import Reranked, rerank
     from instrerank.jobs.search import Searched, search
@@ -58,6 +59,7 @@ _HOMES = {
     "jobs.index": ("build_index",),
     "jobs.models": ("load_encoder", "load_scorer"),
     "jobs.perturb": ("perturb",),
+    "jobs.probe": ("probe",),
     "jobs.promote": ("promote",),
     "jobs.rerank": ("Reranked", "rerank"),
     "jobs.search": ("Searched", "search"),
@@ -108,6 +110,7 @@ __all__ = [
     "load_topics",
     "open_passages",
     "perturb",
+    "probe",
     "promote",
     "rerank",
     "run_study",

@@ -255,7 +255,9 @@ def run_probe(settings: ProbeSettings) -> Probed:
             write_probes(folder, source, made)
             with whole_file(folder / f"probes.{source}{name}.json") as file:
                 file.write(json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    log.info(f"{'' if output is None else f'{output}: '}{summary(made)}")
+    cut = described.get("truncated", 0)
+    note = f"; {counted(cut, 'passage')} truncated" if cut else ""
+    log.info(f"{'' if output is None else f'{output}: '}{summary(made)}{note}")
     return Probed(results, made, output)
 
 

@@ -70,6 +70,12 @@ def test_win_rates_are_those_of_the_run_that_the_files_give(files):
     assert record["seeds"] == [1, 2] and record["topics_without"] == 1
 
 
+def test_truncated_passages_are_counted(caplog):
+    with caplog.at_level("INFO"):
+        probe(TOPICS, QRELS, corpus=CORPUS, encoder="minilm", store="none", max_passage_length=8)
+    assert "passages truncated" in caplog.text
+
+
 def test_nothing_to_probe_says_why():
     with pytest.raises(InputError, match="do topics, qrels and passages belong together"):
         probe(TOPICS, {"9": {"a": 1}}, corpus=CORPUS)

@@ -67,9 +67,8 @@ def test_the_page_says_what_it_falls_for(study):
     ]
     [sentence] = shortcut_sentences(replace(tables, probes=[Sourced(each, "x:2") for each in rows]), 0.05)
     assert sentence.striptags() == (
-        "Shortcuts, e5: 1 of 3 that should not matter raise the score significantly (0.8000 of pairs under "
-        "probe-position). Passages with a wrong fact should never win; they win against the right one in 0.9300 of "
-        "pairs under probe-foil."
+        "Shortcuts, e5: 1 of 3 that should not matter raise the score significantly (win rate 0.8000 under "
+        "probe-position). Passages with a wrong fact should never win; their win rate is 0.9300 under probe-foil."
     )
 
 

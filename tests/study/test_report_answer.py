@@ -177,7 +177,7 @@ def flip(a, b, probability, *, family="invariance", flipped=False):
 
 def test_rank_flips_name_the_pairs_most_likely_to_flip():
     flips = [flip("e5", "bm25", 0.02), flip("e5", "bge", 0.61, flipped=True), flip("e5", "bge", 0.9, family="typo")]
-    *_, sentence = sentences(replace(tables_of([PAIR]), rank_flips=flips))
+    sentence, *_ = sentences(replace(tables_of([PAIR]), rank_flips=flips))
     assert sentence.striptags() == (
         "nDCG@10, order of systems: perturbed queries reverse 1 of 2 pairs. Probability that the order on clean "
         "queries flips: e5 above bge 0.6100; e5 above bm25 0.0200."
@@ -186,10 +186,10 @@ def test_rank_flips_name_the_pairs_most_likely_to_flip():
 
 def test_of_many_rank_flips_three_are_named_and_one_topic_has_no_probability():
     many = [flip("e5", f"b{n}", n / 10) for n in range(5)]
-    *_, sentence = sentences(replace(tables_of([PAIR]), rank_flips=many))
+    sentence, *_ = sentences(replace(tables_of([PAIR]), rank_flips=many))
     assert sentence.striptags().endswith(
         "reverse none of 5 pairs. Probability that the order on clean queries flips: "
         "e5 above b4 0.4000; e5 above b3 0.3000; e5 above b2 0.2000 (the 3 most likely of 5 pairs)."
     )
-    *_, sentence = sentences(replace(tables_of([PAIR]), rank_flips=[flip("e5", "b", None)]))
+    sentence, *_ = sentences(replace(tables_of([PAIR]), rank_flips=[flip("e5", "b", None)]))
     assert sentence.striptags().endswith("perturbed queries reverse none of 1 pair.")

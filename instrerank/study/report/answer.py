@@ -36,7 +36,7 @@ _EXCEPTIONS = 3
 
 
 def sentences(tables: Tables) -> Iterator[Markup]:
-    """Yield the answer of one mode: its pairs or systems, flips, interactions, shortcuts, p-MRR, prompts."""
+    """Yield the answer of one mode: flips, its pairs or systems, interactions, shortcuts, p-MRR, prompts."""
     keys = [(measure, INVARIANCE) for measure in tables.measures]
     hypotheses = [it for key in keys for it in tables.hypotheses if (it.row.measure, it.row.perturbation) == key]
     families = [it for key in keys for it in tables.families if (it.row.measure, it.row.family) == key]
@@ -44,6 +44,7 @@ def sentences(tables: Tables) -> Iterator[Markup]:
         yield Markup("No meaning-preserving perturbation of the query was run, so nothing can be said on robustness.")
     elif scope := _scope(tables):
         yield scope
+    yield from flip_sentences(tables)
     if hypotheses:
         for measure in tables.measures:
             yield from _pairs(tables, [found for found in hypotheses if found.row.measure == measure])
@@ -51,7 +52,6 @@ def sentences(tables: Tables) -> Iterator[Markup]:
         yield from map(_changed, families)
         alone = "Only one system was run on them" if len(tables.systems) == 1 else "No systems were compared"
         yield Markup("{}: the study does not show which system is more robust.").format(alone)
-    yield from flip_sentences(tables)
     yield from interaction_sentences(tables, LEVEL)
     yield from shortcut_sentences(tables, LEVEL)
     yield from (_followed(tables, found) for found in tables.instructions if found.row.measure == "p_mrr")

@@ -65,6 +65,8 @@ def _described(configuration: Mapping[str, Any], found: Sequence[Tables]) -> Ite
         yield "Prompts", str(get("prompts"))
     perturbations = ", ".join(map(str, _list(get("perturbations")))) or "none"
     yield "Perturbations", f"{perturbations}; seeds {', '.join(map(str, _list(get('seeds'))))}"
+    if get("probes"):
+        yield "Probes", ", ".join(map(str, _list(get("probes"))))
     measures = dict.fromkeys(row.measure for row, _ in found[0].cells)
     yield "Measures", f"{', '.join(map(measure_label, measures))}; relevant from grade {get('relevance_level')}"
 

@@ -29,15 +29,13 @@ def shortcut_sentences(tables: Tables, level: float) -> Iterator[Markup]:
         text = Markup(
             "Shortcuts, {}: <strong>{} of {} that should not matter raise the score significantly</strong>"
         ).format(system_label(system(rows[0].row)), len(taken) or "none", len(neutral))
-        text += Markup(" ({})").format(_listed(taken)) if taken else ""
+        text += Markup(" (win rate {})").format(_listed(taken)) if taken else ""
         if wrong:
-            text += Markup(
-                ". Passages with a wrong fact should never win; they win against the right one in {}"
-            ).format(_listed(wrong))
+            text += Markup(". Passages with a wrong fact should never win; their win rate is {}").format(
+                _listed(wrong)
+            )
         yield text + "."
 
 
 def _listed(found: Sequence[Sourced[ProbeRate]]) -> Markup:
-    return Markup(", ").join(
-        Markup("{} of pairs under {}").format(number(each, "win_rate"), each.row.probe) for each in found
-    )
+    return Markup(", ").join(Markup("{} under {}").format(number(each, "win_rate"), each.row.probe) for each in found)
