@@ -223,6 +223,16 @@ def test_the_sidecar_records_the_prompt_and_the_fingerprint_depends_on_it(qwen):
     assert after.describe()["prompt"]["template"].count("{q} {i}") == 1
 
 
+def test_classifiers_that_are_not_rerankers_are_refused(models, tmp_path):
+    folder = models("bert", "cross-bert", "AutoModelForSequenceClassification")
+    with pytest.raises(InputError, match="reads no prompt: use `kind` crossencoder"):
+        load_scorer(folder, kind="pointwise-llm", prompt="{q} {d}")
+    three = asked.save_qwen(tmp_path / "nli", "AutoModelForSequenceClassification", classes=3)
+    for options in ({"kind": "crossencoder"}, {"kind": "pointwise-llm", "prompt": "{q} {d}"}):
+        with pytest.raises(InputError, match=r"has 3 classes: expected one \(a score\), or two"):
+            load_scorer(three, **options)
+
+
 def test_what_is_refused(qwen, chatty, tmp_path):
     with pytest.raises(InputError, match="begins with {system} or {user}"):
         load_scorer(chatty, kind="pointwise-llm", prompt="x{user}{q} {d}")
