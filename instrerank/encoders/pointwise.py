@@ -14,7 +14,7 @@ from instrerank.encoders.locate import hub_commit
 from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.networks.transformers import load_network, resolve_device, resolve_dtype
 from instrerank.encoders.options import LoadOptions
-from instrerank.encoders.pair_files import find_pair_model
+from instrerank.encoders.pair_files import PairFiles, find_pair_model
 from instrerank.encoders.pair_tokenizing import PairTokens, PromptTokenizer
 from instrerank.encoders.pairs import PairScorer, PairScores
 from instrerank.encoders.special_tokens import protect_fields
@@ -157,6 +157,7 @@ def load_pair_scorer(name_or_path: str | Path, options: LoadOptions) -> PairScor
         trust_remote_code=options.trust_remote_code,
         allow_bin=options.allow_bin,
     )
+    _check_classes(name, files, model)
     parts: dict[str, Any] = {
         "max_length": files.max_length,
         "fingerprint": fingerprint([files.folder, *([files.adapter] if files.adapter else [])], repr(files.prompt)),
@@ -166,3 +167,13 @@ def load_pair_scorer(name_or_path: str | Path, options: LoadOptions) -> PairScor
     if files.prompt is None:
         return CrossEncoder(name, model, files.tokenizer, **parts)
     return PointwiseLLM(name, model, files.tokenizer, prompt=files.prompt, **parts)
+
+
+def _check_classes(name: str, files: PairFiles, model: Any) -> None:
+    """Refuse a classifier whose classes are not one score or no and yes, or that does not read prompts."""
+    if files.auto_class != "AutoModelForSequenceClassification":
+        return
+    if model.config.num_labels > 2:
+        raise InputError(f"{name} has {model.config.num_labels} classes: expected one (a score), or two (no and yes)")
+    if files.prompt is not None and not hasattr(model, "score"):
+        raise InputError(f"{name} is a classifier that reads no prompt: use `kind` crossencoder")

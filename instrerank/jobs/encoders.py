@@ -19,7 +19,7 @@ from instrerank.encoders.texts import EncoderText, passage_text, query_alone, qu
 from instrerank.encoders.tokenizing import TextTokenizer, load_tokenizer
 from instrerank.errors import InputError
 
-_WHOLE = 10**9
+WHOLE = 10**9
 """Tokens that no text has: nothing is truncated."""
 
 
@@ -104,7 +104,7 @@ class ReadingSettings:
     options: LoadOptions = field(default_factory=LoadOptions)
 
 
-_INSTRUCTION = "Only passages that explain the cause are relevant."
+EXAMPLE_INSTRUCTION = "Only passages that explain the cause are relevant."
 
 
 class TokenRead(NamedTuple):
@@ -220,7 +220,7 @@ def _texts(profile: EncoderProfile, settings: ReadingSettings) -> Iterator[tuple
     query, length = settings.query, profile.max_query_length
     instruction = settings.instruction
     if instruction is None and "{i}" in profile.query_template:
-        instruction = _INSTRUCTION
+        instruction = EXAMPLE_INSTRUCTION
     if profile.query_encoding == "attention":
         yield "query", query_alone(profile, query), length
         if instruction:
@@ -239,7 +239,7 @@ def _texts(profile: EncoderProfile, settings: ReadingSettings) -> Iterator[tuple
 def _read(tokenizer: TextTokenizer, what: str, text: EncoderText, max_length: int) -> TextRead:
     """Tokenise a text, within its maximum length and whole."""
     kept = tokenizer.encode([text], max_length)[0]
-    whole = tokenizer.encode([text], _WHOLE)[0].ids
+    whole = tokenizer.encode([text], WHOLE)[0].ids
     same = (one == other for one, other in zip(kept.ids, whole, strict=False))
     common = len(list(takewhile(bool, same)))  # the text may be truncated on the left
     lost = whole[common : common + len(whole) - len(kept.ids)]

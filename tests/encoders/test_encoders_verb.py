@@ -2,11 +2,13 @@
 
 import json
 
+import asked
 import pytest
 import tiny
 
 from instrerank.cli import main
-from instrerank.encoders import LoadOptions, load_encoder
+from instrerank.encoders import LoadOptions, load_encoder, load_scorer
+from instrerank.encoders.families.known_rerankers import RERANKERS
 from instrerank.encoders.families.table import FAMILIES
 from instrerank.errors import InputError
 from instrerank.jobs.encoders import ReadingSettings, list_families, read_model
@@ -131,3 +133,43 @@ def test_bad_input(models, capsys, command, message):
 def test_an_unknown_family_in_python():
     with pytest.raises(InputError, match="unknown `family`"):
         list_families("e6")
+
+
+def test_rerankers_are_listed_behind_the_encoders(capsys):
+    assert main(["encoders", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["family"] for row in printed[len(FAMILIES) :]] == [each.prompt.family for each in RERANKERS]
+    assert main(["encoders", "--family", "qwen3-reranker"]) == 0
+    table = capsys.readouterr().out
+    assert "Qwen/Qwen3-Reranker-0.6B" in table and "yes, no" in table and "e5" not in table
+    assert main(["encoders"]) == 0
+    assert "bge-reranker-gemma" in capsys.readouterr().out
+
+
+def test_what_a_reranker_reads(tmp_path, capsys):
+    folder = asked.save_qwen(tmp_path / "Qwen3-Reranker-0.6B")
+    assert main(["encoders", str(folder), "--query", "tides", "--instruction", "the moon", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["prompt"]["family"] == "qwen3-reranker" and not shown["notes"]
+    bare, instructed = shown["texts"]
+    assert f"<Instruct>: {tiny.TASK}\n<Query>: tides\n" in bare["text"]
+    assert "<Instruct>: the moon\n<Query>: tides\n" in instructed["text"]
+    scorer = load_scorer(folder, kind="pointwise-llm")
+    passage = ReadingSettings(model=folder).passage
+    assert [token["id"] for token in instructed["tokens"]] == scorer._tokenise("tides", "the moon", passage).ids
+    assert [token["token"] for token in instructed["tokens"] if token["special"]] == [
+        *("<|im_start|>", "<|im_end|>") * 2, "<|im_start|>",
+    ]  # fmt: skip
+    assert main(["encoders", str(folder), "--max-length", "300", "--passage", "sea " * 200]) == 0
+    text = capsys.readouterr().out
+    assert "answers: 'yes', 'no'" in text and "TRUNCATED: " in text and "300 tokens of at most 300" in text
+
+
+def test_another_model_is_shown_with_a_prompt(models, capsys):
+    folder = str(models("llama", "plain-llama", "AutoModelForCausalLM"))
+    flags = ["--encoder-kind", "pointwise-llm", "--max-length", "500", "--passage", "sea"]
+    assert main(["encoders", folder, *flags, "--prompt", "{i} {q} {d}"]) == 0
+    text = capsys.readouterr().out
+    assert "note: the prompt cannot do without an instruction" in text and "\nquery and passage" not in text
+    assert main(["encoders", folder, *flags, "--prompt", "monot5"]) == 0
+    assert "note: nothing says that the model was trained with instructions" in capsys.readouterr().out

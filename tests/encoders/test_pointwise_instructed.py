@@ -11,9 +11,11 @@ import sentence_transformers
 import tiny
 import torch
 import transformers
+import yaml
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.cross_encoder.modules import LogitScore
 
+from instrerank.cli import main
 from instrerank.encoders import load_scorer
 from instrerank.encoders.families.known_rerankers import RERANKERS, choose_prompt
 from instrerank.encoders.families.prompts import fill_prompt, place_in_prompt
@@ -221,6 +223,16 @@ def test_the_sidecar_records_the_prompt_and_the_fingerprint_depends_on_it(qwen):
     assert after.describe()["prompt"]["template"].count("{q} {i}") == 1
 
 
+def test_classifiers_that_are_not_rerankers_are_refused(models, tmp_path):
+    folder = models("bert", "cross-bert", "AutoModelForSequenceClassification")
+    with pytest.raises(InputError, match="reads no prompt: use `kind` crossencoder"):
+        load_scorer(folder, kind="pointwise-llm", prompt="{q} {d}")
+    three = asked.save_qwen(tmp_path / "nli", "AutoModelForSequenceClassification", classes=3)
+    for options in ({"kind": "crossencoder"}, {"kind": "pointwise-llm", "prompt": "{q} {d}"}):
+        with pytest.raises(InputError, match=r"has 3 classes: expected one \(a score\), or two"):
+            load_scorer(three, **options)
+
+
 def test_what_is_refused(qwen, chatty, tmp_path):
     with pytest.raises(InputError, match="begins with {system} or {user}"):
         load_scorer(chatty, kind="pointwise-llm", prompt="x{user}{q} {d}")
@@ -240,3 +252,30 @@ def test_what_is_refused(qwen, chatty, tmp_path):
     scorer = load_scorer(qwen, kind="pointwise-llm", max_length=600)
     with pytest.raises(InputError, match="no room for the passage within 600 tokens"):
         scorer.score_pairs([(tiny.PASSAGES[10], "", "Sand.")])
+
+
+def test_instructions_reach_it_through_rerank(qwen, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "topics.tsv": "1\tcopper\n2\ttides\n",
+        "instructions.tsv": "1\tOnly the cause.\n2\tno boats\n",
+        "corpus.tsv": "a\tCopper reacts.\nb\tSand.\n",
+        "run.txt": "1 Q0 a 1 2 x\n1 Q0 b 2 1 x\n2 Q0 b 1 2 x\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    common = [
+        *("rerank", "--run", "run.txt", "--topics", "topics.tsv", "--corpus", "corpus.tsv", "--encoder", str(qwen)),
+        *("--encoder-kind", "pointwise-llm", "--instruction-placement", "both", "--instructions", "instructions.tsv"),
+    ]
+    assert main([*common, "--output", "out.txt"]) == 0
+    scorer = load_scorer(qwen, kind="pointwise-llm", instruction_placement="both")
+    pairs = [
+        ("copper", "Only the cause.", "Copper reacts."), ("copper", "Only the cause.", "Sand."),
+        ("tides", "no boats", "Sand."),
+    ]  # fmt: skip
+    scores = dict(zip(["1 a", "1 b", "2 b"], scorer.score_pairs(pairs).scores, strict=True))
+    rows = [line.split() for line in (tmp_path / "out.txt").read_text().splitlines()]
+    assert {f"{qid} {docid}": float(score) for qid, _, docid, _, score, _ in rows} == pytest.approx(scores, abs=1e-5)
+    recorded = yaml.safe_load((tmp_path / "out.txt.yaml").read_text())["method"]["retrieval"][1]["encoder"]
+    assert recorded["prompt"] == scorer.describe()["prompt"] and recorded["fingerprint"] == scorer.fingerprint
