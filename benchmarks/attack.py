@@ -84,14 +84,12 @@ def promotion(work):
         for search in SEARCHES:
             found = promote(**inputs(work), encoder=encoder, edits=5, candidates=100, relevance_level=2, **search)
             passages, success = found.passages, found.success
+            held_out = "" if found.held_out is None else f"{found.held_out.into_top:.2f}"
             label = f"trigger: {search['perturbation']}" if "universal" in search else search["perturbation"]
             rows.append(
                 [
                     *(name, label, search["strategy"], success.passages, f"{success.into_top:.2f}"),
-                    *(
-                        "" if found.held_out is None else f"{found.held_out.into_top:.2f}",
-                        f"{success.beats_relevant:.2f}",
-                    ),
+                    *(held_out, f"{success.beats_relevant:.2f}"),
                     f"{statistics.mean(each.rank - each.rank_promoted for each in passages):.1f}",
                     f"{statistics.mean(each.edits for each in passages):.1f}",
                     f"{found.encoded / len(passages):.0f}",
