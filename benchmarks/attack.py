@@ -15,7 +15,10 @@ from work import dl19, in_rotation, ratio
 from instrerank.encoders import load_encoder
 from instrerank.jobs.attack import attack
 from instrerank.jobs.promote import promote
+from instrerank.jobs.promotion_plan import PromotionSettings, choose, prepare, search_of
 from instrerank.perturbations import resolve
+from instrerank.perturbations.promotion import Aim
+from instrerank.perturbations.searching import Budget
 from instrerank.tables import render
 from instrerank.trec.types import Topic
 
@@ -41,25 +44,22 @@ def inputs(work):
 
 
 def throughput(work):
-    """Time the same passages inside and outside an attack."""
+    """Time the same passages inside and outside the search of an attack."""
     encoder = load_encoder("minilm", store=None)
-    given = inputs(work) | {"encoder": encoder, "edits": 5, "candidates": 60}
     rows = []
-    for strategy in ("greedy", "beam", "worst"):
-        calls = []
-        encode = encoder.encode_passages
-
-        def recording(texts, calls=calls, encode=encode, **options):
-            calls.append(list(texts))
-            return encode(texts, **options)
-
-        encoder.encode_passages = recording
-        promote(**given, strategy=strategy)
-        encoder.encode_passages = encode
-        texts = list(dict.fromkeys(text for call in calls for text in call))
+    for strategy in ("greedy", "beam"):
+        budget = Budget(edits=5, candidates=60)
+        plan = prepare(PromotionSettings(**inputs(work), encoder=encoder, strategy=strategy, budget=budget))
+        best, outsiders = choose(plan, plan.victim.targets())
+        aims = [Aim([each]) for each in outsiders]
+        searches = [search_of(plan, aim, best) for aim in aims]
+        texts, encode = [], encoder.encode_passages
+        encoder.encode_passages = lambda some, texts=texts, encode=encode: texts.extend(some) or encode(some)
+        list(plan.promotion(searches, aims))
+        del encoder.encode_passages
         times = in_rotation(
             {
-                "attack": lambda strategy=strategy: promote(**given, strategy=strategy),
+                "attack": lambda run=plan.promotion, searches=searches, aims=aims: list(run(searches, aims)),
                 "engine": lambda texts=texts: encoder.encode_passages(texts),
             },
             3,
@@ -73,6 +73,7 @@ def throughput(work):
                 f"{ratio(alone.clock, attacked.clock):.2f}",
             ]
         )
+        print(*rows[-1], flush=True)
     show(["strategy", "passages", "attack, passages/CPU s", "engine alone", "share", "share by the clock"], rows)
 
 
@@ -89,10 +90,7 @@ def promotion(work):
             rows.append(
                 [
                     *(name, label, search["strategy"], success.passages, f"{success.into_top:.2f}"),
-                    *(
-                        "" if found.held_out is None else f"{found.held_out.into_top:.2f}",
-                        f"{success.beats_relevant:.2f}",
-                    ),
+                    *(held_out, f"{success.beats_relevant:.2f}"),
                     f"{statistics.mean(each.rank - each.rank_promoted for each in passages):.1f}",
                     f"{statistics.mean(each.edits for each in passages):.1f}",
                     f"{found.encoded / len(passages):.0f}",
