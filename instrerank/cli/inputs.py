@@ -87,6 +87,17 @@ def add_source_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_engine_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --engine."""
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="where to compute: local, in this process; or ray, on the Ray cluster at $RAY_ADDRESS or on this machine "
+        "(default local; docs/scaling.md)",
+    )
+
+
 def add_dry_run_argument(parser: argparse.ArgumentParser) -> None:
     """Add --dry-run."""
     parser.add_argument(

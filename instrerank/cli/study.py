@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from instrerank.cli.inputs import ENCODERS, add_qrels_argument, add_topics_argument, positive
+from instrerank.cli.inputs import ENCODERS, add_engine_argument, add_qrels_argument, add_topics_argument, positive
 from instrerank.cli.loading import add_store_argument
 from instrerank.cli.messages import log, shows_progress
 from instrerank.trec.problems import counted
@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive,
         help="minimum grade that counts as relevant (default 1; use 2 for TREC DL)",
     )
+    add_engine_argument(parser)
     add_store_argument(parser)
 
 
@@ -95,7 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join([*described(plan, folder), *to_encode(plan, folder, store)]))
         return 0
     log.info("\n".join(described(plan, folder)))
-    result = run_study(plan, folder, resume=arguments.resume, store=store, progress=shows_progress())
+    engine, progress = arguments.engine, shows_progress()
+    result = run_study(plan, folder, resume=arguments.resume, store=store, engine=engine, progress=progress)
     for failure in result.failures:
         cell = failure.cell
         log.error(f"failed: {cell.mode} {'/'.join(cell.system)} {cell.variation.label}: {failure.reason}")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from instrerank.encoders.families.layouts import Layout, read_layout
 from instrerank.encoders.locate import BUNDLED, locate, read_json
+from instrerank.encoders.networks.tensors import fingerprint
 from instrerank.encoders.options import LoadOptions
-from instrerank.errors import InputError, InstrerankError
+from instrerank.errors import InputError, InstrerankError, MissingPrerequisiteError
 from instrerank.files import expanded
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -54,6 +55,33 @@ def base_and_adapter(name: str, options: LoadOptions) -> tuple[Path, Path | None
     if expanded(name).is_dir() and (folder / "config.json").is_file() and _has_weights(folder):
         return folder, folder
     return _base(name, folder, allow_bin=allow_bin, code=code), folder
+
+
+def files_fingerprint(name: str, options: LoadOptions) -> str:
+    """Return a hex digest of the files of a model and its adapter, which are found but not loaded.
+
+    Arguments and errors as for `base_and_adapter`.
+    """
+    return fingerprint([folder for folder in base_and_adapter(name, options) if folder is not None], "files")
+
+
+def check_same_files(name: str, options: LoadOptions, wanted: str) -> None:
+    """Check that a model here is the one that another machine has.
+
+    Args:
+        name: as for `base_and_adapter`.
+        options: as for `base_and_adapter`.
+        wanted: the result of `files_fingerprint` there.
+
+    Raises:
+        MissingPrerequisiteError: it is another one, or it is not available here.
+    """
+    here = files_fingerprint(name, options)
+    if here != wanted:
+        raise MissingPrerequisiteError(
+            f"{name} is another model here than where the job was started (fingerprint {here[:8]}, not {wanted[:8]}): "
+            "give all machines the same files"
+        )
 
 
 def _base(name: str, adapter: Path, *, allow_bin: bool, code: bool) -> Path:

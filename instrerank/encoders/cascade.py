@@ -131,6 +131,10 @@ class Cascade:
         """Return how many distinct passages have a stored rough vector."""
         return self.rough.count_stored(texts)
 
+    def keep_passages(self, texts: Sequence[str], *, shard_id: int, shard_num: int, progress: bool = False) -> None:
+        """Encode a shard of the rough vectors into the store (see `Encoder.keep_passages`)."""
+        self.rough.keep_passages(texts, shard_id=shard_id, shard_num=shard_num, progress=progress)
+
     def prepare(self, queries: Sequence[Query], passages: Sequence[str], *, progress: bool = False) -> CascadeTexts:
         """Encode queries with the exact encoder, and all passages with the rough one.
 

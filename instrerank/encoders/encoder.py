@@ -177,6 +177,19 @@ class Encoder(BiEncoder):
         length = self.profile.max_passage_length
         return self._cut(self._encode(built, self.backend, length, "passages", progress, self.store))
 
+    def keep_passages(self, texts: Sequence[str], *, shard_id: int, shard_num: int, progress: bool = False) -> None:
+        """Encode every `shard_num`-th batch of passages into the store, from batch number `shard_id` on.
+
+        Batches are those of `encode_passages` with the same texts, so that the vectors are, to the bit. When all
+        shards are done, in any order, in this process or others, it finds all of them in the store.
+
+        Raises:
+            InputError: as for `encode_passages`.
+        """
+        built = [passage_text(self.profile, text) for text in texts]
+        length, shard = self.profile.max_passage_length, (shard_id, shard_num)
+        self._encode(built, self.backend, length, "passages", progress, self.store, shard)
+
     def describe(self) -> dict[str, Any]:
         """Return everything that determines the scores, for the sidecar."""
         return super().describe() | ({} if self.dim is None else {"dim": self.dim})
@@ -220,11 +233,12 @@ class Encoder(BiEncoder):
         unit: str,
         progress: bool,
         store: EmbeddingStore | None = None,
+        shard: tuple[int, int] = (0, 1),
     ) -> Encoded:
-        """Encode texts, each distinct one once, or take them from the store.
+        """Encode texts, each distinct one once, or take them from the store; those of other shards stay undefined.
 
         What is encoded after a crash is in the same batches as without: parts and token budgets depend on all of the
-        texts, and rows are kept batch by batch, so that what is missing begins with a batch (longest texts first).
+        texts, and rows are kept batch by batch (see `_batches`).
         """
         distinct = list(dict.fromkeys(texts))
         encoded, missing = Encoded.empty(len(distinct), self._whole), np.ones(len(distinct), bool)
@@ -242,11 +256,11 @@ class Encoder(BiEncoder):
                     continue
                 part = [distinct[row] for row in rows]
                 tokens = self.tokenizer.encode(part, max_length)
-                lengths = [len(one.ids) for one in tokens]
-                encoded.token_counts[rows] = lengths
+                encoded.token_counts[rows] = [len(one.ids) for one in tokens]
                 encoded.truncated[rows] = [one.truncated for one in tokens]
-                budget = self._budget(int(encoded.token_counts[whole].sum()))
-                batches = length_sorted_batches([one.text for one in part], lengths, budget)
+                counts = encoded.token_counts[whole]
+                budget = self._budget(int(counts.sum()))
+                batches = _batches([one.text for one in distinct[whole]], counts, missing[whole], budget, shard)
                 job = partial(self._vectors, backend, part, tokens)
                 for batch, vectors in run_batches(batches, job, backend.workers):
                     encoded.vectors[rows[batch]] = vectors
@@ -301,6 +315,24 @@ class Encoder(BiEncoder):
         counts = [sum(len(side.ids) for side in sides) for sides in tokens]
         truncated = [any(side.truncated for side in sides) for sides in tokens]
         return Encoded(numbers, np.array(counts, np.int64), np.array(truncated))
+
+
+def _batches(
+    texts: Sequence[str], lengths: NDArray[np.int64], missing: NDArray[np.bool_], budget: int, shard: tuple[int, int]
+) -> list[list[int]]:
+    """Return the batches of a shard, as numbers among the texts that are missing in the store.
+
+    A batch of all texts that is missing as a whole stays together: a killed process and other shards leave such ones.
+    Batches of which other work has encoded some texts are cut anew, unless other processes have to cut the same.
+    """
+    number, shards = shard
+    mine = length_sorted_batches(texts, lengths.tolist(), budget)[number::shards]
+    batches = [[at for at in batch if missing[at]] for batch in mine]
+    if shards == 1 and any(left and left != batch for left, batch in zip(batches, mine, strict=True)):
+        rows = np.flatnonzero(missing).tolist()
+        return length_sorted_batches([texts[row] for row in rows], lengths[rows].tolist(), budget)
+    place = np.cumsum(missing) - 1
+    return [place[batch].tolist() for batch in batches if batch]
 
 
 def _one_each(encoded: Encoded, distinct: Sequence[Key], wanted: Sequence[Key]) -> Encoded:

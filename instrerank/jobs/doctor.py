@@ -35,6 +35,8 @@ EXTRAS = {
     "late-interaction": Extra(("sentence-transformers",), "ColBERT models"),
     "peft": Extra(("peft",), "LoRA adapters other than plain ones"),
     "openvino": Extra(("openvino", "nncf"), "the dtype int8-openvino"),
+    "ray": Extra(("ray",), "encode and study on a Ray cluster"),
+    "faiss": Extra(("faiss-cpu",), "encode --to faiss"),
     "wordnet": Extra(("nltk",), "the perturbation synonym-wordnet"),
     "llm": Extra(("openai",), "perturbations by a language model"),
     "pyterrier": Extra(("pyterrier",), "pipelines of PyTerrier"),

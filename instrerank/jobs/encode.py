@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +14,11 @@ from instrerank.collections import load_run, open_passages
 from instrerank.collections.loaded import is_name
 from instrerank.collections.sources import MissingPolicy
 from instrerank.encoders import Encoder, LoadOptions, progress
+from instrerank.encoders.adapted import check_same_files, files_fingerprint
 from instrerank.encoders.late_interaction import LateInteraction
 from instrerank.errors import InputError
+from instrerank.files import is_standard_stream
+from instrerank.jobs import cluster
 from instrerank.jobs.models import load_text_encoder
 from instrerank.jobs.settings import settings_of
 from instrerank.reranking.candidates import candidate_docids
@@ -24,6 +28,8 @@ from instrerank.trec.records import is_empty
 
 _BLOCK = 4096
 """Passages that are encoded together, whatever the number of shards, so that their vectors are the same to the bit."""
+
+_NO_STORE = "`encode` keeps vectors in a store: give a folder as `store`"
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +45,8 @@ class EncodeSettings:
         runs: encode only the candidates of these runs, as `instrerank.load_run` takes them; without any: all passages.
         hits: number of candidates per topic; None: all.
         shard_id: number of the shard to encode, from 0.
-        shard_num: number of shards.
+        shard_num: number of shards; on Ray, 1 means one for each of the cluster's actors.
+        engine: "local": encode one shard in this process; "ray": encode all shards on a Ray cluster.
         missing: what to do about candidates without text: "error", or "skip" to leave them out and count them.
         load: how to load the encoder, and where its store is.
         progress: show a progress bar.
@@ -52,6 +59,7 @@ class EncodeSettings:
     hits: int | None = None
     shard_id: int = 0
     shard_num: int = 1
+    engine: cluster.Engine = "local"
     missing: MissingPolicy = "error"
     load: LoadOptions = field(default_factory=LoadOptions)
     progress: bool = False
@@ -70,6 +78,18 @@ class EncodeSettings:
             raise InputError(
                 f"`shard_id` counts from 0 and must be less than `shard_num`, got {self.shard_id} of {self.shard_num}"
             )
+        cluster.check_engine(self.engine)
+        if self.engine == "ray":
+            self._check_ray()
+
+    def _check_ray(self) -> None:
+        if self.shard_id:
+            raise InputError(f"`engine` ray encodes all shards: leave out `shard_id`, got {self.shard_id}")
+        if not is_name(self.encoder):
+            raise InputError("`engine` ray loads the encoder on each node: give its name or folder as `encoder`")
+        for source in (self.corpus, *self.runs):
+            if is_name(source) and is_standard_stream(source):
+                raise InputError("`engine` ray reads passages and runs on each node: give a file, not standard input")
 
 
 class EncodedShard(NamedTuple):
@@ -113,13 +133,18 @@ def encode(encoder: Any, corpus: Any = None, **settings: Any) -> EncodedShard:
 
 def run_encode(settings: EncodeSettings) -> EncodedShard:
     """Run `encode` with the given settings."""
+    return _encode_on_ray(settings) if settings.engine == "ray" else _encode_shard(settings)
+
+
+def _encode_shard(settings: EncodeSettings) -> EncodedShard:
+    """Encode one shard in this process."""
     given: Any = settings.corpus if settings.corpus is not None else settings.index
     source = open_passages(given)
     encoder: Encoder | LateInteraction = settings.encoder
     if is_name(settings.encoder):
         encoder = load_text_encoder(settings.encoder, settings.load)
     if encoder.store is None:
-        raise InputError("`encode` keeps vectors in a store: give a folder as `store`")
+        raise InputError(_NO_STORE)
     missing, total, blocks = _blocks(settings, source)
     passages = encoded = truncated = empty = 0
     with progress.counted(total, "all passages", "passage", progress=settings.progress) as done:
@@ -134,10 +159,61 @@ def run_encode(settings: EncodeSettings) -> EncodedShard:
     log.info(
         f"{found.store}: {of_shards}{counted(passages, 'passage')}, {encoded} newly encoded, {truncated} truncated"
     )
-    if empty or missing:
-        parts = f"{counted(empty, 'passage')} without text, {counted(missing, 'candidate')} not found"
-        log.warning(f"left out: {parts}")
+    _warn_of_left_out(found)
     return found
+
+
+def _warn_of_left_out(found: EncodedShard) -> None:
+    if found.empty or found.missing:
+        parts = f"{counted(found.empty, 'passage')} without text, {counted(found.missing, 'candidate')} not found"
+        log.warning(f"left out: {parts}")
+
+
+def _encode_on_ray(settings: EncodeSettings) -> EncodedShard:
+    """Encode all shards on a Ray cluster; each is what `_encode_shard` makes of it."""
+    store = settings.load.store_folder()
+    if store is None:
+        raise InputError(_NO_STORE)
+    files = files_fingerprint(str(settings.encoder), settings.load)
+    done, failures = [], []
+    with cluster.connected(gpu=settings.load.device != "cpu") as ray:
+        shards = settings.shard_num if settings.shard_num > 1 else ray.actors
+        load = replace(settings.load, store=store.absolute())
+        same = replace(settings, shard_num=shards, engine="local", load=load, progress=False)
+        make = functools.partial(_ShardsOfNode, same, files)
+        with progress.counted(shards, "shards", "shard", progress=settings.progress) as count:
+            for shard, found, failure in ray.map(make, range(shards), [store.absolute()]):
+                count(1)
+                if failure is not None:
+                    failures.append(failure)
+                    log.error(f"shard {shard} of {shards} failed: {failure}")
+                elif found is not None:
+                    done.append(found)
+                    log.info(f"shard {shard} of {shards}: {counted(found.passages, 'passage')}, {found.encoded} new")
+    if failures:
+        raise type(failures[0].error)(
+            f"{len(failures)} of {shards} shards failed. The first: {failures[0]}. The vectors of the others are "
+            f"in {store}: run again to encode what is missing"
+        )
+    whole = EncodedShard(store, *map(sum, zip(*(shard[1:] for shard in done), strict=True)))
+    log.info(
+        f"{store}: {counted(whole.passages, 'passage')}, {whole.encoded} newly encoded, {whole.truncated} truncated"
+    )
+    _warn_of_left_out(whole)
+    return whole
+
+
+class _ShardsOfNode:
+    """Encodes shards on a node of a cluster with one encoder."""
+
+    def __init__(self, settings: EncodeSettings, files: str) -> None:
+        """Load the encoder, which must be the one whose files have this fingerprint."""
+        check_same_files(str(settings.encoder), settings.load, files)
+        self._settings = replace(settings, encoder=load_text_encoder(settings.encoder, settings.load))
+
+    def __call__(self, shard: int) -> EncodedShard:
+        """Encode a shard."""
+        return _encode_shard(replace(self._settings, shard_id=shard))
 
 
 def _blocks(settings: EncodeSettings, source: PassageSource) -> tuple[int, int | None, Iterable[list[str]]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from instrerank.files import sha256
 from instrerank.jobs import models
+from instrerank.jobs.cluster import Engine
 from instrerank.jobs.described import described_instructions, described_texts
 from instrerank.jobs.rerank import execute as execute_rerank
 from instrerank.jobs.rerank import plan_of, windows_of
@@ -37,13 +40,16 @@ class Failure:
         return FailedRun(*self.cell.system, variation.name, variation.seed, self.reason)
 
 
-def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bool = False) -> list[Failure]:
+def execute(
+    plan: Plan, folder: Path, *, store: Path | None = None, engine: Engine = "local", progress: bool = False
+) -> list[Failure]:
     """Write the missing query sets, first-stage runs and reranked runs of a study.
 
     Args:
         plan: what to run.
         folder: prepared by `open_folder`.
         store: folder of the embedding store; None: each process encodes the passages again.
+        engine: "local": rerank in this process; "ray": on a Ray cluster, see `instrerank.study.spread`.
         progress: show a progress bar of the topics of all runs.
 
     Returns:
@@ -65,26 +71,63 @@ def execute(plan: Plan, folder: Path, *, store: Path | None = None, progress: bo
         bar.set_postfix_str("first stage")
         write_first_stage(plan, folder, first_stage, log)
         bar.update(len(first_stage) * topics)
-        runs = _FirstStage(plan, folder) if len(pending) > len(first_stage) else None
+        if len(pending) == len(first_stage):
+            return failures
+        runs = FirstStage(plan, folder)
+        if engine == "ray":
+            from instrerank.study.spread import rerank_on_ray
+
+            bar.set_postfix_str("Ray")
+            return rerank_on_ray(plan, folder, pending, runs, store, log, lambda cells: bar.update(cells * topics))
         for choice in plan.configuration.encoders:
             cells = [cell for cell in pending if cell.encoder is choice]
-            if not cells or runs is None:
-                continue
-            bar.set_postfix_str(f"{choice.name}: encoding")
-            try:
-                work = _Reranking(plan, folder, choice, runs, store, log, progress)
-            except Exception as error:
-                failures += [_failure(cell, error, log) for cell in cells]
-                bar.update(len(cells) * topics)
-                continue
             bar.set_postfix_str(choice.name)
-            with log.timed(step="rerank", encoder=choice.name, runs=len(cells)):
-                for cell in cells:
-                    try:
-                        work.write(cell)
-                    except Exception as error:
-                        failures.append(_failure(cell, error, log))
-                    bar.update(topics)
+            done = partial(bar.update, topics)
+            failures += rerank_cells(plan, folder, choice, cells, runs, store, log, done=done, progress=progress)
+    return failures
+
+
+def rerank_cells(
+    plan: Plan,
+    folder: Path,
+    choice: EncoderChoice,
+    cells: Sequence[Cell],
+    first_stage: FirstStage,
+    store: Path | None,
+    log: Log,
+    *,
+    done: Callable[[], object] = lambda: None,
+    progress: bool = False,
+) -> list[Failure]:
+    """Write the runs of some cells of one encoder; return those that failed.
+
+    Args:
+        plan: the study.
+        folder: the study's folder.
+        choice: the encoder.
+        cells: some of its cells.
+        first_stage: runs and texts of the first stage.
+        store: as for `execute`.
+        log: of what was done when.
+        done: called after each cell.
+        progress: show progress bars of texts.
+    """
+    if not cells:
+        return []
+    try:
+        work = _Reranking(plan, folder, choice, first_stage, store, log, progress)
+    except Exception as error:
+        for _ in cells:
+            done()
+        return [_failure(cell, error, log) for cell in cells]
+    failures = []
+    with log.timed(step="rerank", encoder=choice.name, runs=len(cells)):
+        for cell in cells:
+            try:
+                work.write(cell)
+            except Exception as error:
+                failures.append(_failure(cell, error, log))
+            done()
     return failures
 
 
@@ -94,7 +137,7 @@ def _failure(cell: Cell, error: Exception, log: Log) -> Failure:
     return Failure(cell, str(error) or type(error).__name__)
 
 
-class _FirstStage:
+class FirstStage:
     """First-stage runs by path, and the texts of their candidates."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
@@ -112,7 +155,7 @@ class _Reranking:
         plan: Plan,
         folder: Path,
         choice: EncoderChoice,
-        first_stage: _FirstStage,
+        first_stage: FirstStage,
         store: Path | None,
         log: Log,
         progress: bool,

@@ -11,6 +11,7 @@ from instrerank.collections.loaded import is_name
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError, MissingPrerequisiteError
 from instrerank.files import check_writable, one_process
+from instrerank.jobs.cluster import Engine, check_engine
 from instrerank.study.configuration import Configuration, configure, read_configuration
 from instrerank.study.examples import write_examples
 from instrerank.study.execution import Failure, execute
@@ -58,6 +59,7 @@ def run_study(
     *,
     resume: bool = False,
     store: str | Path | None = "default",
+    engine: Engine = "local",
     progress: bool = False,
     **settings: Any,
 ) -> StudyResult:
@@ -71,6 +73,7 @@ def run_study(
         output: folder of the study; None: the YAML file's path without its suffix.
         resume: continue the study in `output`.
         store: as in `LoadOptions`, for all encoders of the study.
+        engine: "local": in this process; "ray": passages and runs on a Ray cluster whose nodes share the file system.
         progress: show progress bars.
         **settings: override keys of the YAML file.
 
@@ -79,9 +82,10 @@ def run_study(
 
     Raises:
         InputError: bad input; the folder holds a different study; another process is running it.
-        MissingPrerequisiteError: BM25 has to search, and Java or pyserini is missing, or a language model does not
-            answer.
+        MissingPrerequisiteError: BM25 has to search, and Java or pyserini is missing; or a language model or the
+            cluster does not answer.
     """
+    check_engine(engine)
     if output is None:
         if not is_name(study):
             raise InputError("`output` is missing: give the folder of the study")
@@ -92,14 +96,14 @@ def run_study(
     # a resumed study removes partial files: not those of one that is running
     with one_process(folder, folder=folder):
         open_folder(folder, plan, resume=resume)
-        return _run(plan, folder, store, progress)
+        return _run(plan, folder, store, engine, progress)
 
 
-def _run(plan: Plan, folder: Path, store: str | Path | None, progress: bool) -> StudyResult:
+def _run(plan: Plan, folder: Path, store: str | Path | None, engine: Engine, progress: bool) -> StudyResult:
     kept = LoadOptions(store=store).store_folder()
     # first, so that passages without a probe are refused before hours of work
     probed = run_probes(plan, folder, store=kept, progress=progress)
-    failures = execute(plan, folder, store=kept, progress=progress)
+    failures = execute(plan, folder, store=kept, engine=engine, progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
             results = read_results(plan, folder, mode, progress=progress)

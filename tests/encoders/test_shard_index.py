@@ -92,3 +92,12 @@ def test_a_read_only_store_goes_without(tmp_path: Path, monkeypatch: pytest.Monk
     index_of(tmp_path).unlink()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert counts(tmp_path, range(12)) == list(range(12)) and not index_of(tmp_path).exists()
+
+
+def test_one_of_many_writers_writes_the_index(tmp_path: Path) -> None:
+    other = EmbeddingStore(tmp_path, KEY, 2)
+    fill(tmp_path, range(12))
+    written = index_of(tmp_path).stat().st_ino
+    other.add(names(range(12, 13)), Encoded(np.ones((1, 2), np.float32), np.array([12]), np.zeros(1, bool)))
+    assert index_of(tmp_path).stat().st_ino == written
+    assert len(other) == 13 and other.lookup(names(range(13)))[0].all()

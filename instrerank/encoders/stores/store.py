@@ -213,6 +213,19 @@ class EmbeddingStore:
 
     def _read_new_shards(self) -> None:
         """Open the shards that the index lacks, and let it have them when they are many."""
+        self._open_new_shards()
+        if self._many_are_new() and self._index_path.name not in self._left_out:
+            self._indexed = self._read_index()  # another process may have written it: one of many is enough
+            self._open_new_shards()
+        if self._many_are_new():
+            self._write_index()
+
+    def _many_are_new(self) -> bool:
+        texts = len(self._new.hashes)
+        many = max(_TEXTS_IN_MEMORY, len(self._indexed.hashes) // 16)
+        return texts > many or len(self._new.names) > _SHARDS_IN_MEMORY
+
+    def _open_new_shards(self) -> None:
         there = {path.name for path in self._shards.glob(f"*{SUFFIX}")} - self._left_out
         if not there.issuperset(self._indexed.names) or self._index_path.name in self._left_out:
             self._indexed = ShardIndex.build({})
@@ -223,9 +236,6 @@ class EmbeddingStore:
             except DamagedError as damage:
                 self._leave_out(damage)
         self._new = ShardIndex.build(new)
-        texts = len(self._new.hashes)
-        if texts > max(_TEXTS_IN_MEMORY, len(self._indexed.hashes) // 16) or len(new) > _SHARDS_IN_MEMORY:
-            self._write_index()
 
     def _write_index(self) -> None:
         if not may_write(self._shards):
