@@ -92,9 +92,7 @@ def time_reading(corpus: Path, passages: int, rounds: int) -> None:
             read()
             seconds.append(time.process_time() - start)
         ratios = ", ".join(f"{each / seconds[0]:.2f}" for each in seconds[1:])
-        print(
-            f"reading {len(wanted)} of {passages}: plain {seconds[0]:.2f} s; lookup, to disk, and hashed: {ratios} of it"
-        )
+        print(f"reading {len(wanted)} texts: plain {seconds[0]:.2f} s; lookup, to disk, hashed: {ratios} times that")
 
 
 def main() -> None:
