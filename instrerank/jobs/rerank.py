@@ -19,9 +19,9 @@ from instrerank.jobs.reranking_inputs import Inputs, read_inputs
 from instrerank.jobs.results import RunResult
 from instrerank.jobs.settings import settings_of
 from instrerank.jobs.sidecar import configuration, read_sidecar, settle_run, write_run_with_sidecar
-from instrerank.reranking import Candidates, Fusion, Windows, select_candidates
+from instrerank.reranking import Fusion, Windows, select_candidates
 from instrerank.reranking import rerank as rerank_candidates
-from instrerank.reranking.candidates import CandidateCounts, EmptyPolicy
+from instrerank.reranking.candidates import CandidateCounts, CandidateList, EmptyPolicy
 from instrerank.reranking.fusion import FusionMethod
 from instrerank.reranking.scorer import Scorer
 from instrerank.reranking.scoring import Aggregation, PreparedTexts, check_scoring
@@ -172,7 +172,7 @@ class Plan(NamedTuple):
 
     settings: RerankSettings
     inputs: Inputs
-    candidates: list[Candidates]
+    candidates: CandidateList
     counts: CandidateCounts
     scorer: Scorer
     windows: Windows | None
@@ -267,7 +267,7 @@ def execute(plan: Plan, *, prepared: PreparedTexts | None = None, folder: str | 
         prepared=prepared,
         progress=settings.progress,
     )
-    counts = reranking_counts(plan.candidates, plan.counts, scores, reranked)
+    counts = reranking_counts(plan.counts, scores, reranked)
     if output is None:
         return Reranked(reranked, counts, None)
     seconds = None if plan.seconds is None else plan.seconds | {"rerank": time.perf_counter() - started}

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrerank.collections import instructed_topics, load_excluded, load_run, open_passages
+from instrerank.collections.candidate_texts import CandidateTexts
 from instrerank.collections.loaded import is_name
 from instrerank.errors import InputError
 from instrerank.jobs.described import described_instructions, described_source, described_texts, name_of
-from instrerank.reranking import candidate_docids
 from instrerank.reranking.candidates import without_excluded
 from instrerank.trec import Run, Topic
 from instrerank.trec.problems import own_documents
@@ -76,9 +76,11 @@ def read_inputs(settings: RerankSettings) -> Inputs:
         }
     warn_of_own_documents(first_stage)
     if passages is not None:
-        qids = {topic.qid for topic in loaded}
-        wanted = Run(first_stage.tag, {q: ranking for q, ranking in first_stage.rankings.items() if q in qids})
-        texts = open_passages(passages).lookup(candidate_docids(wanted, settings.hits))
+        # in the order in which they are scored
+        docids = (
+            document.docid for topic in loaded for document in first_stage.rankings.get(topic.qid, [])[: settings.hits]
+        )
+        texts = CandidateTexts(open_passages(passages), docids)
     source = settings.run if settings.topics is None else settings.topics
     data = {
         "topics": described_source(source, loaded),

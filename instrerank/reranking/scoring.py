@@ -9,11 +9,15 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from instrerank.collections.candidate_texts import CandidateTexts, TextsOf
+from instrerank.encoders import BiEncoder
 from instrerank.encoders.options import LoadOptions
 from instrerank.encoders.scored import Query
 from instrerank.errors import InputError
+from instrerank.files.spooled import SpooledTexts
 from instrerank.reranking.candidates import Candidates
 from instrerank.reranking.fusion import Fusion, FusionMethod
+from instrerank.reranking.parts import score_in_groups, score_in_parts
 from instrerank.reranking.scorer import Scorer
 from instrerank.trec import Topic
 
@@ -78,7 +82,7 @@ class Scores:
     """Scores of candidates, with counts for the sidecar.
 
     Attributes:
-        by_docid: for each topic the score of each candidate, float32 values.
+        by_topic: float32 [candidates] for each topic, in the order of its `Candidates.reranked`.
         passages: number of distinct passages scored.
         pieces: number of windows of these passages (one per passage that was not split).
         passages_truncated: docids of truncated passages.
@@ -87,7 +91,7 @@ class Scores:
         details: further details from the scorer.
     """
 
-    by_docid: list[dict[str, float]]
+    by_topic: list[NDArray[np.float32]]
     passages: int
     pieces: int
     passages_truncated: list[str] = field(default_factory=list)
@@ -139,7 +143,8 @@ def prepare_texts(
     query_rows = {query: row for row, query in enumerate(dict.fromkeys(map(_query, topics)))}
     passage_rows: dict[str, range] = {}
     pieces: list[str] = []
-    for docid, parts in cut_passages(texts, scorer, windows).items():
+    for docid, text in texts.items():
+        parts = cut_passage(text, scorer, windows)
         passage_rows[docid] = range(len(pieces), len(pieces) + len(parts))
         pieces += parts
     prepared = scorer.prepare(list(query_rows), pieces, progress=progress)
@@ -157,6 +162,9 @@ def score_candidates(
 ) -> Scores:
     """Score every candidate of every topic.
 
+    Memory grows by 4 bytes for each score and each candidate; passages are on disk, and their vectors pass by in
+    parts if the model is a bi-encoder and nothing is `prepared`.
+
     Args:
         candidates: candidates per topic, from `select_candidates`.
         texts: passage text by docid, for every candidate.
@@ -168,28 +176,36 @@ def score_candidates(
     Raises:
         InputError: an empty text, or a score that is not finite.
     """
-    needed = {document.docid: texts[document.docid] for each in candidates for document in each.reranked}
-    topics = [each.topic for each in candidates]
-    prepared = prepared or prepare_texts(topics, needed, scorer, windows=windows, progress=progress)
-    pieces = [[prepared.passage_rows[document.docid] for document in each.reranked] for each in candidates]
-    scored = scorer.score(
-        prepared.texts,
-        [prepared.query_rows[_query(topic)] for topic in topics],
-        [[row for rows in each for row in rows] for each in pieces],
-        progress=progress,
-    )
-    aggregation = prepared.windows.aggregation if prepared.windows else "max"
-    by_docid = []
-    for each, rows, scores in zip(candidates, pieces, scored.scores, strict=True):
-        whole = aggregate(scores, [len(one) for one in rows], aggregation).tolist()
-        by_docid.append({document.docid: score for document, score in zip(each.reranked, whole, strict=True)})
-    rows_of = {docid: prepared.passage_rows[docid] for docid in needed}
-    cut = scored.passages_truncated
+    topics, docids, chosen = _numbered(candidates, texts)
+    query_rows: Mapping[Query, int]
+    if prepared is None:
+        query_rows = {query: row for row, query in enumerate(dict.fromkeys(map(_query, topics)))}
+        pieces, counts = _cut(docids, texts, scorer, windows)
+        starts = np.cumsum(counts) - counts
+    else:
+        query_rows, windows = prepared.query_rows, prepared.windows
+        spans = [prepared.passage_rows[docid] for docid in docids]
+        starts = np.array([span.start for span in spans], np.int64)
+        counts = np.array([len(span) for span in spans], np.int64)
+    asked = [query_rows[_query(topic)] for topic in topics]
+    rows = [_pieces_of(numbers, starts, counts) for numbers in chosen]
+    if prepared is not None:
+        scored = score_in_groups(scorer, prepared.texts, asked, rows, progress=progress)
+    elif isinstance(scorer, BiEncoder):
+        scored = score_in_parts(scorer, list(query_rows), pieces, asked, rows, progress=progress)
+    else:
+        held = scorer.prepare(list(query_rows), pieces, progress=progress)
+        scored = score_in_groups(scorer, held, asked, rows, progress=progress)
+    aggregation = windows.aggregation if windows else "max"
+    cut = np.concatenate([[0], np.cumsum(scored.passages_truncated)])
     return Scores(
-        by_docid,
-        passages=len(needed),
-        pieces=sum(map(len, rows_of.values())),
-        passages_truncated=[docid for docid, rows in rows_of.items() if cut[rows.start : rows.stop].any()],
+        [
+            aggregate(scores, counts[numbers], aggregation)
+            for scores, numbers in zip(scored.scores, chosen, strict=True)
+        ],
+        passages=len(docids),
+        pieces=int(counts.sum()),
+        passages_truncated=[docids[at] for at in np.flatnonzero(cut[starts + counts] > cut[starts]).tolist()],
         queries_truncated=[topic.qid for topic, cut in zip(topics, scored.queries_truncated, strict=True) if cut],
         pairs_truncated=scored.pairs_truncated,
         details=scored.details,
@@ -200,19 +216,72 @@ def _query(topic: Topic) -> Query:
     return topic.text, topic.instruction
 
 
+def _numbered(
+    candidates: Sequence[Candidates], texts: Mapping[str, str]
+) -> tuple[list[Topic], list[str], list[NDArray[np.int32]]]:
+    """Return the topics, the distinct docids in order of appearance, and the numbers of each topic's candidates."""
+    topics: list[Topic] = []
+    chosen: list[NDArray[np.int32]] = []
+    known: dict[str, int] = {}
+    # where docids are numbered already, they are not held twice
+    given = texts.numbers if isinstance(texts, CandidateTexts) else None
+    for each in candidates:
+        topics.append(each.topic)
+        docids = [document.docid for document in each.reranked]
+        numbers = [known.setdefault(d, len(known)) for d in docids] if given is None else [given[d] for d in docids]
+        chosen.append(np.array(numbers, np.int32))
+    names = list(known if given is None else given)
+    used, first = np.unique(np.concatenate([np.empty(0, np.int32), *chosen]), return_index=True)
+    used = used[np.argsort(first)]
+    place = np.empty(len(names), np.int32)
+    place[used] = np.arange(len(used))
+    return topics, [names[number] for number in used.tolist()], [place[numbers] for numbers in chosen]
+
+
+def _cut(
+    docids: Sequence[str], texts: Mapping[str, str], scorer: Scorer, windows: Windows | None
+) -> tuple[Sequence[str], NDArray[np.int64]]:
+    """Return the pieces of passages, one passage after another, and int64 [passages] how many each has."""
+    if windows is None:
+        return TextsOf(docids, texts), np.ones(len(docids), np.int64)
+    pieces, counts = SpooledTexts(), np.zeros(len(docids), np.int64)
+    for number, docid in enumerate(docids):
+        parts = cut_passage(texts[docid], scorer, windows)
+        counts[number] = len(parts)
+        for part in parts:
+            pieces.append(part)
+    return pieces, counts
+
+
+def _pieces_of(numbers: NDArray[np.int32], starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the rows of the pieces of some passages, one passage after another."""
+    lengths = counts[numbers]
+    ends = np.cumsum(lengths)
+    rows = np.arange(lengths.sum()) + np.repeat(starts[numbers] - (ends - lengths), lengths)
+    return np.asarray(rows, np.int32)
+
+
 def cut_passages(texts: Mapping[str, str], scorer: Scorer, windows: Windows | None) -> dict[str, list[str]]:
     """Return the windows of each passage that the scorer reads, by docid."""
+    return {docid: cut_passage(text, scorer, windows) for docid, text in texts.items()}
+
+
+def cut_passage(text: str, scorer: Scorer, windows: Windows | None) -> list[str]:
+    """Return the windows of a passage that the scorer reads."""
     if windows is None:
-        return {docid: [text] for docid, text in texts.items()}
-    pieces = {docid: scorer.windows(text, windows.length, windows.stride) for docid, text in texts.items()}
-    return {docid: parts[:1] for docid, parts in pieces.items()} if windows.aggregation == "first" else pieces
+        return [text]
+    parts = scorer.windows(text, windows.length, windows.stride)
+    return parts[:1] if windows.aggregation == "first" else parts
 
 
-def aggregate(scores: NDArray[np.float32], counts: Sequence[int], aggregation: Aggregation) -> NDArray[np.float32]:
+def aggregate(
+    scores: NDArray[np.float32], counts: Sequence[int] | NDArray[np.int64], aggregation: Aggregation
+) -> NDArray[np.float32]:
     """Return one score [n] per passage from the scores of its windows, [sum of counts] in passage order."""
-    if not counts:
+    lengths = np.asarray(counts, np.int64)
+    if (lengths == 1).all():
         return scores
-    starts = np.cumsum([0, *counts[:-1]])
+    starts = np.cumsum(lengths) - lengths
     if aggregation == "mean":
-        return (np.add.reduceat(scores.astype(np.float64), starts) / counts).astype(np.float32)
+        return (np.add.reduceat(scores.astype(np.float64), starts) / lengths).astype(np.float32)
     return np.maximum.reduceat(scores, starts)

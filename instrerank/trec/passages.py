@@ -69,9 +69,27 @@ def parse_passages(path: str | Path) -> Iterator[PassageRow]:
 
 
 def _json_rows(lines: Iterator[tuple[int, str]], path: str | Path) -> Iterator[PassageRow]:
+    layouts: dict[tuple[str, ...], tuple[str, str] | None] = {}
+    file = str(path)
     for number, text in json_texts(lines, path):
-        place = f"{path}:{number}"
-        yield number, passage_of_fields(parse_json(text, place), place)
+        place = f"{file}:{number}"
+        fields = parse_json(text, place)
+        if type(fields) is dict:
+            names = tuple(fields)
+            if names not in layouts:
+                layouts[names] = _untitled(names)
+            if layout := layouts[names]:
+                docid, body = fields[layout[0]], fields[layout[1]]
+                if type(docid) is type(body) is str:
+                    yield number, Passage(docid, body)
+                    continue
+        yield number, passage_of_fields(fields, place)
+
+
+def _untitled(names: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return which fields are docid and text, if both are there and there is no title: most passages are like that."""
+    docid, text = (next((name for name in known if name in names), None) for known in (DOCIDS, TEXTS))
+    return (docid, text) if docid and text and not set(TITLES) & set(names) else None
 
 
 def _tsv_rows(first: tuple[int, str], lines: Iterator[tuple[int, str]], path: str | Path) -> Iterator[PassageRow]:

@@ -66,6 +66,8 @@ def unfit_id(name: str) -> str:
 
 def is_empty(text: str) -> bool:
     """Return whether a text is empty or consists only of whitespace, control and format characters."""
+    if text[:1].isalnum():  # nearly always
+        return False
     return not any(not character.isspace() and unicodedata.category(character) not in _INVISIBLE for character in text)
 
 

@@ -10,6 +10,7 @@ import os
 import uuid
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,23 +57,30 @@ class Shard:
         Raises:
             DamagedError: it cannot be read or is of another shape.
         """
+        self._path, self._dimension = path, dimension
+        checksum = self._map()
+        # shards of earlier versions have none
+        self._expected = None if checksum is None else str(checksum)
+
+    def _map(self) -> str | None:
+        """Map the file, or map it anew, and return its checksum."""
         from safetensors import safe_open
 
-        self._path = path
+        path = self._path
         try:
             with safe_open(str(path), framework="pt") as file:  # torch maps the file, numpy would read it
                 hashes, *fields = (file.get_tensor(name).numpy() for name in ("hashes", *Encoded._fields))
-                checksum = (file.metadata() or {}).get(CHECKSUM)
+                checksum: str | None = (file.metadata() or {}).get(CHECKSUM)
         except Exception as error:  # a damaged file raises whatever its reader raises
             raise DamagedError(path, error) from error
         self._rows, count = Encoded(*fields), len(hashes)
         found = [(str(array.dtype), array.shape) for array in (hashes, *self._rows)]
-        expected = [("uint8", (count, 32)), ("float32", (count, dimension)), ("int64", (count,)), ("bool", (count,))]
+        width = self._dimension
+        expected = [("uint8", (count, 32)), ("float32", (count, width)), ("int64", (count,)), ("bool", (count,))]
         if found != expected:
-            raise DamagedError(path, f"it has vectors of shape {self._rows.vectors.shape}, not [{count}, {dimension}]")
+            raise DamagedError(path, f"it has vectors of shape {self._rows.vectors.shape}, not [{count}, {width}]")
         self.hashes: NDArray[np.bytes_] = np.ascontiguousarray(hashes).view("S32")[:, 0]
-        # shards of earlier versions have none
-        self._expected = None if checksum is None else str(checksum)
+        return checksum
 
     def __repr__(self) -> str:
         return f"Shard({self._path.name}: {len(self.hashes)} texts)"
@@ -91,7 +99,10 @@ class Shard:
             if checksum_of([self.hashes, *self._rows]) != self._expected:
                 raise DamagedError(self._path, "its checksum differs")
             self._expected = None
-        return self._rows.take(rows)
+        taken = self._rows.take(rows)
+        with suppress(DamagedError):  # a file that was compacted away meanwhile stays mapped as it is
+            self._map()  # what was read of it no longer counts as this process's memory
+        return taken
 
 
 def shard_shape(path: Path) -> tuple[int, int]:
