@@ -19,11 +19,11 @@ import numpy as np
 from rapidfuzz.distance import OSA
 from scipy.stats import ttest_rel
 
-from instrerank.cli.attack import _measured
 from instrerank.collections import open_passages
 from instrerank.encoders import load_encoder
 from instrerank.evaluation.measures import evaluate
 from instrerank.files import read_lines
+from instrerank.jobs.attack import _measured
 from instrerank.perturbations import describe, query_set, resolve, resolve_all, write_query_set
 from instrerank.perturbations.attack import Attack, Target, least_overlap, rankings
 from instrerank.perturbations.constraints import constrain
