@@ -19,6 +19,7 @@ from instrerank.errors import InputError
 from instrerank.jobs.attack import attack
 from instrerank.jobs.attack_passages import attack_passages
 from instrerank.jobs.encode import encode
+from instrerank.jobs.promote import promote
 from instrerank.jobs.rerank import rerank
 from instrerank.perturbations.searching import Budget
 from instrerank.study import execution
@@ -303,3 +304,13 @@ def test_injected_passages_are_scored(given):
     again = rerank({"q": dict.fromkeys(given["corpus"], 1.0)}, given["topics"], encoder=given["encoder"],
                    corpus=given["corpus"] | {"3": found.injected}, store=given["store"])  # fmt: skip
     assert [hit.docid for hit in again.rankings["q"]].index("3") + 1 == found.rank_injected
+
+
+def test_passages_are_promoted_and_a_floor_needs_a_judge(given):
+    settings = given | {"qrels": {"q": {"3": 0, "4": 0}}, "top": 1, "candidates": 20, "strategy": "beam"}
+    [row] = promote(**settings, floor=-1).passages
+    assert row.rank_promoted <= row.rank
+    assert row.similarity is None
+    assert row.promoted != row.original
+    with pytest.raises(InputError, match="give `judge`, a bi-encoder"):
+        promote(**settings)
