@@ -2,6 +2,8 @@
 
     pip install rerankers pyterrier-dr
     python benchmarks/peers.py --data DIR [--topics 1] [--rounds 3]
+    pip install 'sentence-transformers[openvino]' 'transformers<5.6'
+    python benchmarks/peers.py --data DIR --backends
 
 pyterrier_dr scores with the bi-encoder all-MiniLM-L6-v2; rerankers has no bi-encoder, so that it is compared as a
 cross-encoder, on a network of MiniLM's shape with random weights. Both are used as their documentation shows, with
@@ -81,13 +83,46 @@ def cross_encoders(work: Work, folder: Path) -> dict[str, Run]:
     return {"rerankers, cross-encoder": rerankers, "instrerank, cross-encoder": instrerank}
 
 
+def backends(work: Work) -> dict[str, Run]:
+    """Sentence-transformers by its default, by a pool of processes, and by OpenVINO, which it exports itself."""
+    from sentence_transformers import SentenceTransformer
+
+    from instrerank.encoders import load_encoder
+
+    texts = list(work.passages.values())
+    default = SentenceTransformer(str(MINILM), device="cpu")
+    pool = default.start_multi_process_pool(["cpu"] * torch.get_num_threads())
+    openvino = SentenceTransformer(str(MINILM), device="cpu", backend="openvino", model_kwargs={"export": True})
+    encoder = load_encoder("minilm", device="cpu", store=None)
+
+    def named(encode: Callable[[], np.ndarray]) -> Run:
+        return lambda: {"passages": encode()}
+
+    return {
+        "sentence-transformers": named(lambda: default.encode(texts)),
+        "its pool of processes": named(lambda: default.encode(texts, pool=pool)),
+        "its openvino": named(lambda: openvino.encode(texts)),
+        "instrerank": named(lambda: encoder.encode_passages(texts).vectors),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds dl19/")
     parser.add_argument("--topics", type=int, default=1, help="43 is the whole work")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--backends", action="store_true", help="compare sentence-transformers' backends instead")
     arguments = parser.parse_args()
     work = dl19(arguments.data, arguments.topics)
+    if arguments.backends:
+        runs = backends(work)
+        scores = {name: run()["passages"] for name, run in runs.items()}  # this warms up too
+        times = in_rotation(runs, arguments.rounds)
+        for name in runs:
+            faster = ratio(times["sentence-transformers"].clock, times[name].clock)
+            apart = float(np.abs(scores[name] - scores["sentence-transformers"]).max())
+            print(f"{name}: {statistics.median(times[name].clock):.2f} s, {faster:.2f} times; {apart:.1e} apart")
+        return
     with tempfile.TemporaryDirectory() as folder:
         for runs in (biencoders(work), cross_encoders(work, Path(folder))):
             scores = {name: run() for name, run in runs.items()}  # this warms up too
