@@ -35,9 +35,11 @@ class CandidateTexts(Mapping[str, str]):
         self._name = source.name
         empty = []
         stream = getattr(source, "stream", None)
-        for number, text in _looked_up(source, self.numbers) if stream is None else stream(self.numbers):
-            self._places[number] = len(self._texts)
-            self._texts.append(text)
+        places, append = self._places, self._texts.append
+        found = _looked_up(source, self.numbers) if stream is None else stream(self.numbers)
+        for at, (number, text) in enumerate(found):
+            places[number] = at
+            append(text)
             if is_empty(text):
                 empty.append(number)
         if empty:
