@@ -144,8 +144,10 @@ def test_the_python_of_a_page_runs(page, printed, folder):
 
 
 def test_the_configuration_of_a_study_is_one():
-    (settings,) = (yaml.safe_load(block) for block in blocks(DOCS / "study.md", "yaml"))
+    settings, *additions = (yaml.safe_load(block) for block in blocks(DOCS / "study.md", "yaml"))
     assert configure(settings).pairs == (("minilm", "e5"), ("minilm/none", "minilm/own"))
+    for addition in additions:
+        configure(settings | addition)
 
 
 @pytest.mark.java

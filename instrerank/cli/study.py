@@ -19,7 +19,7 @@ EPILOG = """examples:
 """
 
 _CONDITIONS = "none, own, or names of instruction perturbations (default none; with --instructions none,own)"
-_LISTS = ("encoders", "conditions", "perturbations", "candidates")
+_LISTS = ("encoders", "conditions", "perturbations", "probes", "candidates")
 _OTHERS = (
     *("collection", "topics", "qrels", "corpus", "index", "instructions", "changed_instructions", "changed_qrels"),
     *("name", "seeds", "hits", "empty", "search_hits", "k1", "b", "measures", "relevance_level"),
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--changed-qrels", metavar="Q2", help="qrels under the changed instructions, for p-MRR")
     add("--conditions", type=_names, help=f"instruction conditions, separated by commas: {_CONDITIONS}")
     add("--perturbations", type=_names, help="perturbations, separated by commas: names or families, as in perturb")
+    add("--probes", type=_names, help="probes for shortcuts, separated by commas, or probe for all (default: none)")
     add("--seeds", help="random seeds, such as 1,2,3 or 1..5 (default 1)")
     add("--candidates", type=_names, help="candidates of perturbed queries: fixed, retrieve or both (default fixed)")
     add("--hits", metavar="N", type=positive, help="number of candidates per topic to rerank (default 100)")
@@ -92,10 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     for failure in result.failures:
         cell = failure.cell
         log.error(f"failed: {cell.mode} {'/'.join(cell.system)} {cell.variation.label}: {failure.reason}")
-    log.info(
-        f"{folder}: {len(plan.cells) - len(result.failures)} of {counted(len(plan.cells), 'run')}, "
-        f"tables in {folder}/tables"
-    )
+    complete = len(plan.cells) - sum(failure.cell in plan.cells for failure in result.failures)
+    log.info(f"{folder}: {complete} of {counted(len(plan.cells), 'run')}, tables in {folder}/tables")
     if result.report:
         log.info("\n".join([*result.answer, str(result.report)]))
     return 1 if result.failures else 0

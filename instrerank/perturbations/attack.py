@@ -167,6 +167,10 @@ class Attack:
         """
         if strategy not in get_args(Strategy):
             raise InputError(f"unknown `strategy` {strategy!r}. Available: {', '.join(get_args(Strategy))}")
+        if len(perturbation.fields) > 1:
+            raise InputError(
+                f"{perturbation.name} changes query and instruction: attack one of them, with a `perturbation` of one"
+            )
         if perturbation.apply is None:
             raise InputError(
                 f"{perturbation.name} uses other topics, so it cannot attack a single topic: choose another "

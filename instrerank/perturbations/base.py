@@ -158,6 +158,11 @@ class Perturbation(Description):
         if (self.apply is None) == (self.over_topics is None):
             raise ValueError(f"{self.name}: give either `apply` or `over_topics`")
 
+    @property
+    def fields(self) -> frozenset[Field]:
+        """The fields of a topic that it changes: several only for a composition."""
+        return frozenset([self.changes])
+
     def for_topics(self, topics: Sequence[Topic], seed: int) -> Apply:
         """Return the function that changes one of these topics."""
         if self.apply is not None:

@@ -13,6 +13,7 @@ from typing import Any
 from instrerank.errors import InputError
 from instrerank.files import whole_file
 from instrerank.perturbations.base import Perturbation, Perturbed, generator
+from instrerank.perturbations.compositions import Composition
 from instrerank.trec import write_topics
 from instrerank.trec.problems import listed
 from instrerank.trec.types import Topic
@@ -92,6 +93,7 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
     provenance: dict[str, Any] = {
         "source": source,
         "perturbation": perturbation.name,
+        **({"parts": [part.name for part in perturbation.parts]} if isinstance(perturbation, Composition) else {}),
         "family": perturbation.family,
         "expects": perturbation.expects,
         "changes": perturbation.changes,

@@ -25,6 +25,7 @@ from instrerank.perturbations.base import (
     edited,
     rewritten,
 )
+from instrerank.perturbations.compositions import compose
 from instrerank.trec.types import Topic
 
 ENTRY_POINTS = "instrerank.perturbations"
@@ -112,8 +113,12 @@ def _load_entry_points() -> None:
             raise InstrerankError(f"the perturbations of {entry.value} cannot be loaded: {error}") from error
 
 
+_JOIN = re.compile(r"\+(?=[A-Za-z0-9-]+(?:[:+]|$))")
+"""The sign between the parts of a composition: not one inside an option's value, such as a file name."""
+
+
 def resolve(spec: str, **resources: Any) -> Perturbation:
-    """Return the perturbation for `name` or `name:option=value:option=value`.
+    """Return the perturbation for `name` or `name:option=value:option=value`; `a+b` is a composition of those.
 
     `resources` are objects that some perturbations need, by name: `language_model`.
 
@@ -122,8 +127,18 @@ def resolve(spec: str, **resources: Any) -> Perturbation:
     `apply`: use `Perturbation.for_topics` to get it.
 
     Raises:
-        InputError: an unknown name (the message lists the nearest and all available ones), or an invalid option.
+        InputError: an unknown name (the message lists the nearest and all available ones), an invalid option, or parts
+            that do not belong together.
     """
+    parts = _JOIN.split(spec)
+    probes = [part for part in parts if part.startswith("probe-")]
+    if probes:
+        raise InputError(
+            f"{spec}: {probes[0]} changes passages, and perturbations of queries are never of the same text: name it "
+            f"alone, as a probe of passages"
+        )
+    if len(parts) > 1:
+        return compose([resolve(part, **resources) for part in parts])
     name, *settings = spec.split(":")
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
@@ -219,7 +234,7 @@ def on_instruction(perturbation: Perturbation) -> Perturbation:
 
 
 def resolve_all(specs: Iterable[str], **resources: Any) -> list[Perturbation]:
-    """Return several perturbations; `all` or the name of a family selects all that need only topics.
+    """Return several perturbations; `all` or the name of a family selects all that need only topics, none composed.
 
     `resources` as for `resolve`.
 

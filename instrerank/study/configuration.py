@@ -18,6 +18,7 @@ from instrerank.perturbations.llm import LanguageModelOptions
 from instrerank.perturbations.seeds import seeds_of
 from instrerank.reranking.candidates import EmptyPolicy
 from instrerank.reranking.scoring import check_scoring
+from instrerank.study.grid import Grid, grid_of
 from instrerank.study.values import checked, read_mapping
 
 Mode = Literal["fixed", "retrieve"]
@@ -107,6 +108,8 @@ class Configuration:
         changed_qrels: the judgements under the changed instructions, for p-MRR.
         conditions: instruction conditions: none, own, or the name of an instruction perturbation.
         perturbations: names as in `perturb`.
+        grid: wordings × placements × typos, of which `encoders` and `perturbations` hold every cell.
+        probes: names of probes for shortcuts; all of them: probe.
         seeds: draws of each seeded perturbation.
         language_model: what perturbations by a language model ask, as a mapping of the fields of
             `LanguageModelOptions`; its answers are recorded with the query sets.
@@ -145,11 +148,18 @@ class Configuration:
     measures: tuple[str, ...] = ("ndcg_cut.10", "map", "recip_rank", "recall.10,20,50,100,1000", "judged.10")
     relevance_level: int = 1
     pairs: tuple[tuple[str, str], ...] | None = None
+    grid: Grid | None = None
+    probes: tuple[str, ...] = ()
 
     @property
     def system_pairs(self) -> list[tuple[System, System]] | None:
         """Return `pairs` as systems; a name without a condition means `none`."""
         return None if self.pairs is None else [(_system(first), _system(second)) for first, second in self.pairs]
+
+    def is_copy(self, choice: EncoderChoice) -> bool:
+        """Return whether an encoder is another with a later placement of the grid: the same without an instruction."""
+        placements = len(self.grid.placement) if self.grid else 1
+        return self.encoders.index(choice) % placements > 0
 
     def as_data(self) -> dict[str, Any]:
         """Return the configuration as plain data for YAML."""
@@ -159,6 +169,9 @@ class Configuration:
         del data["language_model"]
         if self.language_model is not None:
             data["language_model"] = _plain(self.language_model.recorded())
+        for key in ("grid", "probes"):
+            if not getattr(self, key):
+                del data[key]
         for choice, plain in zip(self.encoders, data["encoders"], strict=True):
             plain["load"] = _plain(choice.load.changed())
         return data
@@ -200,28 +213,50 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     settings["encoders"] = _encoders(settings["encoders"])
     if settings.get("language_model") is not None:
         settings["language_model"] = _language_model(settings["language_model"])
+    if settings.get("grid") is not None:
+        settings |= _gridded(settings, grid_of(settings["grid"]))
     if isinstance(settings.get("seeds"), int | str):
         settings["seeds"] = seeds_of(settings["seeds"])
     hints = get_type_hints(Configuration)
-    values = {key: checked(key, value, hints[key]) for key, value in settings.items() if value is not None}
+    values = {
+        key: value if key == "grid" else checked(key, value, hints[key])
+        for key, value in settings.items()
+        if value is not None
+    }
     if "name" not in values:
         from instrerank.perturbations.querysets import source_name
 
         values["name"] = source_name(values["topics"])
     _check_values(values)
+    if values.get("probes"):
+        from instrerank.perturbations.probes import resolve_probes
+
+        resolve_probes(values["probes"])
     return Configuration(**values)
+
+
+def _gridded(settings: Mapping[str, Any], grid: Grid) -> dict[str, Any]:
+    """Return the settings that a grid changes: its perturbations and placements beside the others."""
+    if "own" not in settings.get("conditions", ()):
+        raise InputError("a grid needs the topics' own instructions: give instructions, and own among the conditions")
+    others = checked("perturbations", settings.get("perturbations") or (), tuple[str, ...])
+    return {
+        "grid": grid,
+        "encoders": tuple(grid.placed(settings["encoders"])),
+        "perturbations": tuple(dict.fromkeys([*others, *grid.perturbations])),
+    }
 
 
 def _check_values(values: Mapping[str, Any]) -> None:
     """Refuse what the types allow and the verbs do not."""
     if not re.fullmatch(r"[\w-]{1,100}", values["name"]):
         raise InputError(f"name must be 1 to 100 letters, digits, _ and -, got {values['name'][:120]!r}")
-    for key in ("conditions", "perturbations", "seeds", "candidates", "measures", "pairs"):
+    for key in ("conditions", "perturbations", "probes", "seeds", "candidates", "measures", "pairs"):
         value = values.get(key, ())
         duplicates = [each for at, each in enumerate(value) if each in value[:at]]
         if duplicates:
             raise InputError(f"duplicates in {key}: {', '.join(map(str, duplicates))}")
-        if key in values and not value and key not in ("perturbations", "pairs"):
+        if key in values and not value and key not in ("perturbations", "probes", "pairs"):
             raise InputError(f"{key} must not be empty")
     for key in ("hits", "search_hits", "relevance_level"):
         if values.get(key, 1) < 1:

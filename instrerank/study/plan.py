@@ -63,8 +63,13 @@ class Variation:
 
     @property
     def of_instruction(self) -> bool:
-        """Whether the perturbation changes the instruction rather than the query."""
+        """Whether the perturbation changes the instruction."""
         return self.perturbation is not None and self.perturbation.changes == "instruction"
+
+    @property
+    def of_query(self) -> bool:
+        """Whether the first stage searches with these queries: they are clean, or a perturbation of the query."""
+        return self.perturbation is None or "text" in self.perturbation.fields
 
     @property
     def changed(self) -> frozenset[str]:
@@ -142,12 +147,13 @@ class Plan:
         topics: Sequence[Topic] = variation.queries.topics if variation.queries else self.topics
         if variation.of_instruction:
             return list(topics)
-        instructions = self.instructions[condition]
+        # the first stage is under `none`, which need not be a condition of the study
+        instructions = self.instructions.get(condition, {})
         return [topic._replace(instruction=instructions.get(topic.qid, "")) for topic in topics]
 
     def first_stage_path(self, cell: Cell) -> Path:
         """Return the path of the first-stage run that a cell reranks, within the study's folder."""
-        clean = cell.mode == "fixed" or cell.variation.of_instruction
+        clean = cell.mode == "fixed" or not cell.variation.of_query
         variation = self.variations[0] if clean else cell.variation
         return Cell(cell.mode, None, "none", variation).path(self.configuration)
 
@@ -262,7 +268,7 @@ def _instructions(
             found[condition] = _complete(own, topics, configuration.instructions or configuration.topics)
         else:
             perturbation = resolve(condition, **resources)
-            if perturbation.changes != "instruction":
+            if perturbation.fields != {"instruction"}:
                 raise InputError(
                     f"condition {condition} changes the query, not the instruction: move it to perturbations"
                 )
@@ -309,10 +315,13 @@ def _cells(configuration: Configuration, conditions: Sequence[str], variations: 
     cells = []
     for mode in configuration.candidates:
         # with fixed candidates the first stage sees the clean queries only
-        cells += [Cell(mode, None, "none", each) for each in (queries if mode == "retrieve" else [clean])]
+        searched = [each for each in variations if each.of_query] if mode == "retrieve" else [clean]
+        cells += [Cell(mode, None, "none", each) for each in searched]
     for encoder in configuration.encoders:
         for mode in configuration.candidates:
             for condition in conditions:
+                if condition == "none" and configuration.is_copy(encoder):
+                    continue
                 used = {"changed": [clean], "own": variations}.get(condition, queries)
                 cells += [Cell(mode, encoder, condition, variation) for variation in used]
     return cells

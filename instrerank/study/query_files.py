@@ -35,7 +35,7 @@ def query_files(plan: Plan, cell: Cell) -> tuple[str, str | None]:
     name = f"{TOPICS}/topics.{plan.configuration.name}.{cell.variation.label}"
     if cell.variation.of_instruction:
         return f"{name}.jsonl", None
-    return f"{name}.tsv", _instructions(cell.condition) if plan.instructions[cell.condition] else None
+    return f"{name}.tsv", _instructions(cell.condition) if plan.instructions.get(cell.condition) else None
 
 
 def _instructions(condition: str) -> str:

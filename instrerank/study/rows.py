@@ -161,6 +161,93 @@ class Hypothesis(NamedTuple):
     p_randomisation: float | None
 
 
+class RankFlip(NamedTuple):
+    """A row of `rank_flips`: two systems in the order of their means on clean queries, and whether a family keeps it.
+
+    Attributes:
+        encoder_a: system a scores higher on clean queries, or the same.
+        family: of perturbations, or `invariance`.
+        perturbations: their number.
+        query_sets: draws of them that both systems were run on.
+        topics: number of topics.
+        clean: mean of a − mean of b on clean queries.
+        perturbed: the same on perturbed queries.
+        flipped: whether b scores higher on perturbed queries.
+        probability: bootstrap probability over topics and seeds that the order flips; None with one topic.
+    """
+
+    encoder_a: str
+    instructions_a: str
+    encoder_b: str
+    instructions_b: str
+    family: str
+    perturbations: int
+    query_sets: int
+    measure: str
+    topics: int
+    clean: float
+    perturbed: float
+    flipped: bool
+    probability: float | None
+
+
+class Interaction(NamedTuple):
+    """A row of `interactions`: changes made together against the sum of each alone, or one of them alone.
+
+    Attributes:
+        changes: names joined by `+`: perturbations, and `placement-after` for another place of the instruction.
+        number: how many.
+        topics: number of topics compared.
+        drop: mean of clean − changed with all of them.
+        added: sum of the mean drops of each alone.
+        difference: drop − added: above 0, together they cost more; None for one change.
+    """
+
+    encoder: str
+    instructions: str
+    changes: str
+    number: int
+    measure: str
+    topics: int
+    drop: float
+    added: float
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected_p: float | None
+    effect_size: float | None
+
+
+class ProbeRate(NamedTuple):
+    """A row of `probes`: how often the passage with a shortcut scores higher than the one without.
+
+    Attributes:
+        expects: `invariance`: the shortcut should not matter, a win rate of 0.5; `directional`: it should lose, 0.
+        topics: number of topics with a pair.
+        pairs: number of pairs.
+        skipped: passages that no pair could be made of.
+        ties: pairs with equal scores, half a win each.
+        win_rate: averaged within each topic first.
+        low: 95% bootstrap interval of the win rate over topics; None with one topic.
+        p: paired t-test against 0.5; corrected by Holm over the table.
+    """
+
+    encoder: str
+    instructions: str
+    probe: str
+    expects: str
+    topics: int
+    pairs: int
+    skipped: int
+    ties: int
+    win_rate: float
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected_p: float | None
+
+
 class InstructionEffect(NamedTuple):
     """A row of `instructions`: the effect of an instruction condition on the clean queries.
 
@@ -197,14 +284,17 @@ class FailedRun(NamedTuple):
     reason: str
 
 
-Row = CellMean | TopicScore | Robustness | FamilyRobustness | Hypothesis | InstructionEffect | FailedRun
+_OfSystem = (
+    CellMean | TopicScore | Robustness | FamilyRobustness | Interaction | ProbeRate | InstructionEffect | FailedRun
+)
+Row = _OfSystem | Hypothesis | RankFlip
 
 
-def system(row: CellMean | TopicScore | Robustness | FamilyRobustness | InstructionEffect | FailedRun) -> System:
+def system(row: _OfSystem) -> System:
     """Return the system of a row."""
     return System(row.encoder, row.instructions)
 
 
-def system_pair(row: Hypothesis) -> tuple[System, System]:
-    """Return the systems a and b of a hypothesis."""
+def system_pair(row: Hypothesis | RankFlip) -> tuple[System, System]:
+    """Return the systems a and b of a hypothesis or of a rank flip."""
     return System(row.encoder_a, row.instructions_a), System(row.encoder_b, row.instructions_b)

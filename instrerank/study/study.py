@@ -16,6 +16,7 @@ from instrerank.study.examples import write_examples
 from instrerank.study.execution import Failure, execute
 from instrerank.study.folder import RECORD, Log, open_folder
 from instrerank.study.plan import Plan, make_plan
+from instrerank.study.probes import run_probes
 from instrerank.study.report import write_report
 from instrerank.study.report.answer import sentences
 from instrerank.study.report.reading import MODES, read_tables
@@ -95,12 +96,17 @@ def run_study(
 
 
 def _run(plan: Plan, folder: Path, store: str | Path | None, progress: bool) -> StudyResult:
-    failures = execute(plan, folder, store=LoadOptions(store=store).store_folder(), progress=progress)
+    kept = LoadOptions(store=store).store_folder()
+    # first, so that passages without a probe are refused before hours of work
+    probed = run_probes(plan, folder, store=kept, progress=progress)
+    failures = execute(plan, folder, store=kept, progress=progress)
     for mode in plan.configuration.candidates:
         with Log(folder).timed(step="tables", mode=mode):
             results = read_results(plan, folder, mode, progress=progress)
             tables = all_tables(results, progress=progress)
             tables["failed"] = [failure.as_row() for failure in failures if failure.cell.mode == mode]
+            # pairs have no mode: on the page of the first
+            tables["probes"] = probed.rows if mode == plan.configuration.candidates[0] else []
             for name, rows in tables.items():
                 write_table(folder / "tables" / mode, name, rows)
             write_examples(results, folder)
@@ -110,7 +116,7 @@ def _run(plan: Plan, folder: Path, store: str | Path | None, progress: bool) -> 
             report = write_report(folder)
     except MissingPrerequisiteError as error:
         log.warning(f"no report: {error}")
-    return StudyResult(folder, failures, report)
+    return StudyResult(folder, failures + probed.failures, report)
 
 
 def _plan(

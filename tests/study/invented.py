@@ -11,6 +11,9 @@ from instrerank.study.rows import (
     FamilyRobustness,
     Hypothesis,
     InstructionEffect,
+    Interaction,
+    ProbeRate,
+    RankFlip,
     Robustness,
     TopicScore,
 )
@@ -70,9 +73,9 @@ class _Mode:
         self.systems, self.perturbations, self.measures = systems, perturbations, measures
         self.qids, self.seeds = [str(qid) for qid in range(topics)], seeds
         self.random = random.Random(mode)
-        self.tables = {
-            name: [] for name in ("cells", "topics", "robustness", "families", "hypotheses", "instructions")
-        }
+        self.flips = random.Random(f"{mode} flips")
+        names = ("cells", "topics", "robustness", "families", "hypotheses", "rank_flips", "interactions", "probes")
+        self.tables = {name: [] for name in (*names, "instructions")}
 
     def write(self):
         for system in self.systems:
@@ -95,12 +98,28 @@ class _Mode:
                     tests = (p, min(1.0, 3 * p), self.random.gauss(), p)
                     row = Hypothesis(*a, *b, name, measure, len(self.qids), *drops, *low_high, *tests)
                     self.tables["hypotheses"].append(row)
+            for family in self._groups(family for _, family, *_ in self.perturbations):
+                for measure in self.measures:
+                    clean, perturbed = self.flips.uniform(0, 0.1), self.flips.gauss(0.05, 0.1)
+                    counts = (family, 2, 2 * len(self.seeds), measure, len(self.qids))
+                    row = RankFlip(*a, *b, *counts, clean, perturbed, perturbed < 0, self.flips.random())
+                    self.tables["rank_flips"].append(row)
         for system in self.systems:
             self.tables["instructions"] += [
                 InstructionEffect(*system, "ndcg_cut_10", len(self.qids), 0.61, 0.6, 0.01, -0.02, 0.04, 0.4, 0.8),
                 InstructionEffect(*system, "p_mrr", 5, 12.3456789, low=-1.5, high=25.25),
                 InstructionEffect(*system, "prompt_sensitivity ndcg_cut_10", 5, 0.0123456),
             ]
+            self.tables["interactions"] += [
+                Interaction(*system, "typo-swap", 1, measure, 6, 0.1, 0.1, None, None, None, None, None, None)
+                for measure in self.measures
+            ]
+            self.tables["interactions"] += [
+                Interaction(*system, "typo-swap+word-swap", 2, measure, 6, 0.3, 0.2, 0.1, 0.05, 0.2, 0.01, 0.04, 0.7)
+                for measure in self.measures
+            ]
+            rate = (0.75, 0.61, 0.89, 0.004, 0.012)
+            self.tables["probes"].append(ProbeRate(*system, "probe-foil", "directional", 6, 20, 3, 1, *rate))
         for name, rows in self.tables.items():
             write_table(self.folder / "tables" / self.mode, name, rows)
 

@@ -100,6 +100,9 @@ FULL = {
     | {"wins", "ties", "losses", "worst_case", "sd_over_seeds", "success_rate", "overlap_10", "rbo", "tau"},
     "families": {"clean", "perturbed", "difference", "relative", "low", "high", "worst_case"},
     "hypotheses": {"topics", "drop_a", "drop_b", "difference", "low", "high", "p", "corrected_p", "effect_size"},
+    "rank_flips": {"probability"},
+    "interactions": {"topics", "drop", "added", "difference", "low", "high", "p", "corrected_p", "effect_size"},
+    "probes": {"topics", "pairs", "skipped", "ties", "win_rate", "low", "high", "p", "corrected_p"},
     "instructions": {"topics", "mean", "none", "difference", "low", "high", "p", "corrected_p"},
 }
 
@@ -256,11 +259,11 @@ def test_a_study_without_perturbed_queries(tmp_path):
 
 def test_empty_fields_are_dashes_and_no_verdict(tmp_path):
     folder = write_study(tmp_path, modes=("fixed",), topics=1)
-    for name in ("robustness", "families", "hypotheses", "instructions"):
+    for name in FULL:
         path = folder / "tables" / "fixed" / f"{name}.csv"
         with path.open(newline="") as file:
             header, *rows = csv.reader(file)
-        unknown = {"low", "high", "p", "corrected_p", "effect_size", "relative", "sd_over_seeds"}
+        unknown = {"low", "high", "p", "corrected_p", "effect_size", "relative", "sd_over_seeds", "probability"}
         with path.open("w", newline="") as file:
             emptied = [["" if c in unknown else v for c, v in zip(header, row, strict=True)] for row in rows]
             csv.writer(file, lineterminator="\n").writerows([header, *emptied])
@@ -271,7 +274,7 @@ def test_empty_fields_are_dashes_and_no_verdict(tmp_path):
     assert '<td class="n">–</td>' in page.text
 
 
-@pytest.mark.parametrize("name", ["topics", "families", "hypotheses", "instructions", "robustness"])
+@pytest.mark.parametrize("name", ["topics", *FULL])
 def test_a_missing_table_leaves_its_part_out(tmp_path, name):
     folder = write_study(tmp_path, modes=("fixed",))
     (folder / "tables" / "fixed" / f"{name}.csv").unlink()

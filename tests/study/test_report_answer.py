@@ -1,11 +1,13 @@
 """The sentences of the answer: a verdict only where a test or an interval gives one."""
 
+from dataclasses import replace
+
 import pytest
 from markupsafe import Markup
 
 from instrerank.study.report.answer import sentences
 from instrerank.study.report.reading import Sourced, Tables, _headline
-from instrerank.study.rows import CellMean, FamilyRobustness, Hypothesis, InstructionEffect, Robustness
+from instrerank.study.rows import CellMean, FamilyRobustness, Hypothesis, InstructionEffect, RankFlip, Robustness
 
 PAIR = Hypothesis(
     *("e5", "none", "e5", "own", "invariance", "ndcg_cut_10"),
@@ -165,3 +167,29 @@ def test_what_stays_relevant_and_moves_down_too():
     row = InstructionEffect("e5", "changed", "p_mrr", 30, 7.1, low=2.8, high=11.5)
     kept = row._replace(measure="p_mrr_kept", mean=6.0)
     assert "But passages that stay relevant move down too: 6.0000" in said([PAIR], instructions=[row, kept])[1]
+
+
+def flip(a, b, probability, *, family="invariance", flipped=False):
+    return Sourced(
+        RankFlip(a, "none", b, "none", family, 2, 4, "ndcg_cut_10", 43, 0.1, 0.05, flipped, probability), "x:2"
+    )
+
+
+def test_rank_flips_name_the_pairs_most_likely_to_flip():
+    flips = [flip("e5", "bm25", 0.02), flip("e5", "bge", 0.61, flipped=True), flip("e5", "bge", 0.9, family="typo")]
+    *_, sentence = sentences(replace(tables_of([PAIR]), rank_flips=flips))
+    assert sentence.striptags() == (
+        "nDCG@10, order of systems: perturbed queries reverse 1 of 2 pairs. Probability that the order on clean "
+        "queries flips: e5 above bge 0.6100; e5 above bm25 0.0200."
+    )
+
+
+def test_of_many_rank_flips_three_are_named_and_one_topic_has_no_probability():
+    many = [flip("e5", f"b{n}", n / 10) for n in range(5)]
+    *_, sentence = sentences(replace(tables_of([PAIR]), rank_flips=many))
+    assert sentence.striptags().endswith(
+        "reverse none of 5 pairs. Probability that the order on clean queries flips: "
+        "e5 above b4 0.4000; e5 above b3 0.3000; e5 above b2 0.2000 (the 3 most likely of 5 pairs)."
+    )
+    *_, sentence = sentences(replace(tables_of([PAIR]), rank_flips=[flip("e5", "b", None)]))
+    assert sentence.striptags().endswith("perturbed queries reverse none of 1 pair.")

@@ -26,6 +26,7 @@ from instrerank.study.rows import (
     FamilyRobustness,
     Hypothesis,
     InstructionEffect,
+    RankFlip,
     Robustness,
     TopicScore,
 )
@@ -120,6 +121,19 @@ def test_the_hypothesis_is_the_difference_of_drops(study):
         if row["perturbation"] == "invariance":
             wanted = drops["none", row["measure"]] - drops["own", row["measure"]]
             assert float(row["difference"]) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_rank_flips_are_about_the_differences_of_the_means(study):
+    families = {(row["instructions"], row["family"], row["measure"]): row for row in table(study, "families")}
+    rows = table(study, "rank_flips")
+    assert {row["family"] for row in rows} == {"typo", "case", "invariance"}
+    for row in rows:
+        a, b = (families[row[f"instructions_{side}"], row["family"], row["measure"]] for side in "ab")
+        for column in ("clean", "perturbed"):
+            assert float(row[column]) == pytest.approx(float(a[column]) - float(b[column]), abs=1e-9)
+        assert float(row["clean"]) >= 0
+        assert row["flipped"] == str(float(row["perturbed"]) < -1e-9 and float(row["clean"]) > 1e-9)
+        assert 0 <= float(row["probability"]) <= 1
 
 
 def test_what_a_kill_leaves_is_resumed_to_the_same_bytes(plan, study, tmp_path, monkeypatch):
@@ -251,6 +265,7 @@ def test_a_run_of_other_topics_is_refused(tmp_path):
         ("robustness", Robustness),
         ("families", FamilyRobustness),
         ("hypotheses", Hypothesis),
+        ("rank_flips", RankFlip),
         ("instructions", InstructionEffect),
     ],
 )

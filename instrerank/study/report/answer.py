@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
+from instrerank.study.report.flips import flip_sentences
+from instrerank.study.report.interactions import interaction_sentences
 from instrerank.study.report.labels import measure_label, number, stars, system_label
 from instrerank.study.report.reading import Sourced, Tables
+from instrerank.study.report.shortcuts import shortcut_sentences
 from instrerank.study.rows import (
     INVARIANCE,
     FamilyRobustness,
@@ -32,7 +35,7 @@ _EXCEPTIONS = 3
 
 
 def sentences(tables: Tables) -> Iterator[Markup]:
-    """Yield the answer of one mode: what it is about, each pair of systems or each system by itself, p-MRR."""
+    """Yield the answer of one mode: what it is about, pairs or systems, flips, interactions, shortcuts, p-MRR."""
     keys = [(measure, INVARIANCE) for measure in tables.measures]
     hypotheses = [it for key in keys for it in tables.hypotheses if (it.row.measure, it.row.perturbation) == key]
     families = [it for key in keys for it in tables.families if (it.row.measure, it.row.family) == key]
@@ -47,6 +50,9 @@ def sentences(tables: Tables) -> Iterator[Markup]:
         yield from map(_changed, families)
         alone = "Only one system was run on them" if len(tables.systems) == 1 else "No systems were compared"
         yield Markup("{}: the study does not show which system is more robust.").format(alone)
+    yield from flip_sentences(tables)
+    yield from interaction_sentences(tables, LEVEL)
+    yield from shortcut_sentences(tables, LEVEL)
     yield from (_followed(tables, found) for found in tables.instructions if found.row.measure == "p_mrr")
 
 

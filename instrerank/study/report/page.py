@@ -14,6 +14,7 @@ from instrerank.study.examples import Example, read_examples
 from instrerank.study.folder import RECORD
 from instrerank.study.report.answer import sentences
 from instrerank.study.report.dimensions import read_curves
+from instrerank.study.report.flips import flip_table
 from instrerank.study.report.plots import write_plots
 from instrerank.study.report.reading import Sourced, Tables, read_tables
 from instrerank.study.report.rendering import render
@@ -96,6 +97,7 @@ def _section(folder: Path, tables: Tables) -> dict[str, Any]:
         "tables": tables,
         "measures": list(dict.fromkeys(row.measure for row, _ in tables.cells)),
         "answer": list(sentences(tables)),
+        "flips": flip_table(tables),
         "failed": failed,
         "plots": write_plots(folder / "plots" / tables.mode, tables, read_curves(folder)),
         "clean": clean,

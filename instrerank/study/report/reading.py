@@ -17,6 +17,9 @@ from instrerank.study.rows import (
     FamilyRobustness,
     Hypothesis,
     InstructionEffect,
+    Interaction,
+    ProbeRate,
+    RankFlip,
     Robustness,
     Row,
     TopicScore,
@@ -58,6 +61,9 @@ class Tables:
     hypotheses: Sequence[Sourced[Hypothesis]]
     instructions: Sequence[Sourced[InstructionEffect]]
     failed: Sequence[Sourced[FailedRun]]
+    rank_flips: Sequence[Sourced[RankFlip]] = ()
+    interactions: Sequence[Sourced[Interaction]] = ()
+    probes: Sequence[Sourced[ProbeRate]] = ()
 
     def __repr__(self) -> str:
         return f"Tables({self.mode!r}, measures={self.measures}, systems={list(map(str, self.systems))})"
@@ -112,6 +118,9 @@ def _read_mode(folder: Path, mode: str) -> Tables:
         list(_read(folder, mode, "hypotheses", Hypothesis)),
         list(_read(folder, mode, "instructions", InstructionEffect)),
         list(_read(folder, mode, "failed", FailedRun)),
+        list(_read(folder, mode, "rank_flips", RankFlip)),
+        list(_read(folder, mode, "interactions", Interaction)),
+        list(_read(folder, mode, "probes", ProbeRate)),
     )
 
 

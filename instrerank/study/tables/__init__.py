@@ -8,6 +8,8 @@ from instrerank.study.results import Results
 from instrerank.study.rows import Row
 from instrerank.study.tables.hypotheses import hypothesis_rows
 from instrerank.study.tables.instructions import instruction_rows
+from instrerank.study.tables.interactions import interaction_rows
+from instrerank.study.tables.rank_flips import rank_flip_rows
 from instrerank.study.tables.robustness import family_rows, robustness_rows
 from instrerank.study.tables.scores import cell_rows, topic_rows
 
@@ -24,6 +26,8 @@ def all_tables(results: Results, *, progress: bool = False) -> dict[str, Sequenc
         "robustness": robustness_rows,
         "families": family_rows,
         "hypotheses": hypothesis_rows,
+        "rank_flips": rank_flip_rows,
+        "interactions": interaction_rows,
         "instructions": instruction_rows,
     }
     bar = tqdm(tables.items(), desc=f"tables, {results.mode}", unit="table", disable=not progress)

@@ -9,9 +9,9 @@ from instrerank.evaluation.means import mean
 from instrerank.evaluation.significance import Comparison, compare, corrected
 from instrerank.study.plan import Cell
 from instrerank.study.results import Scores
-from instrerank.study.rows import Hypothesis, InstructionEffect, Robustness
+from instrerank.study.rows import Hypothesis, InstructionEffect, Interaction, Robustness
 
-_Tested = TypeVar("_Tested", Robustness, Hypothesis, InstructionEffect)
+_Tested = TypeVar("_Tested", Robustness, Hypothesis, Interaction, InstructionEffect)
 
 
 def compared(scores: Scores, baseline: Scores) -> Comparison:

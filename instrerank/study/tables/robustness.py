@@ -86,7 +86,7 @@ def family_rows(results: Results) -> list[FamilyRobustness]:
     rows = []
     for system in results.systems:
         clean = results.clean(system)
-        for family, members in _families(results, system).items():
+        for family, members in families(results, system).items():
             for measure, before in results.scores[clean].items():
                 change = compared(mean_over_seeds([results.mean_scores(draws, measure) for draws in members]), before)
                 low, high = change.interval or (None, None)
@@ -109,7 +109,7 @@ def family_rows(results: Results) -> list[FamilyRobustness]:
     return rows
 
 
-def _families(results: Results, system: System) -> dict[str, list[list[Cell]]]:
+def families(results: Results, system: System) -> dict[str, list[list[Cell]]]:
     """Return the cells of each perturbation by family."""
     members: dict[str, list[list[Cell]]] = {}
     for draws in results.draws(system).values():
