@@ -153,10 +153,10 @@ def _query_sets(
         # one draw is enough where every seed gives the same text
         for seed in seeds if perturbation.seeded else seeds[:1]:
             queries = query_set(topics, perturbation, seed, source)
-            if unchanged := queries.provenance.get("unchanged"):
-                reasons = ", ".join(f"{reason} {count}" for reason, count in unchanged.items())
-                kept = f"{sum(unchanged.values())} of {counted(len(topics), 'topic')} kept unchanged"
-                log.warning(f"{queries.name}: {kept} ({reasons})")
+            if rejected := queries.provenance.get("rejected"):
+                reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
+                total = f"{sum(rejected.values())} of {counted(len(topics), 'variant')}"
+                log.warning(f"{queries.name}: {total} rejected ({reasons}); their queries stay as they are")
             if bare and perturbation.changes == "instruction" and not queries.provenance["changed"]:
                 left_out.append(perturbation.name)
                 break

@@ -106,7 +106,7 @@ def query_set(topics: Sequence[Topic], perturbation: Perturbation, seed: int, so
     }
     reasons = Counter(one.reason for one in perturbed if one.reason)
     if reasons:
-        provenance["unchanged"] = dict(sorted(reasons.items()))
+        provenance["rejected"] = dict(sorted(reasons.items()))
     if perturbation.details is not None:
         provenance |= perturbation.details()
     return QuerySet(f"{source}.{perturbation.name}.s{seed}", perturbed, provenance)

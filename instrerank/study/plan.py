@@ -239,10 +239,10 @@ def _variant_notes(configuration: Configuration, variations: Sequence[Variation]
     """Return how many variants of a language model were rejected, and whether their filter is under test."""
     notes = []
     for variation in variations:
-        unchanged = variation.queries.provenance.get("unchanged", {}) if variation.queries else {}
-        if unchanged:
-            reasons = ", ".join(f"{reason} {count}" for reason, count in unchanged.items())
-            notes.append(f"{variation.label}: {counted(sum(unchanged.values()), 'query')} kept unchanged ({reasons})")
+        rejected = variation.queries.provenance.get("rejected", {}) if variation.queries else {}
+        if rejected:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in rejected.items())
+            notes.append(f"{variation.label}: {counted(sum(rejected.values()), 'variant')} rejected ({reasons})")
     options = configuration.language_model
     if options and options.meaning_encoder in {choice.encoder for choice in configuration.encoders}:
         notes.append(

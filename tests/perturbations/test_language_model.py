@@ -108,11 +108,11 @@ def test_rejected_answers_keep_the_query_and_are_counted(chat, tmp_path, caplog)
     chat.reply = lambda message, before: replies[asked_for(message)]
     [queries] = ask(chat, tmp_path)
     assert queries.topics == tuple(TOPICS)
-    assert queries.provenance["unchanged"] == {"empty": 1, "refusal": 1, "several-lines": 1}
-    assert "3 of 3 topics kept unchanged (empty 1, refusal 1, several-lines 1)" in caplog.text
+    assert queries.provenance["rejected"] == {"empty": 1, "refusal": 1, "several-lines": 1}
+    assert "3 of 3 variants rejected (empty 1, refusal 1, several-lines 1)" in caplog.text
     [index] = [json.loads(line) for line in (tmp_path / "querysets.topics.jsonl").read_text().splitlines()]
     assert index["changed"] == 0
-    assert index["unchanged"] == queries.provenance["unchanged"]
+    assert index["rejected"] == queries.provenance["rejected"]
     assert read_topics(tmp_path / "topics.topics.llm-paraphrase.s1.jsonl") == TOPICS
     lines = (tmp_path / "topics.topics.llm-paraphrase.s1.jsonl").read_text().splitlines()
     assert [json.loads(line)["reason"] for line in lines] == ["refusal", "empty", "several-lines"]
@@ -127,7 +127,7 @@ def test_a_filter_of_the_service_is_a_refusal(chat):
     }
     chat.reply = lambda message, before: replies[asked_for(message)]
     [queries] = ask(chat)
-    assert queries.provenance["unchanged"] == {"refusal": 3}
+    assert queries.provenance["rejected"] == {"refusal": 3}
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -157,7 +157,7 @@ def test_unanswered_queries_are_kept_on_demand_and_asked_again_later(chat, tmp_p
     well = chat.reply
     chat.reply = lambda message, before: error(500) if "who" in message else well(message, before)
     [queries] = ask(chat, tmp_path, retries=0, unanswered="keep")
-    assert queries.provenance["unchanged"] == {"unanswered": 1}
+    assert queries.provenance["rejected"] == {"unanswered": 1}
     chat.reply = well
     [queries] = ask(chat, tmp_path, overwrite=True)
     assert queries.provenance["changed"] == 3
@@ -342,7 +342,7 @@ def test_what_a_text_file_cannot_hold_is_recorded_as_unreadable(chat, tmp_path):
     chat.reply = lambda message, before: body % next(text for end, text in replies.items() if message.endswith(end))
     [queries] = ask(chat, tmp_path)
     assert [topic.text for topic in queries.topics] == ["tea 🍵", "who is it", "black tea in 1999"]
-    assert queries.provenance["unchanged"] == {"unreadable": 2}
+    assert queries.provenance["rejected"] == {"unreadable": 2}
     assert perturb(TOPICS, "llm-paraphrase", output=tmp_path, **PLAIN) == [queries]
 
 

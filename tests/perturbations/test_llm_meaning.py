@@ -49,7 +49,7 @@ def test_a_rejected_variant_leaves_the_query_and_is_recorded(chat, letters, tmp_
     )
     assert [topic.text for topic in queries.topics] == ["tea", "silent"]
     [index] = [json.loads(line) for line in (tmp_path / "querysets.topics.jsonl").read_text().splitlines()]
-    assert index["unchanged"] == {"dissimilar": 1}
+    assert index["rejected"] == {"dissimilar": 1}
     assert index["language_model"]["filter"] == {"encoder": "minilm", "fingerprint": "0", "floor": 0.7}
 
 

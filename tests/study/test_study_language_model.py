@@ -71,7 +71,7 @@ def test_rejected_variants_and_a_filter_under_test_are_noted(chat, settings):
     chat.reply = lambda message, before: ""
     settings["language_model"]["meaning_encoder"] = "minilm"
     notes = " ".join(make_plan(configure(settings)).notes)
-    assert "llm-paraphrase.s1: 4 queries kept unchanged (empty 4)" in notes
+    assert "llm-paraphrase.s1: 4 variants rejected (empty 4)" in notes
     assert "accepted by minilm, which is also under test" in notes
 
 
