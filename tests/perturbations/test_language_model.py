@@ -355,7 +355,7 @@ def test_a_composition_changes_the_variant_and_records_both(chat):
     chat.reply = lambda message, before: "" if "who is it" in message else "tea of Japan"
     [queries] = ask(chat, what="llm-paraphrase+case-upper")
     assert [topic.text for topic in queries.topics] == ["TEA OF JAPAN", "WHO IS IT", "TEA OF JAPAN"]
-    assert queries.provenance["unchanged"] == {"empty": 1}
+    assert queries.provenance["rejected"] == {"empty": 1}
     assert queries.provenance["language_model"]["model"] == "m"
     with pytest.raises(InputError, match="llm-paraphrase discards what typo-mixed changed"):
         ask(chat, what="typo-mixed+llm-paraphrase")
