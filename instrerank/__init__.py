@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from instrerank.jobs.rerank import Reranked, rerank
     from instrerank.jobs.search import Searched, search
     from instrerank.jobs.train import train
+    from instrerank.jobs.train_vectors import train_vectors
     from instrerank.perturbations import Perturbation, QuerySet
     from instrerank.reranking import InstructionReranker, RerankingSearcher
     from instrerank.study import StudyResult, run_study
@@ -64,6 +65,7 @@ _HOMES = {
     "jobs.rerank": ("Reranked", "rerank"),
     "jobs.search": ("Searched", "search"),
     "jobs.train": ("train",),
+    "jobs.train_vectors": ("train_vectors",),
     "perturbations": ("Perturbation", "QuerySet"),
     "reranking": ("InstructionReranker", "RerankingSearcher"),
     "study": ("StudyResult", "run_study"),
@@ -116,6 +118,7 @@ __all__ = [
     "run_study",
     "search",
     "train",
+    "train_vectors",
     "write_run",
 ]
 

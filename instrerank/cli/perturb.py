@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +127,15 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _on_passages(arguments: argparse.Namespace) -> None:
     from instrerank.jobs.probe import ProbeResult, ProbeSettings, run_probe
+    from instrerank.perturbations.llm import LanguageModelOptions
     from instrerank.perturbations.probes import PROBES
 
     if arguments.qrels is None or (arguments.corpus or arguments.index) is None:
         raise InputError("--on passages needs --qrels, and --corpus or --index: it changes relevant passages")
-    if "format" in arguments:
-        raise InputError("--format is for query sets: leave it out with --on passages")
+    of_queries = ("format", *(each.name for each in fields(LanguageModelOptions)))
+    unused = [f"--{name.replace('_', '-')}" for name in of_queries if name in arguments]
+    if unused:
+        raise InputError(f"{', '.join(unused)}: for query sets only, leave out with --on passages")
     settings = settings_of(
         ProbeSettings,
         arguments,

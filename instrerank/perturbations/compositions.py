@@ -10,12 +10,15 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from instrerank.errors import InputError
 from instrerank.perturbations.base import Apply, Expectation, Field, Perturbation, Perturbed, generator
 from instrerank.trec.types import Topic
 
 _REPLACES: dict[str, Field] = {
+    "llm-adversarial-instruction": "instruction",
+    "llm-": "text",
     "recorded": "text",
     "instruction-none": "instruction",
     "instruction-generic": "instruction",
@@ -77,6 +80,9 @@ def compose(parts: Sequence[Perturbation]) -> Composition:
     def over_topics(topics: Sequence[Topic], seed: int) -> Apply:
         return composition.for_topics(topics, seed)
 
+    def details() -> dict[str, Any]:
+        return {name: value for part in parts if part.details for name, value in part.details().items()}
+
     single = len(applied) == len(parts)
     composition = Composition(
         name="+".join(part.name for part in parts),
@@ -88,6 +94,7 @@ def compose(parts: Sequence[Perturbation]) -> Composition:
         needs_review=any(part.needs_review for part in parts),
         apply=apply if single else None,
         over_topics=None if single else over_topics,
+        details=details if any(part.details for part in parts) else None,
         parts=tuple(parts),
     )
     return composition
@@ -97,8 +104,8 @@ def _in_turn(topic: Topic, changes: Iterable[tuple[Apply, random.Random]]) -> Pe
     done = Perturbed(topic, topic)
     for change, rng in changes:
         further = change(done.topic, rng)
-        done = Perturbed(topic, further.topic, done.edits + further.edits)
-    return done if done.changed else Perturbed(topic, topic)
+        done = Perturbed(topic, further.topic, done.edits + further.edits, done.reason or further.reason)
+    return done if done.changed else Perturbed(topic, topic, reason=done.reason)
 
 
 def _check(parts: Sequence[Perturbation]) -> None:

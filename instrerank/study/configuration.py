@@ -214,10 +214,10 @@ def configure(settings: Mapping[str, Any]) -> Configuration:
     if "conditions" not in settings and settings.get("instructions"):
         settings["conditions"] = ["none", "own"]
     settings["encoders"] = _encoders(settings["encoders"])
-    if settings.get("grid") is not None:
-        settings |= _gridded(settings, grid_of(settings["grid"]))
     if settings.get("language_model") is not None:
         settings["language_model"] = _language_model(settings["language_model"])
+    if settings.get("grid") is not None:
+        settings |= _gridded(settings, grid_of(settings["grid"]))
     if isinstance(settings.get("seeds"), int | str):
         settings["seeds"] = seeds_of(settings["seeds"])
     hints = get_type_hints(Configuration)

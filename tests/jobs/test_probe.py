@@ -132,7 +132,11 @@ def test_the_verb_on_passages(files, capsys):
         (["typo-mixed", "--on", "passages", "--qrels", "q", "--corpus", "c"], "unknown probe 'typo-mixed'"),
         (
             ["all", "--on", "passages", "--qrels", "q", "--corpus", "c", "--format", "tsv"],
-            "--format is for query sets",
+            "--format: for query sets only",
+        ),
+        (
+            ["all", "--on", "passages", "--qrels", "q", "--corpus", "c", "--endpoint", "http://localhost:1/v1"],
+            "--endpoint: for query sets only",
         ),
     ],
 )

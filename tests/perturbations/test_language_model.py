@@ -349,3 +349,13 @@ def test_what_a_text_file_cannot_hold_is_recorded_as_unreadable(chat, tmp_path):
 def test_prompts_do_not_change_without_their_version():
     texts = json.dumps([[p.name, p.template, p.changes, dict(p.draws), p.adds] for p in prompts.PROMPTS])
     assert (prompts.VERSION, hashlib.sha256(texts.encode()).hexdigest()[:16]) == (1, "9685168acd62f90f")
+
+
+def test_a_composition_changes_the_variant_and_records_both(chat):
+    chat.reply = lambda message, before: "" if "who is it" in message else "tea of Japan"
+    [queries] = ask(chat, what="llm-paraphrase+case-upper")
+    assert [topic.text for topic in queries.topics] == ["TEA OF JAPAN", "WHO IS IT", "TEA OF JAPAN"]
+    assert queries.provenance["rejected"] == {"empty": 1}
+    assert queries.provenance["language_model"]["model"] == "m"
+    with pytest.raises(InputError, match="llm-paraphrase discards what typo-mixed changed"):
+        ask(chat, what="typo-mixed+llm-paraphrase")

@@ -27,7 +27,7 @@ _CONTEXTUAL = Prompt(
     true="!",  # the token with the id 0, whatever it is
     false="",
     max_length=8192,
-    source="model card of ContextualAI/ctxl-rerank-v2-instruct-multilingual-1b",
+    source="recipe of ContextualAI/ctxl-rerank-v2-instruct-multilingual-1b, as copied publicly; card not read",
     instructed=True,
 )
 
@@ -60,7 +60,7 @@ RERANKERS: tuple[Reranker, ...] = (
             true="yes",
             false="no",
             max_length=8192,
-            source="model card of Qwen/Qwen3-Reranker-0.6B, arXiv 2506.05176",
+            source="arXiv 2506.05176; mteb's wrapper and public copies of the card of Qwen/Qwen3-Reranker-0.6B",
             default_instruction=WEB_SEARCH,
             instructed=True,
         ),
@@ -139,7 +139,7 @@ RERANKERS: tuple[Reranker, ...] = (
             true="Yes",
             false="",
             max_length=1024,
-            source="model card of BAAI/bge-reranker-v2-gemma",
+            source="recipe of BAAI/bge-reranker-v2-gemma, as copied publicly; card not read",
             special_tokens=False,
         ),
         "BAAI/bge-reranker-v2-gemma",
