@@ -71,7 +71,7 @@ class ModelFiles(NamedTuple):
         Raises:
             InputError: the profile names one that is not there.
         """
-        if self.adapter is None or not self.profile.bare_query_adapter:
+        if self.adapter is None or self.profile.bare_query_adapter is None:
             return None
         folder = self.adapter / self.profile.bare_query_adapter
         missing = [name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS) if not (folder / name).is_file()]

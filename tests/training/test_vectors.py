@@ -88,7 +88,7 @@ def test_one_encoder_of_two_adapters(trained):
     both = found.encode_queries(queries, told).vectors
     alone = shutil.copytree(trained, trained.parent / "alone")
     profile = json.loads((alone / "instrerank.json").read_text())
-    (alone / "instrerank.json").write_text(json.dumps(profile | {"bare_query_adapter": ""}))
+    (alone / "instrerank.json").write_text(json.dumps(profile | {"bare_query_adapter": None}))
     bare = load_encoder("minilm", adapter=trained / "bare", store="none").encode_queries(queries[:1])
     instructed = load_encoder(alone, store="none").encode_queries(queries[1:], told[1:])
     np.testing.assert_allclose(both, np.concatenate([bare.vectors, instructed.vectors]), atol=1e-5)

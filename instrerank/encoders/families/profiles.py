@@ -52,7 +52,7 @@ class EncoderProfile:
         query_encoding: "concatenation" (one text) or "attention" (InF-Embed's instruction-query attention).
         adapter_side: "query" if a LoRA adapter applies to queries only, so that the base model's stored passage
             vectors stay valid; else "both".
-        bare_query_adapter: subfolder of a second adapter, for queries without an instruction; "": all queries use one.
+        bare_query_adapter: subfolder of a second adapter, for queries without instruction; None: all use one.
         source: reference for these settings.
     """
 
@@ -72,7 +72,7 @@ class EncoderProfile:
     remote_code: bool = False
     query_encoding: QueryEncoding = "concatenation"
     adapter_side: AdapterSide = "both"
-    bare_query_adapter: str = ""
+    bare_query_adapter: str | None = None
     source: str = ""
 
     @property
@@ -92,9 +92,9 @@ class EncoderProfile:
             )
         if self.adapter_side not in ADAPTER_SIDES:
             raise InputError(f"unknown `adapter_side` {self.adapter_side!r}. Available: {', '.join(ADAPTER_SIDES)}")
-        if self.bare_query_adapter and self.adapter_side != "query":
+        if self.bare_query_adapter is not None and self.adapter_side != "query":
             raise InputError(f"`bare_query_adapter` needs `adapter_side` query, got {self.adapter_side}")
-        if self.bare_query_adapter and not re.fullmatch(r"[\w-]+", self.bare_query_adapter):
+        if self.bare_query_adapter is not None and not re.fullmatch(r"[\w-]+", self.bare_query_adapter):
             raise InputError(f"`bare_query_adapter` must be the name of a subfolder, got {self.bare_query_adapter!r}")
         if self.query_template.count("{q}") != 1 or self.query_template.count("{i}") > 2:
             raise InputError(
