@@ -49,6 +49,8 @@ def jvm_options(java: Java) -> list[str]:
     """Return the options that keep the JVM's warnings and log lines, but not its errors, from the terminal."""
     options = [
         "-Xrs",  # signals stay Python's: Ctrl-C is a KeyboardInterrupt, so that clean-up happens
+        # else the JVM leaves 1 MB of stack to the thread that starts it, and NumPy's large products need half of that
+        "-Xss8m",
         "-Dslf4j.internal.verbosity=WARN",
         f"-Dlog4j2.configurationFile={_HERE / 'log4j2.xml'}",
         f"-Djava.util.logging.config.file={_HERE / 'logging.properties'}",

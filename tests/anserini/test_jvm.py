@@ -192,3 +192,17 @@ for each in threads:
 print(len(failed), failed[:1])
 """
     assert python(code).stdout == "0 []\n"
+
+
+@pytest.mark.java
+def test_the_main_thread_keeps_its_stack(python):
+    """Fails when the JVM takes all but 1 MB of it: large products of NumPy need half of that, and crash."""
+    done = python("""
+import ctypes, sys
+from instrerank.anserini import start_jvm
+start_jvm()
+sys.setrecursionlimit(100000)
+through_c = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(lambda depth: depth and through_c(depth - 1))
+print(through_c(4000))
+""")
+    assert (done.returncode, done.stdout) == (0, "0\\n"), done.stderr[-500:]
