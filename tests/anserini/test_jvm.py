@@ -205,4 +205,4 @@ sys.setrecursionlimit(100000)
 through_c = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(lambda depth: depth and through_c(depth - 1))
 print(through_c(4000))
 """)
-    assert (done.returncode, done.stdout) == (0, "0\\n"), done.stderr[-500:]
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr[-500:]
