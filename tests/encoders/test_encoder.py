@@ -170,7 +170,7 @@ def test_vectors_that_are_not_finite_are_an_error():
 
 
 def test_a_corpus_larger_than_one_round_of_tokenising(monkeypatch):
-    monkeypatch.setattr("instrerank.encoders.encoder._TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr("instrerank.encoders.encoder.TEXTS_AT_ONCE", 3)
     monkeypatch.setattr("instrerank.encoders.encoder._PAIRS_AT_ONCE", 1)
     expected = encoder(Embedding(), batch_tokens=10**6)
     np.testing.assert_allclose(
@@ -185,7 +185,7 @@ def test_a_corpus_larger_than_one_round_of_tokenising(monkeypatch):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_after_a_kill_the_same_batches_are_run(tmp_path, monkeypatch, workers):
     """Where a network's bits depend on the batch, a killed and resumed run gives those of a whole one."""
-    monkeypatch.setattr("instrerank.encoders.encoder._TEXTS_AT_ONCE", 8)
+    monkeypatch.setattr("instrerank.encoders.encoder.TEXTS_AT_ONCE", 8)
     monkeypatch.setattr("instrerank.encoders.stores.store.SECONDS_A_SHARD", 0)
     whole, first, second = Embedding(), Embedding(workers=workers), Embedding(workers=workers)
     for backend in (whole, first, second):
