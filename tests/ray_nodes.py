@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # as `jobs.cluster` does: a JVM needs the signal
+
 import ray
 from ray.cluster_utils import Cluster
 

@@ -6,6 +6,7 @@ carried back: inputs and results are in folders that all nodes share.
 
 from __future__ import annotations
 
+import faulthandler
 import functools
 import logging
 import os
@@ -182,6 +183,8 @@ def connected(*, gpu: bool) -> Iterator[Cluster]:
         MissingPrerequisiteError: Ray is not installed, or the cluster does not answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray starts a cluster: it would report its use
+    # read when Ray is imported: its handler would take the signals by which a JVM of this process stops its threads
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
     try:
         import ray
     except ImportError as error:
@@ -191,10 +194,13 @@ def connected(*, gpu: bool) -> Iterator[Cluster]:
         return
     address = os.environ.get("RAY_ADDRESS", "")
     _check_answers(address)
+    dumps = faulthandler.is_enabled()
     try:
         ray.init(log_to_driver=False, logging_level=logging.WARNING)
     except Exception as error:  # Ray raises errors of many kinds
         raise MissingPrerequisiteError(f"cannot connect to Ray ({address or 'no RAY_ADDRESS'}): {error}") from error
+    if not dumps:
+        faulthandler.disable()  # which Ray has enabled, and which takes the same signal
     try:
         yield Cluster(gpu=gpu)
     finally:
