@@ -267,7 +267,8 @@ class Encoder(BiEncoder):
                     encoded.vectors[rows[batch]] = vectors
                     keep(rows[batch].tolist())
                     done(len(batch))
-        return _one_each(encoded, distinct, texts)
+        # the same order, unless a text comes twice: then no copy is made
+        return encoded if len(distinct) == len(texts) else _one_each(encoded, distinct, texts)
 
     def _budget(self, tokens: int) -> int:
         """Return the tokens of one batch: little work is cut finer, so that every worker has some.
@@ -338,7 +339,5 @@ def _batches(
 
 def _one_each(encoded: Encoded, distinct: Sequence[Key], wanted: Sequence[Key]) -> Encoded:
     """Return a row for each of `wanted`, given those of `distinct`."""
-    if len(distinct) == len(wanted):
-        return encoded
     row = {key: at for at, key in enumerate(distinct)}
     return encoded.take([row[key] for key in wanted])
