@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ import pytest
 
 from instrerank.encoders import BiEncoder
 
+# read when Ray is imported, by whichever test is first: its handler would take the signal that a JVM needs
+os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
 # a slow machine is no failure, and a test that fails once in a hundred runs tells nobody why
 hypothesis.settings.register_profile("instrerank", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("instrerank")
