@@ -13,9 +13,9 @@ import yaml
 from instrerank.cli import main
 from instrerank.encoders import load_encoder
 from instrerank.errors import InputError
-from instrerank.jobs import train_vectors as job
 from instrerank.jobs.train_vectors import train_vectors
 from instrerank.perturbations.injection import PAYLOADS
+from instrerank.perturbations.payloads import all_payloads
 from instrerank.training.vectors.payloads import inserted, payload
 from instrerank.training.vectors.recipe import read_recipe
 
@@ -185,12 +185,20 @@ def test_long_queries_are_sentences_of_passages(data, recipe):
     assert all(any(query in passage for passage in sources.passages) for query in whole)
 
 
-def test_payloads_are_not_those_of_perturb():
+def trigrams(text):
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[at : at + 3]) for at in range(len(words) - 2)}
+
+
+def test_payloads_of_tests_stay_unseen():
+    """Fails when training sees three words in a row of what encoders are tested with."""
     rng = random.Random(2)
-    known = {re.sub(r"\W+", " ", text.lower()) for texts in PAYLOADS.values() for text in texts}
-    drawn = [payload(["oil price", "tax form"], rng) for _ in range(3000)]
-    assert len(set(drawn)) > 2000
-    assert not any(each in re.sub(r"\W+", " ", text.lower()) for text in drawn for each in known)
+    drawn = [payload(["zoa zob", "zoc zod"], rng) for _ in range(20_000)]
+    assert len(set(drawn)) > 10_000
+    seen = set().union(*map(trigrams, drawn))
+    fixed = [text for texts in PAYLOADS.values() for text in texts]
+    kept_apart = [each.text for side in ("query", "passage") for each in all_payloads(half="test", side=side)]
+    assert not seen & set().union(*map(trigrams, fixed + kept_apart))
     assert "amber" in inserted("where is amber", drawn[0], rng)
 
 
@@ -205,6 +213,12 @@ def test_payloads_are_not_those_of_perturb():
         ({"rank": "two"}, "rank must be a whole number"),
         ({"ranks": 2}, "nearest: rank"),
         ({"sentences": 2}, "sentences must be between 0 and 1"),
+        ({"query_template": "{q} </s> {i}"}, "</s> is not a special token of minilm, which has [CLS]"),
+        (
+            {"bare": {**RECIPE["bare"], "start": "instrerank-minilm"}},
+            "an adapter of another model, or of another rank",
+        ),
+        ({"bare": {**RECIPE["bare"], "start": "minilm"}}, "no adapter_model.safetensors"),
         ({"apart": 10}, "no topics are left"),
         ({"passages": ["few.jsonl"]}, "are too few"),
     ],
@@ -228,18 +242,17 @@ def test_bad_recipes(data, tmp_path, capsys, change, message):
     assert message in capsys.readouterr().err
 
 
-def test_flags_that_a_recipe_decides_are_refused(data, recipe, tmp_path, capsys):
-    flags = [
-        "train",
-        "--recipe",
-        str(recipe),
-        "--data",
-        str(data),
-        "--encoder",
-        "minilm",
-        "--output",
-        str(tmp_path / "x"),
-    ]
-    assert main([*flags, "--epochs", "2"]) == 2
-    assert "--epochs cannot be used with --recipe" in capsys.readouterr().err
-    assert job.BARE == "bare"
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--epochs", "2"], "--epochs cannot be used with --recipe"),
+        (["--warmup-steps", "0"], "--warmup-steps cannot be used with --recipe"),
+        (["--lora"], "--lora cannot be used with --recipe"),
+        (["--query-template", "{q} {i}"], "--query-template cannot be used with --recipe"),
+        (["--data", "elsewhere"], "--recipe needs one --data"),
+        (["--inspect", "1"], "leave it out with --recipe"),
+    ],
+)
+def test_flags_that_a_recipe_decides_are_refused(data, recipe, tmp_path, capsys, flags, message):
+    assert main([*command(recipe, data, tmp_path / "x"), *flags]) == 2
+    assert message in capsys.readouterr().err

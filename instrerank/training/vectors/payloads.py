@@ -1,6 +1,7 @@
-"""Text that does not belong to a query: commands, markers, roles, praise and stuffing, from a grammar (payloads.txt).
+"""Text that does not belong to a query: commands, markers, roles, praise and stuffing, from frames (payloads.txt).
 
-None of it is in `perturb`'s words: its injections, and the payloads that `attack` searches, stay unseen in training.
+A part is drawn from the half of `perturb`'s grammar that is for training. No three consecutive words occur in its
+other half, which attacks are tested with, or in `perturb`'s fixed injections: those stay unseen.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
+from instrerank.perturbations.payloads import draw_payload
 from instrerank.training.vectors.frames import Frames
 
 FRAMES = Frames(Path(__file__).with_suffix(".txt"))
@@ -17,6 +19,8 @@ KINDS = {"override": 5, "marker": 2, "role": 3, "praise": 1, "stuffing": 2}
 """Sections that a payload begins with, and how often each is drawn."""
 AGAIN = ("override", "marker", "praise")
 """Sections of a second sentence."""
+OF_THE_GRAMMAR = 0.3
+"""Share of payloads that come from `instrerank.perturbations.payloads`."""
 BRACKETS = ("{}", "#{}", "*{}*", "<{}>", "[{}]", "({})", '"{}"', "@{}")
 
 
@@ -27,6 +31,8 @@ def payload(phrases: Sequence[str], rng: random.Random) -> str:
         phrases: at least two of a passage on something else.
         rng: what is drawn from.
     """
+    if rng.random() < OF_THE_GRAMMAR:
+        return draw_payload(rng, half="train").text
     (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
     text = _filled(kind, phrases, rng)
     if kind == "override" and rng.random() < 0.3:
