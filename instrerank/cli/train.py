@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from instrerank.cli.inputs import ENCODERS, add_passage_arguments, add_writing_arguments, positive
 from instrerank.cli.loading import add_loading_arguments
 from instrerank.cli.messages import shows_progress
 from instrerank.errors import InputError
-
-if TYPE_CHECKING:
-    from instrerank.jobs.train_vectors import TrainVectorsSettings
 
 EPILOG = """examples:
   instrerank train --data rows.jsonl --encoder minilm --lora --output adapters/mine
@@ -126,32 +122,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Train, or print the first batches."""
     from instrerank.jobs.train import inspect, run_train, train_settings
-    from instrerank.jobs.train_vectors import run_train_vectors
+    from instrerank.jobs.train_vectors import run_train_vectors, train_vectors_settings
 
     ours = ("verb", "run", "flags", "log_level", "inspect")
-    given = {name: value for name, value in vars(arguments).items() if value is not None and name not in ours}
+    flags = {name: value for name, value in vars(arguments).items() if name not in ours}
+    # what was not given is None, or False for a switch; 0 was given
+    given = {name: value for name, value in flags.items() if value is not None and value is not False}
+    given["progress"] = shows_progress()
     if arguments.recipe is not None:
-        run_train_vectors(_recipe_settings(given))
+        if arguments.inspect:
+            raise InputError("--inspect shows batches of rows: leave it out with --recipe")
+        run_train_vectors(train_vectors_settings(**given))
         return
-    settings = train_settings(**given, progress=shows_progress())
+    settings = train_settings(**given)
     if arguments.inspect:
         print("\n".join(inspect(settings, arguments.inspect)))
     else:
         run_train(settings)
-
-
-def _recipe_settings(given: dict[str, Any]) -> TrainVectorsSettings:
-    from instrerank.jobs.settings import settings_of
-    from instrerank.jobs.train_vectors import TrainVectorsSettings
-
-    taken = ("recipe", "data", "encoder", "output", "device", "resume", "overwrite", "batch_tokens", "revision")
-    useless = [f"`{name}`" for name, value in given.items() if name not in taken and value is not False]
-    if useless:
-        raise InputError(f"{', '.join(useless)} cannot be used with `recipe`, which decides how adapters are trained")
-    if "output" not in given or len(given["data"]) != 1:
-        raise InputError("`recipe` needs `output`, and one `data`: the folder with the recipe's collections")
-    chosen = {name: value for name, value in given.items() if name in taken}
-    return settings_of(TrainVectorsSettings, **{**chosen, "data": given["data"][0], "progress": shows_progress()})
 
 
 def _terms(text: str) -> tuple[str, ...]:

@@ -100,6 +100,11 @@ class TextTokenizer:
         frame = ([names[begin]] if begin is not None else []) + ["$A"] + ([names[end]] if end is not None else [])
         self._tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=used)
 
+    @property
+    def special_tokens(self) -> set[str]:
+        """The special tokens of the vocabulary, as a template writes them."""
+        return {str(self._tokenizer.id_to_token(index)) for index in self._special}
+
     def encode(self, texts: Sequence[EncoderText], max_length: int) -> list[Tokens]:
         """Tokenise texts, truncated to `max_length` tokens, special tokens included.
 

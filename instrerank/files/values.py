@@ -75,7 +75,7 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
     """
     found = read_yaml_file(path)
     if not isinstance(found, dict):
-        raise InputError(f"{path}: {what} must be a YAML mapping (topics: …, qrels: …, encoders: […])")
+        raise InputError(f"{path}: {what} must be a YAML mapping (key: value, one a line)")
     return found
 
 

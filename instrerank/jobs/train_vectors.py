@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,9 @@ from instrerank.encoders.adapted import ADAPTER_WEIGHTS
 from instrerank.encoders.families.profiles import PROFILE_FILE, read_profile, write_profile
 from instrerank.encoders.loading import ModelFiles, build_encoder, find_model
 from instrerank.encoders.locate import locate, usable_settings
+from instrerank.encoders.networks.tensors import read_weights
 from instrerank.encoders.options import LoadOptions
+from instrerank.encoders.tokenizing import load_tokenizer
 from instrerank.errors import InputError, MissingPrerequisiteError, pip_install
 from instrerank.files import check_writable, one_process, read_json_file, whole_file
 from instrerank.jobs.outputs import staged
@@ -23,6 +26,7 @@ from instrerank.jobs.settings import settings_of
 from instrerank.training.models import Lora, load_trainable, save_trained
 from instrerank.training.schedule import CHECKPOINTS
 from instrerank.training.vectors.recipe import AdapterRecipe, Recipe, read_recipe
+from instrerank.trec.problems import counted
 from instrerank.version import __version__
 
 if TYPE_CHECKING:
@@ -33,6 +37,10 @@ BARE = "bare"
 """Subfolder of the adapter of queries without an instruction, if there are two."""
 CARD = "README.md"
 _RECORD = "recipe.json"
+_OF_RECIPES = {"query_template", "instruction_placement", "query_encoding", "adapter", "dtype", "dim"}
+"""Options of loading that a recipe sets, or that its adapters do not have."""
+_SPECIAL = re.compile(r"\[[A-Z]+\]|</?s>|<\|.*?\|>")
+"""What special tokens look like."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +100,25 @@ def train_vectors(
         MissingPrerequisiteError: the extra `train` is not installed, or the model is not available here.
     """
     given = {"recipe": recipe, "data": data, "encoder": encoder, "output": output, **settings}
-    return run_train_vectors(settings_of(TrainVectorsSettings, **given))
+    return run_train_vectors(train_vectors_settings(**given))
+
+
+def train_vectors_settings(**given: Any) -> TrainVectorsSettings:
+    """Make `TrainVectorsSettings` from what `train` takes.
+
+    Raises:
+        InputError: a missing parameter, several folders of data, or parameters that a recipe decides.
+    """
+    own = {each.name for each in (*fields(TrainVectorsSettings), *fields(LoadOptions))} - _OF_RECIPES
+    decided = [f"`{name}`" for name in given if name not in own]
+    if decided:
+        raise InputError(f"{', '.join(decided)} cannot be used with `recipe`, which decides how adapters are trained")
+    data = given.get("data")
+    if isinstance(data, list | tuple):
+        if len(data) != 1:
+            raise InputError("`recipe` needs one `data`: the folder with the recipe's collections")
+        given["data"] = data[0]
+    return settings_of(TrainVectorsSettings, **given)
 
 
 def run_train_vectors(settings: TrainVectorsSettings) -> TrainedVectors:
@@ -105,9 +131,21 @@ def run_train_vectors(settings: TrainVectorsSettings) -> TrainedVectors:
     with usable_settings(settings.encoder):
         load = settings.load.with_changes(query_template=recipe.query_template)
         files = find_model(settings.encoder, load)
+    _check_separator(recipe, files)
     with one_process(output, folder=output):
         _settle(settings, recipe, files, output)
         return _train(settings, recipe, files, output)
+
+
+def _check_separator(recipe: Recipe, files: ModelFiles) -> None:
+    """Refuse a special token in the template that this tokenizer would read as text."""
+    known = load_tokenizer(files.tokenizer, files.profile).special_tokens
+    unknown = [token for token in _SPECIAL.findall(recipe.query_template) if token not in known]
+    if unknown:
+        raise InputError(
+            f"query_template: {unknown[0]} is not a special token of {files.name}, which has "
+            f"{', '.join(sorted(known))}"
+        )
 
 
 def _settle(settings: TrainVectorsSettings, recipe: Recipe, files: ModelFiles, output: Path) -> None:
@@ -116,7 +154,8 @@ def _settle(settings: TrainVectorsSettings, recipe: Recipe, files: ModelFiles, o
     record = json.loads(json.dumps(record))
     folder = output / CHECKPOINTS
     if settings.overwrite:
-        shutil.rmtree(folder, ignore_errors=True)
+        for old in (folder, output / BARE):
+            shutil.rmtree(old, ignore_errors=True)
     elif (folder / _RECORD).is_file():
         if not settings.resume:
             raise InputError(
@@ -136,7 +175,11 @@ def _train(settings: TrainVectorsSettings, recipe: Recipe, files: ModelFiles, ou
     from instrerank.training.vectors.trainer import fit
 
     sources = read_sources(recipe, Path(settings.data))
-    log.info(f"{len(sources.passages):,} passages, {len(sources.queries):,} queries")
+    made = len(sources.queries) - sources.asked
+    log.info(
+        f"{counted(len(sources.passages), 'passage')}, {counted(sources.asked, 'query')} that people asked, "
+        f"{made} made, {counted(len(sources.neutral), 'neutral instruction')}"
+    )
     base = build_encoder(files, settings.load.with_changes(device=settings.device))
     vectors = base.encode_passages(sources.passages, progress=settings.progress).vectors
     queries = base.encode_queries(sources.queries, progress=settings.progress).vectors
@@ -163,16 +206,27 @@ def _train(settings: TrainVectorsSettings, recipe: Recipe, files: ModelFiles, ou
 
 
 def _adapter(recipe: Recipe, part: AdapterRecipe, files: ModelFiles) -> TrainableEncoder:
-    from safetensors.torch import load_file
-
     model = load_trainable(files, lora=Lora(recipe.rank, recipe.rank, side="query"), seed=recipe.seed)
     if part.start is not None:
-        import peft
-
-        network: Any = model.network
-        start = locate(part.start, allow_bin=False)
-        peft.set_peft_model_state_dict(network, load_file(start / ADAPTER_WEIGHTS))
+        _start_from(part.start, model)
     return model
+
+
+def _start_from(start: str, model: TrainableEncoder) -> None:
+    """Load the weights of an adapter to begin with.
+
+    Raises:
+        InputError: the adapter has no weights, or is of another rank or model.
+    """
+    import peft
+
+    network: Any = model.network
+    folder = locate(start)
+    wanted = {name: value.shape for name, value in peft.get_peft_model_state_dict(network).items()}
+    weights = read_weights(folder / ADAPTER_WEIGHTS, folder / "adapter_model.bin", allow_bin=False)
+    if {name: value.shape for name, value in weights.items()} != wanted:
+        raise InputError(f"start: {start} is an adapter of another model, or of another rank than the recipe's")
+    peft.set_peft_model_state_dict(network, weights)
 
 
 def _save(models: Mapping[str, TrainableEncoder], files: ModelFiles, folder: Path, card: str) -> None:

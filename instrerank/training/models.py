@@ -65,7 +65,7 @@ def load_trainable(
         files: from `find_model`, with the profile to train with.
         lora: train an adapter; None: train all weights.
         seed: seed of an adapter's initial weights.
-        passages: texts whose vectors a query-side adapter needs.
+        passages: texts whose vectors a query-side adapter needs; none: only queries are encoded.
         batch_tokens: number of tokens per chunk, including padding.
         cache_gradients: see `TrainableEncoder`.
         device: device that encodes those passages; the network itself is placed by the trainer.
@@ -89,7 +89,7 @@ def load_trainable(
     if lora is not None:
         network = _with_lora(network, lora, files.name, seed)
         profile = replace(profile, adapter_side=lora.side)
-        if lora.side == "query":
+        if lora.side == "query" and passages:
             frozen = FrozenPassages(build_encoder(files, LoadOptions(device=device, store=store)), passages)
     for key, parameter in network.named_parameters():
         if "pooler" in key:
