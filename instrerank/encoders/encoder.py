@@ -155,10 +155,8 @@ class Encoder(BiEncoder):
         texts = [query_text(self.profile, query, instruction) for query, instruction in pairs]
         if self._bare_query_backend is self.query_backend:
             return self._cut(self._encode_queries(texts, self.query_backend, progress))
-        encoded, bare = (
-            Encoded.empty(len(texts), self._whole),
-            np.array([not each.strip() for each in instructions], bool),
-        )
+        encoded = Encoded.empty(len(texts), self._whole)
+        bare = np.array([not each.strip() for each in instructions], bool)
         for group, backend in ((bare, self._bare_query_backend), (~bare, self.query_backend)):
             encoded.put(group, self._encode_queries(list(compress(texts, group)), backend, progress))
         return self._cut(encoded)

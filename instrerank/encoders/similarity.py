@@ -24,6 +24,19 @@ def dot_products(passages: NDArray[np.float32], query: NDArray[np.float32]) -> N
     return finite((passages.astype(np.float64) @ query.astype(np.float64)).astype(np.float32))
 
 
+def cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the cosine of each vector with the other one in its row.
+
+    Args:
+        one: [n, d], or [1, d] for all rows.
+        other: [n, d].
+    """
+    first, second = one.astype(np.float64), other.astype(np.float64)
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    found: NDArray[np.float64] = (first * second).sum(axis=1) / np.maximum(norms, 1e-12)
+    return found
+
+
 def finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the scores unchanged, if all are finite.
 

@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from instrerank.jobs.attack_passages import with_changed, write_changed
@@ -153,8 +154,8 @@ def run_promotion(settings: PromotionSettings) -> Promoted:
         **success._asdict(),
         "held out": None if result.held_out is None else result.held_out._asdict(),
         "trigger": result.trigger,
-        "mean ranks gained": round(_mean([each.rank - each.rank_promoted for each in passages]), 4),
-        "mean edits": round(_mean([each.edits for each in passages]), 4),
+        "mean ranks gained": round(fmean(each.rank - each.rank_promoted for each in passages), 4),
+        "mean edits": round(fmean(each.edits for each in passages), 4),
         "encoded": result.encoded,
         "rejected": result.rejected,
         "truncated": ranked.truncated,
@@ -248,7 +249,3 @@ def _success(plan: Plan, ranked: ChangedRankings, passages: Sequence[PromotedPas
 def _record(each: PromotedPassage) -> dict[str, Any]:
     own = {"id": each.promoted_docid, "contents": each.promoted, "qid": each.qid, "original_id": each.docid}
     return own | {name: value for name, value in each._asdict().items() if name not in _NAMED_OTHERWISE}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

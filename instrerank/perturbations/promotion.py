@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from instrerank.encoders import Encoder
 from instrerank.encoders.late_interaction import LateInteraction
+from instrerank.encoders.similarity import cosines
 from instrerank.errors import InputError
 from instrerank.perturbations.attack import Target, Vectors, rows_of, scores
 from instrerank.perturbations.searching import REJECTED, Attacked, Search, together
@@ -128,7 +129,7 @@ class Promotion:
         judge: Any = self.judge or self.encoder
         if isinstance(judge, LateInteraction):
             return None
-        return _cosines(judge.encode_passages(clean).vectors, judge.encode_passages(changed).vectors)
+        return cosines(judge.encode_passages(clean).vectors, judge.encode_passages(changed).vectors)
 
     def _clean(self, aims: Sequence[Aim]) -> list[NDArray[np.float32]]:
         """Return for each aim the judge's vectors of its clean passages; empty if there is no floor."""
@@ -156,7 +157,7 @@ class Promotion:
                 rows = range(start + at, stop, len(outsiders))
                 below += np.maximum(each.bar - scores(each.query, rows_of(vectors, rows))[0], 0.0)
                 if self.floor > -1:
-                    cosine += _cosines(clean[number][at : at + 1], judged[rows.start : rows.stop : rows.step])
+                    cosine += cosines(clean[number][at : at + 1], judged[rows.start : rows.stop : rows.step])
             lost = (self.floor > -1) & (cosine / len(outsiders) < self.floor)
             values[number] = np.where(lost, REJECTED, np.round(below / len(outsiders), _DECIMALS)).tolist()
             start = stop
@@ -170,10 +171,3 @@ def _unstored(encoder: Any) -> Any:
     bare = copy(encoder)
     bare.store = None
     return bare
-
-
-def _cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
-    one64, other64 = one.astype(np.float64), other.astype(np.float64)
-    norms = np.linalg.norm(one64, axis=1) * np.linalg.norm(other64, axis=1)
-    cosines: NDArray[np.float64] = (one64 * other64).sum(axis=1) / np.maximum(norms, 1e-12)
-    return cosines

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -37,7 +38,9 @@ def test_a_floor_of_cosines(letters):
 def test_what_the_encoder_cannot_read_whole_is_rejected(letters, monkeypatch):
     encode = letters._encode
     monkeypatch.setattr(
-        letters, "_encode", lambda texts: encode(texts)._replace(truncated=[len(text) > 10 for text in texts])
+        letters,
+        "_encode",
+        lambda texts: encode(texts)._replace(truncated=np.array([len(text) > 10 for text in texts])),
     )
     assert reasons([("listen", "silent"), ("listen", "silent silent")]) == ["", "too-long"]
 

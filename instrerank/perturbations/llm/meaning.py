@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from instrerank.encoders.similarity import cosines
 from instrerank.errors import InputError
 from instrerank.perturbations.llm.options import LanguageModelOptions
 
@@ -71,14 +72,11 @@ class MeaningFilter:
             return [""] * len(pairs)
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
         encoded = self._encoder.encode_queries(texts)
-        vectors = encoded.vectors / np.maximum(np.linalg.norm(encoded.vectors, axis=1, keepdims=True), 1e-12)
         row = {text: number for number, text in enumerate(texts)}
-        reasons = []
-        for original, variant in pairs:
-            one, other = row[original], row[variant]
-            cut = encoded.truncated[one] or encoded.truncated[other]
-            near = float(vectors[one] @ vectors[other]) >= self._floor
-            reasons.append("too-long" if cut else "" if near else "dissimilar")
+        originals, variants = (np.array([row[pair[side]] for pair in pairs], np.int64) for side in (0, 1))
+        cut = encoded.truncated[originals] | encoded.truncated[variants]
+        near = cosines(encoded.vectors[originals], encoded.vectors[variants]) >= self._floor
+        reasons: list[str] = np.where(cut, "too-long", np.where(near, "", "dissimilar")).tolist()
         return reasons
 
     def _by_entailment(self, pairs: Sequence[Pair], *, adds: bool) -> list[str]:
