@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Attack queries (or instructions), or passages, and print the results."""
+    from instrerank.jobs.attack import AttackedQuery, AttackSettings, run_attack
+    from instrerank.jobs.attack_passages import PassageAttackSettings, run_attack_passages
+    from instrerank.jobs.preview import preview_attack, preview_injection, preview_promotion
+    from instrerank.jobs.promote import run_promotion
+    from instrerank.jobs.promotion_plan import PromotionSettings
+    from instrerank.perturbations.searching import Budget
+
     more: dict[str, Any] = {
         "run": arguments.run_file,
         "load": load_options_of(arguments),
@@ -115,16 +122,20 @@ def run(arguments: argparse.Namespace) -> None:
         _refuse(arguments, "--passages", (*_OF_SEARCHES, *_OF_QUERIES, *_OF_PASSAGES))
         if arguments.target != "queries":
             raise InputError("--passages injects a fixed text and --target searches: give one of them")
-        return _inject(arguments, more)
+        what, _, place = arguments.passages.partition(":")
+        injection = settings_of(PassageAttackSettings, arguments, what=what, place=place or "start", **more)
+        columns: Sequence[str] = ("qid", "docid", "rank", "rank_injected")
+        return _done(arguments, columns, preview_injection, injection, lambda: run_attack_passages(injection).passages)
     if "budget" in arguments:
-        from instrerank.perturbations.searching import Budget
-
         more["budget"] = Budget.parse(arguments.budget)
     if arguments.target == "queries":
         _refuse(arguments, "--target queries", _OF_PASSAGES)
-        return _search_queries(arguments, more)
+        attack = settings_of(AttackSettings, arguments, **more)
+        return _done(arguments, AttackedQuery._fields, preview_attack, attack, lambda: run_attack(attack).queries)
     _refuse(arguments, f"--target {arguments.target}", _OF_QUERIES)
-    return _search_passages(arguments, more)
+    promotion = settings_of(PromotionSettings, arguments, universal=arguments.target == "trigger", **more)
+    columns = ("qid", "docid", "rank", "rank_promoted", "edits", "encoded", "similarity", "held_out")
+    return _done(arguments, columns, preview_promotion, promotion, lambda: run_promotion(promotion).passages)
 
 
 def _refuse(arguments: argparse.Namespace, mode: str, names: Sequence[str]) -> None:
@@ -133,44 +144,15 @@ def _refuse(arguments: argparse.Namespace, mode: str, names: Sequence[str]) -> N
         raise InputError(f"{', '.join(unused)} has no effect with {mode}: leave it out")
 
 
-def _inject(arguments: argparse.Namespace, more: Mapping[str, Any]) -> None:
-    from instrerank.jobs import attack_passages
-    from instrerank.jobs.preview import preview_attack
-
-    what, _, place = arguments.passages.partition(":")
-    settings = settings_of(attack_passages.PassageAttackSettings, arguments, what=what, place=place or "start", **more)
+def _done(
+    arguments: argparse.Namespace,
+    columns: Sequence[str],
+    preview: Callable[[Any], list[str]],
+    settings: Any,
+    attacked: Callable[[], Sequence[Any]],
+) -> None:
+    """Print the plan, or attack and print these columns of what was attacked."""
     if arguments.dry_run:
-        victim = attack_passages.prepare(settings, dry_run=True).victim
-        print("\n".join(preview_attack(victim, f"injected passages and a run in {arguments.output}")))
-        return
-    injected = attack_passages.run_attack_passages(settings).passages
-    rows = [[each.qid, each.docid, each.rank, each.rank_injected] for each in injected]
-    print(render(["qid", "docid", "rank", "rank_injected"], rows, arguments.format))
-
-
-def _search_queries(arguments: argparse.Namespace, more: Mapping[str, Any]) -> None:
-    from instrerank.jobs import attack
-    from instrerank.jobs.preview import preview_attack
-
-    settings = settings_of(attack.AttackSettings, arguments, **more)
-    if arguments.dry_run:
-        victim, tried = attack.prepare(settings, dry_run=True).victim, settings.budget.candidates
-        print("\n".join(preview_attack(victim, f"a query set in {arguments.output}", tried)))
-        return
-    print(render(attack.AttackedQuery._fields, attack.run_attack(settings).queries, arguments.format))
-
-
-def _search_passages(arguments: argparse.Namespace, more: Mapping[str, Any]) -> None:
-    from instrerank.jobs.preview import preview_attack
-    from instrerank.jobs.promote import run_promotion
-    from instrerank.jobs.promotion_plan import PromotionSettings, prepare
-
-    settings = settings_of(PromotionSettings, arguments, universal=arguments.target == "trigger", **more)
-    if arguments.dry_run:
-        victim, tried = prepare(settings, dry_run=True).victim, settings.budget.candidates
-        written = f"changed passages and a run in {arguments.output}"
-        print("\n".join(preview_attack(victim, written, tried, what="changed passages")))
-        return
-    columns = ["qid", "docid", "rank", "rank_promoted", "edits", "encoded", "similarity", "held_out"]
-    passages = run_promotion(settings).passages
-    print(render(columns, [[getattr(each, name) for name in columns] for each in passages], arguments.format))
+        print("\n".join(preview(settings)))
+    else:
+        print(render(columns, [[getattr(each, name) for name in columns] for each in attacked()], arguments.format))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from instrerank.jobs import attack, attack_passages, promotion_plan
+from instrerank.jobs.attack import AttackSettings
+from instrerank.jobs.attack_passages import PassageAttackSettings
+from instrerank.jobs.promotion_plan import PromotionSettings
 from instrerank.jobs.rerank import Plan
 from instrerank.jobs.victims import Victim
 from instrerank.reranking.scorer import Scorer
@@ -33,15 +37,27 @@ def preview(plan: Plan) -> list[str]:
     return [*lines, f"to write: {plan.settings.output}"]
 
 
-def preview_attack(victim: Victim, written: str, candidates: int = 0, what: str = "perturbed ones") -> list[str]:
-    """Return lines that say what an attack would encode, and what it would write.
+def preview_attack(settings: AttackSettings) -> list[str]:
+    """Return lines that say what an attack on queries would encode, and what it would write."""
+    victim = attack.prepare(settings, dry_run=True).victim
+    return _of_victim(victim, f"a query set in {settings.output}", settings.budget.candidates, "perturbed ones")
 
-    Args:
-        victim: what is attacked.
-        written: what the attack writes, and where.
-        candidates: changed texts that may be tried for a topic; 0: the attack does not search.
-        what: these texts.
-    """
+
+def preview_injection(settings: PassageAttackSettings) -> list[str]:
+    """Return lines that say what an injection into passages would encode, and what it would write."""
+    victim = attack_passages.prepare(settings, dry_run=True).victim
+    return _of_victim(victim, f"injected passages and a run in {settings.output}")
+
+
+def preview_promotion(settings: PromotionSettings) -> list[str]:
+    """Return lines that say what an attack by changed passages would encode, and what it would write."""
+    victim = promotion_plan.prepare(settings, dry_run=True).victim
+    written = f"changed passages and a run in {settings.output}"
+    return _of_victim(victim, written, settings.budget.candidates, "changed passages")
+
+
+def _of_victim(victim: Victim, written: str, candidates: int = 0, what: str = "") -> list[str]:
+    """Return the lines for a victim, with the number of changed texts (`what`) that may be tried for a topic."""
     topics, pairs = len(victim.topics), sum(victim.candidates.sizes.values())
     tried = f" and up to {topics * candidates} {what}" if candidates else ""
     return [
