@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections import Counter
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from instrerank.cli.inputs import (
-    ENCODERS,
     add_format_argument,
     add_instructions_arguments,
     add_limit_argument,
-    add_passage_arguments,
-    add_qrels_argument,
     add_source_argument,
     add_topics_argument,
     add_writing_arguments,
-    positive,
     settings_of,
 )
 from instrerank.cli.language_models import add_language_model_arguments
-from instrerank.cli.loading import add_encoder_arguments, load_options_of
-from instrerank.cli.messages import shows_progress
-from instrerank.errors import InputError
+from instrerank.cli.loading import add_encoder_arguments
+from instrerank.cli.probes import add_probe_arguments, refuse_probe_arguments, run_on_passages
 from instrerank.tables import render
 
 EPILOG = """examples:
@@ -40,10 +33,6 @@ EPILOG = """examples:
       --perturbations probe --encoder minilm --output probes
   instrerank perturb --list
 """
-_OF_PASSAGES = {"qrels": "--qrels", "corpus": "--corpus", "index": "--index", "relevance_level": "-l"} | {
-    "per_topic": "--per-topic",
-    "encoder": "--encoder",
-}
 
 
 class _List(argparse.Action):
@@ -91,25 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="file formats, separated by commas: tsv, jsonl (which records the edits) (default tsv,jsonl)",
     )
-    # absent unless given: on queries they would have no effect, and are refused
-    add_qrels_argument(parser, required=False)
-    add_passage_arguments(parser, required=False)
-    parser.add_argument(
-        "-l",
-        dest="relevance_level",
-        metavar="N",
-        type=positive,
-        default=argparse.SUPPRESS,
-        help="minimum grade that counts as relevant (default 1; use 2 for TREC DL)",
-    )
-    parser.add_argument(
-        "--per-topic",
-        metavar="N",
-        type=positive,
-        default=argparse.SUPPRESS,
-        help="number of relevant passages to probe for each topic and seed (default 5)",
-    )
-    parser.add_argument("--encoder", help=f"encoder whose win rates are reported: {ENCODERS} (default: pairs only)")
+    add_probe_arguments(parser)
     add_source_argument(parser)
     add_format_argument(parser, "--table", what="the summary")
     add_writing_arguments(parser, resume=False)
@@ -120,43 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write query sets and print the share of topics that each perturbation changed; or probes, and win rates."""
     if arguments.on == "passages":
-        _on_passages(arguments)
-    else:
-        _on_queries(arguments)
-
-
-def _on_passages(arguments: argparse.Namespace) -> None:
-    from instrerank.jobs.probe import ProbeResult, ProbeSettings, run_probe
-    from instrerank.perturbations.llm import LanguageModelOptions
-    from instrerank.perturbations.probes import PROBES
-
-    if arguments.qrels is None or (arguments.corpus or arguments.index) is None:
-        raise InputError("--on passages needs --qrels, and --corpus or --index: it changes relevant passages")
-    of_queries = ("format", *(each.name for each in fields(LanguageModelOptions)))
-    unused = [f"--{name.replace('_', '-')}" for name in of_queries if name in arguments]
-    if unused:
-        raise InputError(f"{', '.join(unused)}: for query sets only, leave out with --on passages")
-    settings = settings_of(
-        ProbeSettings,
-        arguments,
-        probes=arguments.perturbations.split(","),
-        load=load_options_of(arguments),
-        progress=shows_progress(),
-    )
-    done = run_probe(settings)
-    if done.results:
-        print(render(ProbeResult._fields, done.results, arguments.table))
+        run_on_passages(arguments)
         return
-    counts = Counter(pair.probe for pair in done.probes.pairs)
-    rows: list[list[object]] = [[name, PROBES[name].expects, count] for name, count in counts.items()]
-    print(render(["probe", "expects", "pairs"], rows, arguments.table))
-
-
-def _on_queries(arguments: argparse.Namespace) -> None:
-    unused = [flag for name, flag in _OF_PASSAGES.items() if vars(arguments).get(name) is not None]
-    if unused or load_options_of(arguments).changed():
-        what = ", ".join(unused) or "options of an encoder"
-        raise InputError(f"{what}: for probes of passages only, with --on passages")
+    refuse_probe_arguments(arguments)
     from instrerank.jobs.perturb import PerturbSettings, run_perturb
     from instrerank.perturbations.llm import LanguageModelOptions
 
