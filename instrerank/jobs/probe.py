@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instrerank.collections import MissingPolicy, instructed_topics, load_qrels, open_passages
+from instrerank.collections import MissingPolicy, instructed_topics, load_qrels
 from instrerank.encoders.options import LoadOptions
 from instrerank.errors import InputError
 from instrerank.evaluation.significance import corrected
@@ -19,21 +18,13 @@ from instrerank.files import whole_file
 from instrerank.jobs.described import described_source, described_texts, name_of
 from instrerank.jobs.outputs import staged
 from instrerank.jobs.perturb import source_of
+from instrerank.jobs.probe_sets import ProbeSet, make_probes, summary, write_probes
 from instrerank.jobs.rerank import rerank
 from instrerank.jobs.settings import settings_of
-from instrerank.perturbations.probes import (
-    PER_TOPIC,
-    PROBES,
-    Probe,
-    ProbePair,
-    draw_passages,
-    probe_passages,
-    relevant_passages,
-    resolve_probes,
-)
+from instrerank.perturbations.probes import PER_TOPIC, PROBES, Probe, ProbePair, resolve_probes
 from instrerank.perturbations.querysets import check_source, check_topics
 from instrerank.perturbations.seeds import seeds_of
-from instrerank.trec import Run, ScoredDoc, Topic, write_run
+from instrerank.trec import Run
 from instrerank.trec.problems import counted
 from instrerank.version import __version__
 
@@ -123,44 +114,6 @@ class ProbeResult(NamedTuple):
     high: float | None
     p: float | None
     corrected_p: float | None
-
-
-class ProbeSet(NamedTuple):
-    """The pairs of passages, ready to be scored by any system.
-
-    Attributes:
-        topics: the topics, with their instructions.
-        pairs: of all seeds.
-        skipped: number of passages by (probe, reason).
-        topics_without: number of topics without a relevant passage that has a text.
-        passages_without: number of relevant passages without text.
-    """
-
-    topics: list[Topic]
-    pairs: list[ProbePair]
-    skipped: Counter[tuple[str, str]]
-    topics_without: int
-    passages_without: int
-
-    def __repr__(self) -> str:
-        return f"ProbeSet({len(self.pairs)} pairs of {len({pair.qid for pair in self.pairs})} topics)"
-
-    @property
-    def run(self) -> Run:
-        """All passages of all pairs as candidates of their topics."""
-        rankings: dict[str, list[ScoredDoc]] = {}
-        for pair in self.pairs:
-            rankings.setdefault(pair.qid, []).extend(ScoredDoc(docid, 0.0) for docid in pair.docids)
-        return Run("probes", rankings)
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """The texts of the candidates by docid."""
-        return {
-            docid: text
-            for pair in self.pairs
-            for docid, text in zip(pair.docids, (pair.plain, pair.shortcut), strict=True)
-        }
 
 
 class Probed(NamedTuple):
@@ -261,43 +214,6 @@ def run_probe(settings: ProbeSettings) -> Probed:
     return Probed(results, made, output)
 
 
-def make_probes(
-    topics: Sequence[Topic],
-    qrels: Mapping[str, Mapping[str, int]],
-    passages: Any,
-    probes: Sequence[Probe],
-    *,
-    seeds: Sequence[int],
-    per_topic: int,
-    level: int,
-) -> ProbeSet:
-    """Make the pairs of all seeds.
-
-    Raises:
-        InputError: no relevant passage of any topic has a text, or no probe can be made from any.
-    """
-    relevant = relevant_passages(topics, {qid: dict(grades) for qid, grades in qrels.items()}, level)
-    docids = list(dict.fromkeys(docid for found in relevant.values() for docid in found))
-    source = open_passages(passages)
-    texts = source.lookup(docids)
-    pairs: list[ProbePair] = []
-    skipped: Counter[tuple[str, str]] = Counter()
-    drawn: dict[str, list[str]] = {}
-    for seed in seeds:
-        drawn = draw_passages(relevant, texts, per_topic, seed)
-        made = probe_passages(topics, drawn, texts, probes, seed)
-        pairs += made.pairs
-        skipped += made.skipped
-    if not pairs:
-        why = "; ".join(sorted({reason for _, reason in skipped})) or "do topics, qrels and passages belong together?"
-        raise InputError(
-            f"{source.name}: no probe can be made from {counted(len(docids), 'relevant passage')} of "
-            f"{counted(len(topics), 'topic')}: {why}"
-        )
-    absent = sum(not texts.get(docid, "").strip() for docid in docids)
-    return ProbeSet(list(topics), pairs, skipped, len(topics) - len(drawn), absent)
-
-
 def probe_results(run: Run, pairs: Iterable[ProbePair], skipped: Mapping[tuple[str, str], int]) -> list[ProbeResult]:
     """Return the win rate of each probe in a run that scored all passages of its pairs."""
     scores = {(qid, document.docid): document.score for qid, ranking in run.rankings.items() for document in ranking}
@@ -319,31 +235,3 @@ def probe_results(run: Run, pairs: Iterable[ProbePair], skipped: Mapping[tuple[s
         )
         for (name, rate), p in zip(rates.items(), adjusted, strict=True)
     ]
-
-
-def write_probes(folder: Path, source: str, made: ProbeSet) -> None:
-    """Write the pairs, their passages as a corpus, and the run that has them all as candidates."""
-    with whole_file(folder / f"probes.{source}.jsonl") as file:
-        for pair in made.pairs:
-            record = {"expects": PROBES[pair.probe].expects, **pair._asdict(), "docids": pair.docids}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    with whole_file(folder / f"corpus.{source}.probes.jsonl") as file:
-        for docid, text in made.texts.items():
-            file.write(json.dumps({"id": docid, "contents": text}, ensure_ascii=False) + "\n")
-    write_run(folder / f"run.{source}.probes.txt", made.run)
-
-
-def summary(made: ProbeSet) -> str:
-    """Return in one line how many pairs there are, and what was left out."""
-    notes = [f"{counted(len(made.pairs), 'pair')} of {counted(len({pair.qid for pair in made.pairs}), 'topic')}"]
-    if made.topics_without:
-        notes.append(f"{counted(made.topics_without, 'topic')} without a relevant passage that has a text")
-    if made.passages_without:
-        notes.append(f"{counted(made.passages_without, 'relevant passage')} without text")
-    reasons: Counter[str] = Counter()
-    for (_, reason), count in made.skipped.items():
-        reasons[reason] += count
-    if reasons:
-        why = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
-        notes.append(f"{counted(sum(reasons.values()), 'pair')} not made: {why}")
-    return "; ".join(notes)

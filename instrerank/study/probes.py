@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from instrerank.evaluation.significance import corrected
-from instrerank.jobs.probe import ProbeSet, make_probes, probe_results, write_probes
+from instrerank.jobs.probe import probe_results
+from instrerank.jobs.probe_sets import ProbeSet, make_probes, write_probes
 from instrerank.perturbations.probes import PER_TOPIC, resolve_probes
 from instrerank.study.execution import Failure, execute
 from instrerank.study.first_stage import open_study_passages
