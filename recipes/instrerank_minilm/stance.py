@@ -16,6 +16,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from scipy import linalg
 
 from instrerank.collections import open_passages
 from instrerank.encoders import load_encoder
@@ -71,12 +72,12 @@ def main() -> None:
                 if kind == "one direction":
                     known = passages[of_passage[train]]
                     gram = known.T @ known + penalty * np.eye(known.shape[1])
-                    direction = np.linalg.solve(gram, known.T @ (stance[train] - mean))
+                    direction = linalg.solve(gram, known.T @ (stance[train] - mean))
                     directions[fold == held_out] = direction
                     fitted = passages[of_passage[test]] @ direction
                 else:
                     ridge = kernel[np.ix_(train, train)] + penalty * np.eye(train.sum())
-                    weights = np.linalg.solve(ridge, stance[train] - mean)
+                    weights = linalg.solve(ridge, stance[train] - mean)
                     near = queries[fold == held_out] @ queries[of_claim[train]].T
                     directions[fold == held_out] = (near * weights) @ passages[of_passage[train]]
                     fitted = kernel[np.ix_(test, train)] @ weights

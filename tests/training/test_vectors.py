@@ -4,6 +4,8 @@ import json
 import random
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -256,3 +258,22 @@ def test_bad_recipes(data, tmp_path, capsys, change, message):
 def test_flags_that_a_recipe_decides_are_refused(data, recipe, tmp_path, capsys, flags, message):
     assert main([*command(recipe, data, tmp_path / "x"), *flags]) == 2
     assert message in capsys.readouterr().err
+
+
+SMALL_STACK = """
+import threading
+import numpy as np
+from instrerank.training.vectors.teacher import Teacher
+
+vectors = np.random.default_rng(1).standard_normal((600, 384)).astype(np.float32)
+teach = threading.Thread(target=Teacher, args=([f"Lot {n} of amber" for n in range(600)], vectors))
+threading.stack_size(1 << 20)
+teach.start()
+teach.join()
+"""
+
+
+def test_a_teacher_needs_little_stack():
+    """Fails with NumPy's inverse, which takes 3 MB; beside a JVM, a thread may have 1."""
+    done = subprocess.run([sys.executable, "-c", SMALL_STACK], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import linalg, sparse
 
 from instrerank.perturbations.constraints import KINDS, Rule
 from instrerank.perturbations.words import is_eligible
@@ -49,7 +49,8 @@ class Teacher:
         self.mean = vectors.mean(0)
         covariance = np.cov(vectors.T)
         variance = np.trace(covariance) / len(covariance)
-        self._inverse = np.linalg.inv(covariance + SHRINKAGE * variance * np.eye(len(covariance))).astype(np.float32)
+        # SciPy's, since NumPy's takes 3 MB of stack, which a thread does not have everywhere, and so kills the process
+        self._inverse = linalg.inv(covariance + SHRINKAGE * variance * np.eye(len(covariance))).astype(np.float32)
         self._sums = np.asarray(mentions.T @ vectors)
         longer = (np.log(self.lengths) - np.log(self.lengths).mean()) @ (vectors - self.mean) / len(texts)
         self._longer = self._inverse @ longer / np.log(2) ** 2  # a passage twice as long scores about 1 more
