@@ -5,7 +5,8 @@ python recipes/instrerank_minilm/develop.py --data DATA ENCODER [ENCODER …]   
 InstructIR's 250 topics over the passages of training. MRR@10 of the answer: bare queries, clean and perturbed (some
 by families that no adapter is trained on), and queries with an instruction that asks for nothing more. p-MRR x 100 of
 rules of `constrain`, in its own words, over the ten nearest of a hundred passages: as instructions, and inside the
-query's own text, where they are not to be obeyed.
+query's own text, where they are not to be obeyed. For sentences of passages, as long queries: the share of `minilm`'s
+ten best passages that stay.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from instrerank.perturbations import generator
 from instrerank.perturbations.constraints import Constraint, constrain
 from instrerank.perturbations.registry import resolve
 from instrerank.training.vectors.payloads import inserted, payload
-from instrerank.training.vectors.questions import phrases
+from instrerank.training.vectors.questions import phrases, sentence
 from instrerank.training.vectors.recipe import read_recipe
 from instrerank.training.vectors.sources import read_sources, split_topics
 from instrerank.training.vectors.teacher import Vectors
@@ -44,6 +45,7 @@ CANDIDATES, NEAR = 100, 10
 PERTURBATIONS = ("typo-mixed", "typo-mixed:edits=2", "word-shuffle", "unicode-homoglyph")
 UNSEEN = ("synonym", "telegraphic", "polite", "repeated-query", "plural")
 """Of families without any example in training."""
+SENTENCES = 300
 NEUTRAL = "Useful passages are on the topic."
 
 
@@ -102,7 +104,11 @@ def main() -> None:
     for seed in range(1, SEEDS + 1):
         drawn += [(number[each.qid], each) for each in constrain(topics, near, docids, seed)[0]]
 
-    print(f"{len(topics)} topics, {len(drawn)} rules")
+    rng = random.Random(99)
+    claims = [made for text in rng.sample(texts, 2 * SENTENCES) if (made := sentence(text, rng))][:SENTENCES]
+    tens = ten_best(base, claims, passages)
+
+    print(f"{len(topics)} topics, {len(drawn)} rules, {len(claims)} sentences")
     for name in ["minilm", *arguments.encoders]:
         encoder = load_encoder(name)
         passages = encoder.encode_passages(texts, progress=True).vectors  # minilm's where only queries are adapted
@@ -115,8 +121,16 @@ def main() -> None:
         for told in ("", NEUTRAL):
             shown = [f"{kind} {reciprocal_rank(asked, told):.4f}" for kind, asked in sets.items()]
             print(f"{name}, {'told to be on topic' if told else 'bare'}: {', '.join(shown)}", flush=True)
+        stay = [len(ten & other) for ten, other in zip(tens, ten_best(encoder, claims, passages), strict=True)]
+        print(f"{name}, sentences: {np.mean(stay) / NEAR:.3f} of the ten best stay", flush=True)
         for kind, one in (("as instructions", encoder), ("in the query", InTheQuery(encoder))):
             print(f"{name}, rules {kind}: {measure_rules(one, passages, topics, best, drawn)}", flush=True)
+
+
+def ten_best(encoder: Encoder, queries: list[str], passages: Vectors) -> list[set[int]]:
+    """Return the passages nearest to each query."""
+    scores = encoder.encode_queries(queries).vectors @ passages.T
+    return [set(row) for row in np.argpartition(-scores, NEAR)[:, :NEAR].tolist()]
 
 
 def measure_rules(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -157,7 +158,9 @@ def test_denoising_learns(data, tmp_path):
     assert after > before + 0.01
 
 
-def test_swapped_instructions_leave_queries_and_vectors(data, recipe):
+@pytest.fixture(scope="module")
+def draw(data, recipe):
+    """Examples of the adapter that obeys, with some of its settings changed."""
     from instrerank.training.vectors.examples import BUFFER, Examples
     from instrerank.training.vectors.sources import read_sources
     from instrerank.training.vectors.teacher import Teacher
@@ -166,12 +169,27 @@ def test_swapped_instructions_leave_queries_and_vectors(data, recipe):
     sources, base = read_sources(whole, data), load_encoder("minilm", store="none")
     teacher = Teacher(sources.passages, base.encode_passages(sources.passages).vectors)
     vectors = base.encode_queries(sources.queries).vectors
-    drawn = []
-    for swapped in (False, True):
-        examples = Examples(sources, teacher, vectors, replace(whole.instructed, swapped=swapped), "cpu").draw(
-            random.Random(5)
-        )
-        drawn.append([next(examples) for _ in range(BUFFER)])
+
+    def drawn(**changes):
+        examples = Examples(sources, teacher, vectors, replace(whole.instructed, **changes), "cpu")
+        return sources.queries, list(islice(examples.draw(random.Random(5)), BUFFER))
+
+    return drawn
+
+
+def test_how_many_queries_beside_an_instruction_are_noisy(draw):
+    queries, clean = draw(noisy_queries=0.0, injected_queries=0.0)
+    assert all(each.query in queries for each in clean)
+    queries, noisy = draw(noisy_queries=0.0, injected_queries=1.0)
+    assert not any(each.query in queries for each in noisy)
+    with pytest.raises(InputError, match="at most 1 together, got 0.7 and 0.5"):
+        draw(noisy_queries=0.7, injected_queries=0.5)
+
+
+def test_swapped_instructions_leave_queries_and_vectors(draw):
+    from instrerank.training.vectors.examples import BUFFER
+
+    drawn = [draw(swapped=swapped)[1] for swapped in (False, True)]
     honest, placebo = ({each.wanted.tobytes(): each.instruction for each in part} for part in drawn)
     assert len(honest.keys() & placebo.keys()) > BUFFER // 2
     assert sum(honest[key] != placebo[key] for key in honest.keys() & placebo.keys()) > BUFFER // 2

@@ -148,8 +148,10 @@ class Examples:
 
     def _channel(self, at: int, rng: random.Random) -> str:
         """Return a query as it is beside an instruction: mostly clean, else noisy, or with what not to obey."""
-        query, way = self._sources.queries[at], rng.random()
-        return self._inject(query, at, rng) if way < 0.2 else self._noise(query, rng) if way < 0.45 else query
+        query, way = self._sources.queries[at], rng.random() - self._recipe.injected_queries
+        if way < 0:
+            return self._inject(query, at, rng)
+        return self._noise(query, rng) if way < self._recipe.noisy_queries else query
 
     def _noise(self, query: str, rng: random.Random) -> str:
         for _ in range(2 if rng.random() < 0.1 else 1):

@@ -53,6 +53,8 @@ class AdapterRecipe:
         draws: see `Draws`.
         move: what a rule changes in the cosine of a passage that satisfies it.
         clean_weight: weight of clean queries in the loss: a penalty on their drift.
+        noisy_queries: share of the queries with an instruction that are noisy.
+        injected_queries: share of the queries with an instruction whose own text has a payload or another instruction.
         swapped: give each example another one's instruction: a placebo.
         start: an adapter to begin with; None: one that changes nothing yet.
         steps: number of steps.
@@ -64,6 +66,8 @@ class AdapterRecipe:
     draws: Draws
     move: float = 0.2
     clean_weight: float = 1.0
+    noisy_queries: float = 0.25
+    injected_queries: float = 0.2
     swapped: bool = False
     start: str | None = None
     steps: int = 1000
@@ -80,6 +84,12 @@ class AdapterRecipe:
         for name in ("move", "clean_weight", "steps", "batch_size", "learning_rate", "warmup_steps"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
+        noisy, injected = self.noisy_queries, self.injected_queries
+        if min(noisy, injected) < 0 or noisy + injected > 1:
+            raise InputError(
+                "noisy_queries and injected_queries must be at least 0, and at most 1 together, "
+                f"got {noisy:g} and {injected:g}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,15 +38,15 @@ from instrerank.training.vectors.teacher import Vectors
 
 TEMPERATURE = 0.05
 """τ of the loss."""
-SHORT = 0.6
-"""Share of a batch that is padded apart from the longer texts."""
+CUTS = (0.4, 0.7, 0.9)
+"""Where a batch, sorted by length, is cut into parts that are padded apart."""
 LOG_STEPS, SAVE_STEPS = 10, 100
 """Steps between two entries of the log, and between two checkpoints."""
 CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
 
 
 class Batch(NamedTuple):
-    """Tokens of queries, shorter and longer ones apart, the vectors wanted [n, d], and weights [n]."""
+    """Tokens of queries, in parts of similar length, the vectors wanted [n, d], and weights [n]."""
 
     queries: list[list[Tokens]]
     wanted: torch.Tensor
@@ -69,8 +69,8 @@ class Batches(torch.utils.data.Dataset[Batch]):
         texts = [query_text(profile, each.query, each.instruction) for each in batch]
         tokens = self._model.tokenizer.encode(texts, profile.max_query_length)
         order = sorted(range(size), key=lambda at: len(tokens[at].ids))  # padding costs as much as words
-        cut = int(SHORT * size)
-        groups = [[tokens[at] for at in part] for part in (order[:cut], order[cut:]) if part]
+        cuts = [0, *(int(cut * size) for cut in CUTS), size]
+        groups = [[tokens[at] for at in order[start:end]] for start, end in pairwise(cuts) if start < end]
         wanted = torch.from_numpy(np.stack([batch[at].wanted for at in order]))
         return Batch(groups, wanted, torch.tensor([batch[at].weight for at in order]))
 
