@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import islice, pairwise
@@ -40,6 +42,8 @@ TEMPERATURE = 0.05
 """τ of the loss."""
 CUTS = (0.4, 0.7, 0.9)
 """Where a batch, sorted by length, is cut into parts that are padded apart."""
+AHEAD = 4
+"""Batches that are made before they are needed."""
 LOG_STEPS, SAVE_STEPS = 10, 100
 """Steps between two entries of the log, and between two checkpoints."""
 CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
@@ -53,17 +57,15 @@ class Batch(NamedTuple):
     weights: torch.Tensor
 
 
-class Batches(torch.utils.data.Dataset[Batch]):
+class Batches:
     """The batch of each step; it depends on the number of the step alone."""
 
     def __init__(self, examples: Examples, model: TrainableEncoder, recipe: AdapterRecipe, seed: int):
         """Take what batches are drawn from."""
         self._examples, self._model, self._recipe, self._seed = examples, model, recipe, seed
 
-    def __len__(self) -> int:
-        return self._recipe.steps
-
-    def __getitem__(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch:
+        """Make the batch of a step."""
         profile, size = self._model.profile, self._recipe.batch_size
         batch = list(islice(self._examples.draw(random.Random(f"{self._seed} {step}")), size))
         texts = [query_text(profile, each.query, each.instruction) for each in batch]
@@ -73,6 +75,16 @@ class Batches(torch.utils.data.Dataset[Batch]):
         groups = [[tokens[at] for at in order[start:end]] for start, end in pairwise(cuts) if start < end]
         wanted = torch.from_numpy(np.stack([batch[at].wanted for at in order]))
         return Batch(groups, wanted, torch.tensor([batch[at].weight for at in order]))
+
+    def ahead(self, done: int) -> Iterator[Batch]:
+        """Yield the batches after `done` steps, each made while earlier ones are learned from."""
+        # a thread: a forked process dies now and then where a JVM or Ray runs in this one
+        with ThreadPoolExecutor(1) as pool:
+            left = iter(range(done, self._recipe.steps))
+            waiting = deque(pool.submit(self.batch, step) for step in islice(left, AHEAD))
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(self.batch, step) for step in islice(left, 1))
 
 
 class _HalfPrecision(TransformersBackend):
@@ -124,16 +136,8 @@ def fit(
     layers = _merging_layers(model.network)
     backend = _HalfPrecision(model.network, bidirectional=model.profile.bidirectional)
     known = torch.from_numpy(passages).to(device)
-    steps = torch.utils.data.Subset(Batches(examples, model, recipe, seed), range(done, recipe.steps))
-    batches = torch.utils.data.DataLoader(
-        steps,
-        batch_size=None,
-        num_workers=1,
-        prefetch_factor=4,
-        pin_memory=device != "cpu",
-        multiprocessing_context="fork",  # what is read already is shared
-    )
     losses: list[float] = []
+    batches = Batches(examples, model, recipe, seed).ahead(done)
     bar = tqdm(batches, unit="step", total=recipe.steps, initial=done, disable=not progress)
     with _fast_attention(device), bar:
         for step, batch in enumerate(bar, done + 1):
@@ -146,7 +150,7 @@ def fit(
             loss = (kl * batch.weights.to(device)).mean()
             if not torch.isfinite(loss):
                 raise InstrerankError(f"the loss is {loss.item()} at step {step}: lower learning_rate in the recipe")
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             optimizer.zero_grad()
