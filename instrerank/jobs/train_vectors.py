@@ -201,7 +201,7 @@ def _train(settings: TrainVectorsSettings, recipe: Recipe, files: ModelFiles, ou
         )
         log.info(f"{name}: {part.steps} steps, loss {losses[name]:.4f}")
     with staged(output, {"recipe": settings.recipe, "data": settings.data}, overwrite=True) as staging:
-        _save(models, files, staging, _card(recipe, files, losses))
+        _save(models, recipe, files, staging, _card(recipe, files, losses))
     return TrainedVectors(output, losses)
 
 
@@ -229,13 +229,13 @@ def _start_from(start: str, model: TrainableEncoder) -> None:
     peft.set_peft_model_state_dict(network, weights)
 
 
-def _save(models: Mapping[str, TrainableEncoder], files: ModelFiles, folder: Path, card: str) -> None:
+def _save(models: Mapping[str, TrainableEncoder], recipe: Recipe, files: ModelFiles, folder: Path, card: str) -> None:
     """Write one adapter, or that of queries without an instruction in a subfolder of the other's."""
     for name, model in models.items():
         place = folder / BARE if name == BARE and len(models) > 1 else folder
         place.mkdir(exist_ok=True)
         save_trained(model, files, place, card)
-        _halve(place / ADAPTER_WEIGHTS)
+        _halve(place / ADAPTER_WEIGHTS, recipe.adapters[name].scale)
     if len(models) > 1:
         for name in (CARD, PROFILE_FILE):
             (folder / BARE / name).unlink()
@@ -244,12 +244,13 @@ def _save(models: Mapping[str, TrainableEncoder], files: ModelFiles, folder: Pat
         write_profile(replace(saved, bare_query_adapter=BARE), folder)
 
 
-def _halve(path: Path) -> None:
-    """Store an adapter's weights in half precision: they are added to weights of 10 times their size."""
+def _halve(path: Path, scale: float) -> None:
+    """Scale an adapter, and store it in half precision: it is added to weights of 10 times its size."""
     from safetensors.torch import load_file, save_file
 
     mode = path.stat().st_mode
-    save_file({name: value.half() for name, value in load_file(path).items()}, path, {"format": "pt"})
+    weights = {name: value * scale if "lora_B" in name else value for name, value in load_file(path).items()}
+    save_file({name: value.half() for name, value in weights.items()}, path, {"format": "pt"})
     path.chmod(mode)
 
 

@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import yaml
+from safetensors.torch import load_file
 
 from instrerank.cli import main
 from instrerank.encoders import load_encoder
@@ -175,6 +176,20 @@ def draw(data, recipe):
         return sources.queries, list(islice(examples.draw(random.Random(5)), BUFFER))
 
     return drawn
+
+
+def test_a_scaled_adapter(data, trained, tmp_path):
+    """Fails when the recipe's scale is not that of the weights; what was trained stays in the checkpoints."""
+    shutil.copytree(trained / "checkpoints", tmp_path / "half" / "checkpoints")
+    (tmp_path / "half" / "checkpoints" / "recipe.json").unlink()
+    scaled = tmp_path / "scaled.yaml"
+    scaled.write_text(yaml.safe_dump({**RECIPE, "bare": RECIPE["bare"] | {"scale": 0.5}}))
+    half = train_vectors(scaled, data, "minilm", tmp_path / "half", store="none", resume=True).output
+    for name, factor in (("bare", 0.5), ("", 1)):
+        one, other = (load_file(folder / name / "adapter_model.safetensors") for folder in (trained, half))
+        for key, value in one.items():
+            wanted = value * factor if "lora_B" in key else value
+            np.testing.assert_allclose(other[key].float(), wanted.float(), rtol=1e-3, atol=1e-7)
 
 
 def test_how_many_queries_beside_an_instruction_are_noisy(draw):

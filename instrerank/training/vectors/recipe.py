@@ -56,6 +56,7 @@ class AdapterRecipe:
         noisy_queries: share of the queries with an instruction that are noisy.
         injected_queries: share of the queries with an instruction whose own text has a payload or another instruction.
         swapped: give each example another one's instruction: a placebo.
+        scale: what the trained adapter's change of the weights is multiplied by: below 1, clean queries lose less.
         start: an adapter to begin with; None: one that changes nothing yet.
         steps: number of steps.
         batch_size: examples of a step.
@@ -69,6 +70,7 @@ class AdapterRecipe:
     noisy_queries: float = 0.25
     injected_queries: float = 0.2
     swapped: bool = False
+    scale: float = 1.0
     start: str | None = None
     steps: int = 1000
     batch_size: int = 256
@@ -81,7 +83,7 @@ class AdapterRecipe:
         Raises:
             InputError: names the key, its value and what is allowed.
         """
-        for name in ("move", "clean_weight", "steps", "batch_size", "learning_rate", "warmup_steps"):
+        for name in ("move", "clean_weight", "scale", "steps", "batch_size", "learning_rate", "warmup_steps"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
         noisy, injected = self.noisy_queries, self.injected_queries
