@@ -15,7 +15,7 @@ EPILOG = """examples:
   instrerank train --data rows.jsonl --encoder minilm --inspect 1
   instrerank train --preset inf-embed --data hf:InF-IR/InF-IR --encoder intfloat/e5-base-v2 --output models/inf-e5
   instrerank train --data constraints --corpus passages.jsonl --encoder minilm --lora --side query --output adapters/x
-  instrerank train --recipe recipes/instrerank-minilm.yaml --data DIR --encoder minilm --output adapters/mine
+  instrerank train --recipe recipes/instrerank_minilm/recipe.yaml --data DIR --encoder minilm --output adapters/mine
   torchrun --nproc-per-node 8 -m instrerank train …
 """
 
