@@ -43,7 +43,7 @@ def run(name, folder, monkeypatch, capsys):
 def test_rerank_by_topic(folder, monkeypatch, capsys):
     *topics, mean = run("rerank_by_topic", folder, monkeypatch, capsys).splitlines()
     assert len(topics) == 30
-    assert mean == "mean 0.6134"  # the demo's figure
+    assert mean == "mean 0.6211"  # the demo's figure
 
 
 def test_typos_of_two_encoders(folder, monkeypatch, capsys):
@@ -95,5 +95,5 @@ def test_the_first_screen_of_the_readme(folder, monkeypatch, capsys):
     shutil.copy(POCKET / "instructions.original.tsv", "instructions.tsv")
     exec(block.replace("indexes/passages", "indexes/bm25"), {})
     means, *rows = capsys.readouterr().out.splitlines()
-    assert "'nDCG@10': 0.613" in means
+    assert "'nDCG@10': 0.621" in means
     assert len(rows) == 4 and all(row.startswith("ComparedRun(measure=") for row in rows)
