@@ -59,19 +59,37 @@ def rank_flip(
             f"a rank flip needs the same topics clean and perturbed, got shapes {clean.shape} and "
             f"{[draws.shape for draws in perturbed]}"
         )
-    means = float(clean.mean()), float(np.mean([draws.mean() for draws in perturbed]))
-    if len(clean) < 2:
-        return Flip(*means, None)
+    return rank_flips(clean[None], [draws[None] for draws in perturbed], resamples=resamples, seed=seed)[0]
+
+
+def rank_flips(
+    clean: NDArray[np.float64], perturbed: Sequence[NDArray[np.float64]], *, resamples: int = RESAMPLES, seed: int = 42
+) -> list[Flip]:
+    """Return what `rank_flip` returns for each of many pairs on the same query sets, which share their resamples.
+
+    Args:
+        clean: score of A − score of B of each pair for each topic, [pairs, n].
+        perturbed: for each perturbation the same differences, [pairs, seeds, n].
+        resamples: number of resamples.
+        seed: seed of the resampling.
+    """
+    pairs, n = clean.shape
+    means = [
+        (float(clean[at].mean()), float(np.mean([draws[at].mean() for draws in perturbed]))) for at in range(pairs)
+    ]
+    if n < 2:
+        return [Flip(*each, None) for each in means]
     rng = np.random.default_rng(seed)
-    flips = 0
+    flips = np.zeros(pairs, np.int64)
     for start in range(0, resamples, _BLOCK):
         block = min(_BLOCK, resamples - start)
-        topics = _shares(rng, len(clean), block)
-        after = np.zeros(block)
+        topics = _shares(rng, n, block)
+        resampled = np.zeros((block, pairs))
         for draws in perturbed:
-            after += np.einsum("bs,sn,bn->b", _shares(rng, len(draws), block), draws, topics, optimize=True)
-        flips += int((_sign(topics @ clean) * _sign(after / len(perturbed)) < 0).sum())
-    return Flip(*means, flips / resamples)
+            weights = _shares(rng, draws.shape[1], block)[:, :, None] * topics[:, None]
+            resampled += weights.reshape(block, -1) @ draws.reshape(pairs, -1).T
+        flips += (_sign(topics @ clean.T) * _sign(resampled / len(perturbed)) < 0).sum(0)
+    return [Flip(*each, share) for each, share in zip(means, (flips / resamples).tolist(), strict=True)]
 
 
 def _shares(rng: np.random.Generator, n: int, block: int) -> NDArray[np.float64]:

@@ -1,0 +1,119 @@
+"""Write the tables and the plot of docs/findings.md from the study of the arms.
+
+python recipes/arms/findings.py studies/arms docs/findings.svg    (README.md beside this)
+
+For each arm and family the difference of drops to the base: a topic's drop is averaged over the family's perturbations
+first. 95 % intervals by paired bootstrap over topics; * p < 0.05 by paired t-test, Holm over all arms and families of
+one measure and mode.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from instrerank.evaluation.significance import Comparison, compare, corrected
+from instrerank.perturbations.registry import describe
+from instrerank.study.rows import TopicScore
+from instrerank.study.table_files import read_table
+
+BASE, ARMS = "minilm", ("denoise", "obey", "both", "placebo", "infembed")
+FAMILIES = (
+    "typo",
+    "unicode",
+    "deletion",
+    "ordering",
+    "synonym",
+    "paraphrase",
+    "naturality",
+    "concatenation",
+    "injection",
+)
+Scores = dict[str, dict[str, float]]
+"""By perturbation, by qid."""
+
+
+def read(study: Path, mode: str, measure: str) -> dict[str, Scores]:
+    """Read the scores of bare queries by encoder; seeds are averaged."""
+    draws: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in read_table(study / "tables" / mode / "topics.csv", TopicScore):
+        if row.measure == measure and row.instructions == "none":
+            draws[row.encoder, row.perturbation][row.qid].append(row.score)
+    scores: dict[str, Scores] = defaultdict(dict)
+    for (encoder, perturbation), topics in draws.items():
+        scores[encoder][perturbation] = {qid: float(np.mean(values)) for qid, values in topics.items()}
+    return scores
+
+
+def drops(scores: Scores, members: list[str]) -> dict[str, float]:
+    """Return what each topic loses, on average over perturbations."""
+    clean = scores["clean"]
+    return {qid: float(np.mean([clean[qid] - scores[name][qid] for name in members])) for qid in clean}
+
+
+def compared(scores: dict[str, Scores]) -> dict[tuple[str, str], Comparison]:
+    """Compare the drops of the base with those of each arm, by arm and family."""
+    of_family = {
+        family: [each.name for each in describe() if each.family == family and each.name in scores[BASE]]
+        for family in FAMILIES
+    }
+    lost = {(name, family): drops(scores[name], of_family[family]) for name in (BASE, *ARMS) for family in FAMILIES}
+    return {(arm, family): compare(lost[BASE, family], lost[arm, family]) for arm in ARMS for family in FAMILIES}
+
+
+def table(study: Path, mode: str, measure: str) -> dict[tuple[str, str], Comparison]:
+    """Print one table of Markdown."""
+    scores = read(study, mode, measure)
+    found = compared(scores)
+    p_values = dict(zip(found, corrected([each.p_t_test for each in found.values()]), strict=True))
+    print(f"\n{mode}, {measure}\n\n| | `{BASE}` loses | {' | '.join(f'`{arm}`' for arm in ARMS)} |")
+    print("|---|" + "---|" * (1 + len(ARMS)))
+    clean = {name: float(np.mean(list(scores[name]["clean"].values()))) for name in (BASE, *ARMS)}
+    print(f"| clean | {clean[BASE]:.4f} | {' | '.join(f'{clean[arm]:.4f}' for arm in ARMS)} |")
+    for family in FAMILIES:
+        cells = [f"{found[ARMS[0], family].mean:.4f}"]
+        for arm in ARMS:
+            one, p = found[arm, family], p_values[arm, family]
+            low, high = one.interval or (float("nan"), float("nan"))
+            star = "*" if p is not None and p < 0.05 else ""
+            cells.append(f"{one.difference:+.3f}{star} [{low:+.3f}, {high:+.3f}]")
+        print(f"| {family} | {' | '.join(cells)} |")
+    return found
+
+
+def plot(found: dict[tuple[str, str], Comparison], path: Path) -> None:
+    """Plot the differences of drops, a row for each family."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams |= {"svg.hashsalt": "instrerank", "svg.fonttype": "none", "font.size": 9}
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.5, 6))
+    for at, arm in enumerate(ARMS):
+        rows = np.arange(len(FAMILIES)) + (at - 2) * 0.15
+        middle = np.array([found[arm, family].difference for family in FAMILIES])
+        ends = np.array([found[arm, family].interval for family in FAMILIES]).T
+        axes.errorbar(middle, rows, xerr=np.abs(ends - middle), fmt="o", markersize=4, linewidth=1.2, label=arm)
+    axes.axvline(0, color="0.4", linewidth=0.8)
+    axes.set_yticks(range(len(FAMILIES)), FAMILIES)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"nDCG@10 that the arm loses less than {BASE} (left of 0: more), 95% bootstrap CI")
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    study, path = Path(sys.argv[1]), Path(sys.argv[2])
+    plot(table(study, "fixed", "nDCG@10"), path)
+    for mode, measure in (("retrieve", "nDCG@10"), *product(("fixed", "retrieve"), ("R@10", "R@20", "R@50"))):
+        table(study, mode, measure)
+
+
+if __name__ == "__main__":
+    main()
