@@ -57,7 +57,7 @@ def main() -> None:
                 recipe = arm(name, arguments.query_template, seed)
                 train_vectors(recipe, arguments.data, arguments.encoder, output, resume=True)
                 continue
-            # a row has one pair, and one more instruction is drawn for it: 64 rows are 128 query-side texts a step
+            # a row has one pair, and one more instruction is drawn for it: at most 128 query-side texts a step
             train(
                 arguments.rows,
                 arguments.encoder,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from instrerank.errors import InputError
-from instrerank.evaluation.rank_flips import rank_flip
+from instrerank.evaluation.rank_flips import rank_flip, rank_flips
 
 
 def test_the_same_difference_never_flips_and_a_reversed_one_always_does():
@@ -47,3 +47,11 @@ def test_ties_do_not_flip_and_one_topic_has_no_probability():
 def test_other_topics_are_refused(perturbed):
     with pytest.raises(InputError, match="the same topics clean and perturbed"):
         rank_flip(np.ones(3), perturbed)
+
+
+def test_many_pairs_at_once_are_each_pair_alone():
+    rng = np.random.default_rng(3)
+    clean, perturbed = rng.normal(0.1, 1, (4, 12)), [rng.normal(0, 1, (4, seeds, 12)) for seeds in (1, 3)]
+    alone = [rank_flip(clean[at], [draws[at] for draws in perturbed]) for at in range(4)]
+    assert rank_flips(clean, perturbed) == alone
+    assert len({each.probability for each in alone}) == 4
