@@ -132,6 +132,9 @@ def run_train_vectors(settings: TrainVectorsSettings) -> TrainedVectors:
         load = settings.load.with_changes(query_template=recipe.query_template)
         files = find_model(settings.encoder, load)
     _check_separator(recipe, files)
+    for part in recipe.adapters.values():
+        if part.start is not None:
+            locate(part.start)  # an unknown one is refused before passages are encoded
     with one_process(output, folder=output):
         _settle(settings, recipe, files, output)
         return _train(settings, recipe, files, output)

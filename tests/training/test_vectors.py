@@ -254,6 +254,7 @@ def test_payloads_of_tests_stay_unseen():
             "an adapter of another model, or of another rank",
         ),
         ({"bare": {**RECIPE["bare"], "start": "minilm"}}, "no adapter_model.safetensors"),
+        ({"bare": {**RECIPE["bare"], "start": "nowhere"}}, "unknown encoder 'nowhere'"),
         ({"apart": 10}, "no topics are left"),
         ({"passages": ["few.jsonl"]}, "are too few"),
     ],

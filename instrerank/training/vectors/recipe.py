@@ -57,7 +57,8 @@ class AdapterRecipe:
         injected_queries: share of the queries with an instruction whose own text has a payload or another instruction.
         swapped: give each example another one's instruction: a placebo.
         scale: what the trained adapter's change of the weights is multiplied by: below 1, clean queries lose less.
-        start: an adapter to begin with; None: one that changes nothing yet.
+        start: an adapter to begin with: a name, or a folder seen from the working directory; None: one that changes
+            nothing yet.
         steps: number of steps.
         batch_size: examples of a step.
         learning_rate: peak; it rises over `warmup_steps`, then falls to 0 along a half cosine.
