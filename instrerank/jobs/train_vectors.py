@@ -127,7 +127,6 @@ def run_train_vectors(settings: TrainVectorsSettings) -> TrainedVectors:
         raise MissingPrerequisiteError(f"training an adapter needs the package peft: {pip_install('train')}")
     recipe = settings.recipe if isinstance(settings.recipe, Recipe) else read_recipe(Path(settings.recipe))
     output = Path(settings.output)
-    check_writable(output / CHECKPOINTS / _RECORD)
     with usable_settings(settings.encoder):
         load = settings.load.with_changes(query_template=recipe.query_template)
         files = find_model(settings.encoder, load)
@@ -135,6 +134,7 @@ def run_train_vectors(settings: TrainVectorsSettings) -> TrainedVectors:
     for part in recipe.adapters.values():
         if part.start is not None:
             locate(part.start)  # an unknown one is refused before passages are encoded
+    check_writable(output / CHECKPOINTS / _RECORD)
     with one_process(output, folder=output):
         _settle(settings, recipe, files, output)
         return _train(settings, recipe, files, output)

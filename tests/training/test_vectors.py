@@ -263,18 +263,7 @@ def test_bad_recipes(data, tmp_path, capsys, change, message):
     (data / "few.jsonl").write_text('{"id": "1", "contents": "One."}\n')
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({**RECIPE, **change}))
-    flags = [
-        "train",
-        "--recipe",
-        str(path),
-        "--data",
-        str(data),
-        "--encoder",
-        "minilm",
-        "--output",
-        str(tmp_path / "x"),
-    ]
-    assert main(flags) == 2
+    assert main(command(path, data, tmp_path / "x")) == 2
     assert message in capsys.readouterr().err
 
 
