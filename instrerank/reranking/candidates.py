@@ -164,7 +164,7 @@ def select_candidates(
     """
     queries = {topic.qid for topic in topics}
     unknown = [qid for qid in first_stage.rankings if qid not in queries]
-    if len(unknown) == len(first_stage.rankings):
+    if unknown and len(unknown) == len(first_stage.rankings):
         raise InputError(
             f"run and topics have no qid in common: the run has {listed(unknown) or 'none'}; the topics have "
             f"{listed([topic.qid for topic in topics]) or 'none'}. Give the topics that the run was made with"

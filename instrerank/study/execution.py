@@ -19,12 +19,11 @@ from instrerank.jobs.reranking_inputs import Inputs, warn_of_own_documents
 from instrerank.reranking import Scorer, prepare_texts
 from instrerank.study.configuration import EncoderChoice
 from instrerank.study.first_stage import candidate_texts, readable, write_first_stage
-from instrerank.study.folder import Log, is_complete
+from instrerank.study.folder import Log, is_complete, read_study_run
 from instrerank.study.plan import Cell, Plan
 from instrerank.study.query_files import write_query_files
 from instrerank.study.rows import FailedRun
 from instrerank.study.settings import rerank_settings
-from instrerank.trec import read_run
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class FirstStage:
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         cells = [cell for cell in plan.cells if cell.encoder is None]
-        self.runs = {path: read_run(folder / path) for path in (cell.path(plan.configuration) for cell in cells)}
+        self.runs = {path: read_study_run(folder / path) for path in (cell.path(plan.configuration) for cell in cells)}
         warn_of_own_documents(next(iter(self.runs.values())))
         self.texts = candidate_texts(plan, self.runs.values())
 

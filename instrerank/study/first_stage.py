@@ -16,11 +16,11 @@ from instrerank.jobs.sidecar import write_run_with_sidecar
 from instrerank.reranking import candidate_docids
 from instrerank.reranking.candidates import without_excluded
 from instrerank.study.configuration import Configuration
-from instrerank.study.folder import Log, is_complete
+from instrerank.study.folder import Log, is_complete, read_study_run
 from instrerank.study.plan import CLEAN, Cell, Plan
 from instrerank.study.query_files import query_files
 from instrerank.study.settings import search_settings
-from instrerank.trec import Run, read_run
+from instrerank.trec import Run
 from instrerank.trec.problems import counted, listed
 from instrerank.trec.records import is_empty
 
@@ -49,7 +49,7 @@ def first_stage_run(plan: Plan, folder: Path, cell: Cell) -> Run | None:
     """Return the first-stage run of a cell; None if BM25 has not searched yet."""
     path = folder / cell.path(plan.configuration)
     if is_complete(path):
-        return read_run(path)
+        return read_study_run(path)
     return _given(plan) if cell.mode == "fixed" and plan.configuration.run else None
 
 

@@ -15,6 +15,7 @@ from instrerank.files.values import read_mapping
 from instrerank.jobs.described import described_source
 from instrerank.jobs.sidecar import read_sidecar, versions
 from instrerank.study.plan import Plan
+from instrerank.trec import Run, read_run
 
 RECORD = "study.yaml"
 LOG = "log.jsonl"
@@ -72,6 +73,11 @@ def is_complete(run: Path) -> bool:
         return recorded == sha256(run)
     except (InputError, OSError, KeyError, TypeError):
         return False
+
+
+def read_study_run(path: Path) -> Run:
+    """Read a run of a study: an empty file if the first stage finds nothing for any topic."""
+    return read_run(path) if path.stat().st_size else Run("", {})
 
 
 class Log:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from instrerank.evaluation import trec_eval
 from instrerank.evaluation.measures import evaluate
 from instrerank.evaluation.robustness import mean_over_seeds
 from instrerank.study.configuration import Mode, System
-from instrerank.study.folder import is_complete
+from instrerank.study.folder import is_complete, read_study_run
 from instrerank.study.plan import CLEAN, Cell, Plan
-from instrerank.trec import Run, read_run
+from instrerank.trec import Qrels, Run
 
 Scores = Mapping[str, float]
 """The value of one measure by qid."""
@@ -85,13 +86,17 @@ def read_results(plan: Plan, folder: Path, mode: Mode, *, progress: bool = False
         path = folder / cell.path(configuration)
         if not is_complete(path):
             continue
-        run = read_run(path)
+        run = read_study_run(path)
         # rankings are not compared below that depth, and a study has thousands of runs
         runs[cell] = run if cell.variation.name == CLEAN else _cut(run, configuration.hits)
-        changed = cell.condition == "changed" and plan.changed_qrels is not None
-        scores[cell] = _by_measure(plan, mode, run, changed=changed)
+        qrels = plan.changed_qrels if cell.condition == "changed" and plan.changed_qrels is not None else plan.qrels
+        if run.rankings:
+            scores[cell] = _by_measure(plan, mode, run, qrels)
+        else:  # the clean run comes first, and is not empty
+            measures = scores[next(iter(scores))]
+            scores[cell] = {name: dict.fromkeys(qrels, trec_eval.value_of_missing(name)) for name in measures}
         if plan.changed_qrels is not None and cell.system.instructions == "none" and cell.variation.name == CLEAN:
-            changed_none[cell.system.encoder] = _by_measure(plan, mode, run, changed=True)
+            changed_none[cell.system.encoder] = _by_measure(plan, mode, run, plan.changed_qrels)
     return Results(plan, mode, runs, scores, changed_none)
 
 
@@ -99,9 +104,8 @@ def _cut(run: Run, depth: int) -> Run:
     return Run(run.tag, {qid: ranking[:depth] for qid, ranking in run.rankings.items()})
 
 
-def _by_measure(plan: Plan, mode: Mode, run: Run, *, changed: bool) -> dict[str, Scores]:
+def _by_measure(plan: Plan, mode: Mode, run: Run, qrels: Qrels) -> dict[str, Scores]:
     configuration = plan.configuration
-    qrels = plan.changed_qrels if changed and plan.changed_qrels is not None else plan.qrels
     evaluation = evaluate(run, qrels, configuration.measures, relevance_level=configuration.relevance_level)
     return {
         measure: {qid: scores[measure] for qid, scores in evaluation.per_query.items()}

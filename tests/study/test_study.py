@@ -250,6 +250,17 @@ def test_a_run_shallower_than_hits_is_said_and_its_recall_left_out(plan, tmp_pat
     assert {row["measure"] for row in table(tmp_path / "study", "cells")} == {"recall_10"}
 
 
+@pytest.mark.java
+def test_a_perturbation_for_which_bm25_finds_nothing_scores_0(tmp_path):
+    given = {"collection": "pocket", "encoders": ["minilm"], "hits": 2, "measures": ["nDCG@10", "map"]}
+    perturbed = {"perturbations": ["unicode-full-width"], "candidates": ["retrieve"], "seeds": [1]}
+    assert run_study(make_plan(configure(given | perturbed)), tmp_path / "study").failures == []
+    cells = read_table(tmp_path / "study" / "tables" / "retrieve" / "cells.csv", CellMean)
+    scores = {(cell.perturbation, cell.measure, cell.mean > 0) for cell in cells if cell.encoder == "minilm"}
+    names = ("clean", "unicode-full-width")
+    assert scores == {(name, measure, name == "clean") for name in names for measure in ("nDCG@10", "map")}
+
+
 def test_a_run_of_other_topics_is_refused(tmp_path):
     write_run(tmp_path / "run.txt", Run("bm25", {"elsewhere": [ScoredDoc("d1", 1.0)]}))
     settings = {"collection": "pocket", "run": str(tmp_path / "run.txt"), "encoders": ["minilm"]}
