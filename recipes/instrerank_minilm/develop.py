@@ -5,7 +5,7 @@ python recipes/instrerank_minilm/develop.py --data DATA ENCODER [ENCODER …]   
 InstructIR's 250 topics over the passages of training. MRR@10 of the answer: bare queries, clean and perturbed (some
 by families that no adapter is trained on), and queries with an instruction that asks for nothing more. p-MRR x 100 of
 rules of `constrain`, in its own words, over the ten nearest of a hundred passages: as instructions, and inside the
-query's own text, where they are not to be obeyed. For sentences of passages, as long queries: the share of `minilm`'s
+query's own text, where they are not to be obeyed. For sentences of passages, as long queries: the share of the base's
 ten best passages that stay.
 """
 
@@ -39,7 +39,7 @@ from instrerank.trec import Run, ScoredDoc, Topic
 SEEDS = 4
 """Rules of a topic."""
 CANDIDATES, NEAR = 100, 10
-"""Passages of a topic nearest by `minilm`, and how many of these count as relevant for a rule."""
+"""Passages of a topic nearest by the base, and how many of these count as relevant for a rule."""
 
 
 PERTURBATIONS = ("typo-mixed", "typo-mixed:edits=2", "word-shuffle", "unicode-homoglyph")
@@ -80,6 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encoders", nargs="+", metavar="ENCODER")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--base", default="minilm", help="model that the others were trained from")
     parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipe.yaml"))
     arguments = parser.parse_args()
 
@@ -93,7 +94,7 @@ def main() -> None:
     judged = {topic.qid: {numbers[row[pool[docid]]]: 1 for docid in answers[topic.qid]} for topic in topics}
     sets = query_sets(topics, texts)
 
-    base = load_encoder("minilm")
+    base = load_encoder(arguments.base)
     passages = base.encode_passages(texts, progress=True).vectors
     scores = base.encode_queries([topic.text for topic in topics]).vectors @ passages.T
     best = np.argsort(-scores, 1, kind="stable")[:, :CANDIDATES]
@@ -109,9 +110,9 @@ def main() -> None:
     tens = ten_best(base, claims, passages)
 
     print(f"{len(topics)} topics, {len(drawn)} rules, {len(claims)} sentences")
-    for name in ["minilm", *arguments.encoders]:
+    for name in [arguments.base, *arguments.encoders]:
         encoder = load_encoder(name)
-        passages = encoder.encode_passages(texts, progress=True).vectors  # minilm's where only queries are adapted
+        passages = encoder.encode_passages(texts, progress=True).vectors  # the base's where only queries are adapted
 
         def reciprocal_rank(asked: list[Topic], told: str = "", encoder: Encoder = encoder) -> float:
             vectors = encoder.encode_queries([each.text for each in asked], [told] * len(asked)).vectors

@@ -2,7 +2,7 @@
 
 python recipes/instrerank_minilm/measure.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
 
-Differences are to `minilm`, with 95 % bootstrap intervals over topics (InstructIR: over instructions). p-MRR is
+Differences are to the base (`--base`, else `minilm`), with 95 % bootstrap intervals over topics (InstructIR: over instructions). p-MRR is
 FollowIR's, for the passages that stop being relevant ("dropped") and, by the same formula, for those that stay so
 ("kept").
 """
@@ -212,6 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("encoders", nargs="+", metavar="ENCODER")
     parser.add_argument("--data", type=Path, required=True, help="folder with dl19/, pool/, instructir/ and scifact/")
+    parser.add_argument("--base", default="minilm", help="model that the others are compared with")
     parser.add_argument("--pocket-run", type=Path, default=Path("runs/run.pocket.bm25.none.none.clean.txt"))
     parser.add_argument("--collections", default="dl19,pocket,instructir,scifact,scifact-topics,cranfield-topics")
     arguments = parser.parse_args()
@@ -223,7 +224,7 @@ def main() -> None:
         "scifact-topics": partial(whole, arguments.data, "scifact/corpus.jsonl.gz", "scifact"),
         "cranfield-topics": partial(whole, arguments.data, "cranfield/documents.jsonl.gz", "cranfield"),
     }
-    names = ["minilm", *arguments.encoders]
+    names = [arguments.base, *arguments.encoders]
     encoders = [load_encoder(name) for name in names]
     print(f"| measure | {' | '.join(names)} |\n|{'---|' * (1 + len(names))}")
     for collection in arguments.collections.split(","):
