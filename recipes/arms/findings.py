@@ -1,16 +1,18 @@
-"""Write the tables and the plot of docs/findings.md from the study of the arms.
+"""Write the tables and the plot of docs/findings.md from a study of the arms.
 
-python recipes/arms/findings.py studies/arms docs/findings.svg    (README.md beside this)
+python recipes/arms/findings.py studies/arms docs/findings.svg [--base minilm] [--arms denoise obey …]
 
 For each arm and family the difference of drops to the base: a topic's drop is averaged over the family's perturbations
-first. 95 % intervals by paired bootstrap over topics; * p < 0.05 by paired t-test, Holm over all arms and families of
-one measure and mode.
+and the arm's seeds first (encoders `obey-1`, `obey-2`, …). 95 % intervals by paired bootstrap over topics; * p < 0.05
+by paired t-test, Holm over all arms and families of one measure and mode.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import re
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from instrerank.perturbations.registry import describe
 from instrerank.study.rows import TopicScore
 from instrerank.study.table_files import read_table
 
-BASE, ARMS = "minilm", ("denoise", "obey", "both", "placebo", "infembed")
+ARMS = ("denoise", "obey", "both", "placebo", "infembed")
 FAMILIES = (
     "typo",
     "unicode",
@@ -37,15 +39,21 @@ Scores = dict[str, dict[str, float]]
 """By perturbation, by qid."""
 
 
-def read(study: Path, mode: str, measure: str) -> dict[str, Scores]:
-    """Read the scores of bare queries by encoder; seeds are averaged."""
+def read(study: Path, mode: str, measure: str, *, seed: str = r"-\d+") -> dict[str, Scores]:
+    """Read the scores of bare queries by arm.
+
+    Draws of perturbations and seeds of training are averaged; encoders whose end does not match `seed`, if they have
+    one, are left out.
+    """
     draws: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in read_table(study / "tables" / mode / "topics.csv", TopicScore):
-        if row.measure == measure and row.instructions == "none":
-            draws[row.encoder, row.perturbation][row.qid].append(row.score)
+        arm, number = re.fullmatch(r"(.*?)(-\d+)?", row.encoder).groups()  # type: ignore[union-attr]
+        chosen = number is None or re.fullmatch(seed, number)
+        if row.measure == measure and row.instructions == "none" and chosen:
+            draws[arm, row.perturbation][row.qid].append(row.score)
     scores: dict[str, Scores] = defaultdict(dict)
-    for (encoder, perturbation), topics in draws.items():
-        scores[encoder][perturbation] = {qid: float(np.mean(values)) for qid, values in topics.items()}
+    for (arm, perturbation), topics in draws.items():
+        scores[arm][perturbation] = {qid: float(np.mean(values)) for qid, values in topics.items()}
     return scores
 
 
@@ -55,28 +63,28 @@ def drops(scores: Scores, members: list[str]) -> dict[str, float]:
     return {qid: float(np.mean([clean[qid] - scores[name][qid] for name in members])) for qid in clean}
 
 
-def compared(scores: dict[str, Scores]) -> dict[tuple[str, str], Comparison]:
+def compared(scores: dict[str, Scores], base: str, arms: Sequence[str]) -> dict[tuple[str, str], Comparison]:
     """Compare the drops of the base with those of each arm, by arm and family."""
     of_family = {
-        family: [each.name for each in describe() if each.family == family and each.name in scores[BASE]]
+        family: [each.name for each in describe() if each.family == family and each.name in scores[base]]
         for family in FAMILIES
     }
-    lost = {(name, family): drops(scores[name], of_family[family]) for name in (BASE, *ARMS) for family in FAMILIES}
-    return {(arm, family): compare(lost[BASE, family], lost[arm, family]) for arm in ARMS for family in FAMILIES}
+    lost = {(name, family): drops(scores[name], of_family[family]) for name in (base, *arms) for family in FAMILIES}
+    return {(arm, family): compare(lost[base, family], lost[arm, family]) for arm in arms for family in FAMILIES}
 
 
-def table(study: Path, mode: str, measure: str) -> dict[tuple[str, str], Comparison]:
+def table(study: Path, mode: str, measure: str, base: str, arms: Sequence[str]) -> dict[tuple[str, str], Comparison]:
     """Print one table of Markdown."""
     scores = read(study, mode, measure)
-    found = compared(scores)
+    found = compared(scores, base, arms)
     p_values = dict(zip(found, corrected([each.p_t_test for each in found.values()]), strict=True))
-    print(f"\n{mode}, {measure}\n\n| | `{BASE}` loses | {' | '.join(f'`{arm}`' for arm in ARMS)} |")
-    print("|---|" + "---|" * (1 + len(ARMS)))
-    clean = {name: float(np.mean(list(scores[name]["clean"].values()))) for name in (BASE, *ARMS)}
-    print(f"| clean | {clean[BASE]:.4f} | {' | '.join(f'{clean[arm]:.4f}' for arm in ARMS)} |")
+    print(f"\n{mode}, {measure}\n\n| | `{base}` loses | {' | '.join(f'`{arm}`' for arm in arms)} |")
+    print("|---|" + "---|" * (1 + len(arms)))
+    clean = {name: float(np.mean(list(scores[name]["clean"].values()))) for name in (base, *arms)}
+    print(f"| clean | {clean[base]:.4f} | {' | '.join(f'{clean[arm]:.4f}' for arm in arms)} |")
     for family in FAMILIES:
-        cells = [f"{found[ARMS[0], family].mean:.4f}"]
-        for arm in ARMS:
+        cells = [f"{found[arms[0], family].mean:.4f}"]
+        for arm in arms:
             one, p = found[arm, family], p_values[arm, family]
             low, high = one.interval or (float("nan"), float("nan"))
             star = "*" if p is not None and p < 0.05 else ""
@@ -85,7 +93,18 @@ def table(study: Path, mode: str, measure: str) -> dict[tuple[str, str], Compari
     return found
 
 
-def plot(found: dict[tuple[str, str], Comparison], path: Path) -> None:
+def seeds(study: Path, mode: str, measure: str, base: str, arms: Sequence[str], count: int) -> None:
+    """Print the differences of each seed of training alone."""
+    print(
+        f"\n{mode}, {measure}, each seed\n\n| | {' | '.join(f'`{arm}`' for arm in arms)} |\n|---|{'---|' * len(arms)}"
+    )
+    alone = [compared(read(study, mode, measure, seed=f"-{seed}"), base, arms) for seed in range(1, count + 1)]
+    for family in FAMILIES:
+        cells = [", ".join(f"{each[arm, family].difference:+.3f}" for each in alone) for arm in arms]
+        print(f"| {family} | {' | '.join(cells)} |")
+
+
+def plot(found: dict[tuple[str, str], Comparison], base: str, arms: Sequence[str], path: Path) -> None:
     """Plot the differences of drops, a row for each family."""
     import matplotlib
 
@@ -94,25 +113,35 @@ def plot(found: dict[tuple[str, str], Comparison], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7.5, 6))
-    for at, arm in enumerate(ARMS):
-        rows = np.arange(len(FAMILIES)) + (at - 2) * 0.15
+    for at, arm in enumerate(arms):
+        rows = np.arange(len(FAMILIES)) + (at - (len(arms) - 1) / 2) * 0.15
         middle = np.array([found[arm, family].difference for family in FAMILIES])
         ends = np.array([found[arm, family].interval for family in FAMILIES]).T
         axes.errorbar(middle, rows, xerr=np.abs(ends - middle), fmt="o", markersize=4, linewidth=1.2, label=arm)
     axes.axvline(0, color="0.4", linewidth=0.8)
     axes.set_yticks(range(len(FAMILIES)), FAMILIES)
     axes.invert_yaxis()
-    axes.set_xlabel(f"nDCG@10 that the arm loses less than {BASE} (left of 0: more), 95% bootstrap CI")
+    axes.set_xlabel(f"nDCG@10 that the arm loses less than {base} (left of 0: more), 95% bootstrap CI")
     axes.legend(frameon=False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
 
 def main() -> None:
-    study, path = Path(sys.argv[1]), Path(sys.argv[2])
-    plot(table(study, "fixed", "nDCG@10"), path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("plot", type=Path)
+    parser.add_argument("--base", default="minilm")
+    parser.add_argument("--arms", nargs="+", default=ARMS)
+    parser.add_argument("--seeds", type=int, default=1, help="seeds of training of each arm")
+    arguments = parser.parse_args()
+    study, base, arms = arguments.study, arguments.base, arguments.arms
+    plot(table(study, "fixed", "nDCG@10", base, arms), base, arms, arguments.plot)
     for mode, measure in (("retrieve", "nDCG@10"), *product(("fixed", "retrieve"), ("R@10", "R@20", "R@50"))):
-        table(study, mode, measure)
+        table(study, mode, measure, base, arms)
+    if arguments.seeds > 1:
+        for mode in ("fixed", "retrieve"):
+            seeds(study, mode, "nDCG@10", base, arms, arguments.seeds)
 
 
 if __name__ == "__main__":

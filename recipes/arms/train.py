@@ -1,6 +1,6 @@
 """Train the arms of the question whether instruction following makes a retriever robust (docs/findings.md).
 
-python recipes/arms/train.py --data DATA --output work/arms [--encoder minilm] [--seeds 1,2] [--only ARM …]
+python recipes/arms/train.py --data DATA --rows ROWS --output work/arms [--encoder minilm] [--seeds 1,2] [--only ARM …]
 
 One base, one adapter for all queries, the same number of steps and texts, draws of the same passages and queries;
 what differs is what the adapter learns. `infembed` learns from passages that answer (`rows.jsonl` of
@@ -17,7 +17,6 @@ from instrerank import train, train_vectors
 from instrerank.training.vectors.recipe import AdapterRecipe, Draws, Recipe, read_recipe
 
 SHIPPED = Path(__file__).parents[1] / "instrerank_minilm" / "recipe.yaml"
-STEPS, TEXTS = 150, 128
 QUERIES = 8000
 CLEAN = 0.15
 ARMS = {
@@ -31,11 +30,14 @@ ARMS = {
 }
 
 
-def arm(name: str, template: str, seed: int) -> Recipe:
-    part = AdapterRecipe(steps=STEPS, batch_size=TEXTS, learning_rate=1e-3, warmup_steps=15, **ARMS[name])
-    return replace(
-        read_recipe(SHIPPED), bare=None, instructed=part, made_queries=QUERIES, query_template=template, seed=seed
+def arm(name: str, given: argparse.Namespace, seed: int) -> Recipe:
+    """Return the recipe of an arm that learns from vectors."""
+    part = AdapterRecipe(
+        steps=given.steps, batch_size=given.texts, learning_rate=1e-3, warmup_steps=given.steps // 10, **ARMS[name]
     )
+    recipe = replace(read_recipe(SHIPPED), bare=None, instructed=part, made_queries=QUERIES)
+    recipe = replace(recipe, query_template=given.query_template, seed=seed)
+    return replace(recipe, passages=tuple(given.passages)) if given.passages else recipe
 
 
 def main() -> None:
@@ -45,6 +47,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--query-template", default="{q} [SEP] {i}", help="for E5: 'query: {q} </s> {i}'")
+    parser.add_argument("--passages", nargs="+", help="instead of the shipped recipe's: for a large model")
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--texts", type=int, default=128, help="of a step")
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--only", nargs="*", choices=[*ARMS, "infembed"], default=[*ARMS, "infembed"])
     arguments = parser.parse_args()
@@ -54,10 +59,9 @@ def main() -> None:
             if (output / "instrerank.json").exists():
                 continue
             if name != "infembed":
-                recipe = arm(name, arguments.query_template, seed)
-                train_vectors(recipe, arguments.data, arguments.encoder, output, resume=True)
+                train_vectors(arm(name, arguments, seed), arguments.data, arguments.encoder, output, resume=True)
                 continue
-            # a row has one pair, and one more instruction is drawn for it: at most 128 query-side texts a step
+            # a row has one pair, and one more instruction is drawn for it: at most `texts` query-side texts a step
             train(
                 arguments.rows,
                 arguments.encoder,
@@ -65,11 +69,11 @@ def main() -> None:
                 lora=True,
                 side="query",
                 rank=22,
-                batch_size=TEXTS // 2,
+                batch_size=arguments.texts // 2,
                 instructions_per_query=2,
-                max_steps=STEPS,
+                max_steps=arguments.steps,
                 learning_rate=1e-3,
-                warmup_steps=15,
+                warmup_steps=arguments.steps // 10,
                 query_template=arguments.query_template,
                 too_long="truncate",
                 seed=seed,

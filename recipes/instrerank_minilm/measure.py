@@ -2,9 +2,9 @@
 
 python recipes/instrerank_minilm/measure.py --data DATA ENCODER [ENCODER …]    (see README.md beside this)
 
-Differences are to the base (`--base`, else `minilm`), with 95 % bootstrap intervals over topics (InstructIR: over instructions). p-MRR is
-FollowIR's, for the passages that stop being relevant ("dropped") and, by the same formula, for those that stay so
-("kept").
+Differences are to the base (`--base`, else `minilm`), with 95 % bootstrap intervals over topics (InstructIR: over
+instructions). p-MRR is FollowIR's, for the passages that stop being relevant ("dropped") and, by the same formula, for
+those that stay so ("kept").
 """
 
 from __future__ import annotations
