@@ -197,6 +197,7 @@ def _train(settings: TrainVectorsSettings, recipe: Recipe, files: ModelFiles, ou
             vectors,
             part,
             output / CHECKPOINTS / name,
+            temperature=recipe.temperature,
             seed=recipe.seed,
             device=base.device,
             resume=settings.resume,

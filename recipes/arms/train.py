@@ -33,11 +33,24 @@ ARMS = {
 def arm(name: str, given: argparse.Namespace, seed: int) -> Recipe:
     """Return the recipe of an arm that learns from vectors."""
     part = AdapterRecipe(
-        steps=given.steps, batch_size=given.texts, learning_rate=1e-3, warmup_steps=given.steps // 10, **ARMS[name]
+        steps=given.steps,
+        batch_size=given.texts,
+        learning_rate=1e-3,
+        warmup_steps=given.steps // 10,
+        move=given.move,
+        **ARMS[name],
     )
-    recipe = replace(read_recipe(SHIPPED), bare=None, instructed=part, made_queries=QUERIES)
-    recipe = replace(recipe, query_template=given.query_template, seed=seed)
-    return replace(recipe, passages=tuple(given.passages)) if given.passages else recipe
+    recipe = read_recipe(SHIPPED)
+    return replace(
+        recipe,
+        passages=tuple(given.passages or recipe.passages),
+        made_queries=QUERIES,
+        query_template=given.query_template,
+        temperature=given.temperature,
+        seed=seed,
+        bare=None,
+        instructed=part,
+    )
 
 
 def main() -> None:
@@ -48,6 +61,10 @@ def main() -> None:
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--query-template", default="{q} [SEP] {i}", help="for E5: 'query: {q} </s> {i}'")
     parser.add_argument("--passages", nargs="+", help="instead of the shipped recipe's: for a large model")
+    parser.add_argument(
+        "--temperature", type=float, default=0.05, help="for E5, whose cosines lie close together: 0.01"
+    )
+    parser.add_argument("--move", type=float, default=0.2, help="for E5: 0.05")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--texts", type=int, default=128, help="of a step")
     parser.add_argument("--seeds", default="1")

@@ -159,6 +159,17 @@ def test_denoising_learns(data, tmp_path):
     assert after > before + 0.01
 
 
+def test_a_high_temperature_leaves_nothing_to_learn(data, tmp_path):
+    noisy = {"bare": RECIPE["bare"] | {"steps": 1, "draws": {"noisy": 1}}, "instructed": None}
+    losses = []
+    for temperature in (0.05, 1000):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump({**RECIPE, **noisy, "temperature": temperature}))
+        trained = train_vectors(path, data, "minilm", tmp_path / "out", store="none", overwrite=True)
+        losses.append(trained.losses["bare"])
+    assert losses[0] > 1e-3 and losses[1] < 1e-6
+
+
 @pytest.fixture(scope="module")
 def draw(data, recipe):
     """Examples of the adapter that obeys, with some of its settings changed."""
@@ -248,6 +259,7 @@ def test_payloads_of_tests_stay_unseen():
         ({"rank": "two"}, "rank must be a whole number"),
         ({"ranks": 2}, "nearest: rank"),
         ({"sentences": 2}, "sentences must be between 0 and 1"),
+        ({"temperature": 0}, "temperature must be above 0, got 0"),
         ({"query_template": "{q} </s> {i}"}, "</s> is not a special token of minilm, which has [CLS]"),
         (
             {"bare": {**RECIPE["bare"], "start": "instrerank-minilm"}},

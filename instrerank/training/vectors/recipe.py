@@ -110,6 +110,7 @@ class Recipe:
             phrases.
         rank: of the adapters.
         query_template: how a query and its instruction are joined.
+        temperature: τ of the loss: smaller where the base's cosines lie close together (E5's: 0.01).
         seed: of the new weights and of all draws.
         bare: the adapter of queries without an instruction; None: the other one encodes them too.
         instructed: the adapter of queries with an instruction; None: the other one encodes them too.
@@ -125,6 +126,7 @@ class Recipe:
     sentences: float = 0.0
     rank: int = 22
     query_template: str = "{q} [SEP] {i}"
+    temperature: float = 0.05
     seed: int = 42
     bare: AdapterRecipe | None = None
     instructed: AdapterRecipe | None = None
@@ -141,6 +143,8 @@ class Recipe:
         for name in ("rank", "made_queries"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.temperature <= 0:
+            raise InputError(f"temperature must be above 0, got {self.temperature:g}")
         if not 0 <= self.sentences <= 1:
             raise InputError(f"sentences must be between 0 and 1, got {self.sentences:g}")
         bare = self.bare.draws if self.bare and self.instructed else None

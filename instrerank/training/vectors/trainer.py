@@ -38,8 +38,6 @@ from instrerank.training.vectors.examples import Examples
 from instrerank.training.vectors.recipe import AdapterRecipe
 from instrerank.training.vectors.teacher import Vectors
 
-TEMPERATURE = 0.05
-"""τ of the loss."""
 CUTS = (0.4, 0.7, 0.9)
 """Where a batch, sorted by length, is cut into parts that are padded apart."""
 AHEAD = 4
@@ -102,6 +100,7 @@ def fit(
     recipe: AdapterRecipe,
     folder: Path,
     *,
+    temperature: float,
     seed: int,
     device: str,
     resume: bool,
@@ -115,6 +114,7 @@ def fit(
         passages: the base model's vectors, float32 [passages, d].
         recipe: of this adapter.
         folder: for the log and the checkpoint.
+        temperature: τ of the loss.
         seed: of the draws.
         device: "cpu", "cuda", ….
         resume: continue from the checkpoint, if there is one.
@@ -145,7 +145,7 @@ def fit(
             optimizer.param_groups[0]["lr"] = recipe.learning_rate * min(step / recipe.warmup_steps, half)
             _merge(layers)
             found = torch.cat([model.vectors(backend, group) for group in batch.queries])
-            scores, target = found @ known.T / TEMPERATURE, batch.wanted.to(device) @ known.T / TEMPERATURE
+            scores, target = found @ known.T / temperature, batch.wanted.to(device) @ known.T / temperature
             kl = kl_div(scores.log_softmax(1), target.log_softmax(1), log_target=True, reduction="none").sum(1)
             loss = (kl * batch.weights.to(device)).mean()
             if not torch.isfinite(loss):
