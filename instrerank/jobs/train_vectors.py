@@ -26,6 +26,7 @@ from instrerank.jobs.settings import settings_of
 from instrerank.training.models import Lora, load_trainable, save_trained
 from instrerank.training.schedule import CHECKPOINTS
 from instrerank.training.vectors.recipe import AdapterRecipe, Recipe, read_recipe
+from instrerank.training.vectors.sources import Sources, read_sources
 from instrerank.trec.problems import counted
 from instrerank.version import __version__
 
@@ -134,10 +135,11 @@ def run_train_vectors(settings: TrainVectorsSettings) -> TrainedVectors:
     for part in recipe.adapters.values():
         if part.start is not None:
             locate(part.start)  # an unknown one is refused before passages are encoded
+    sources = read_sources(recipe, Path(settings.data))
     check_writable(output / CHECKPOINTS / _RECORD)
     with one_process(output, folder=output):
         _settle(settings, recipe, files, output)
-        return _train(settings, recipe, files, output)
+        return _train(settings, recipe, sources, files, output)
 
 
 def _check_separator(recipe: Recipe, files: ModelFiles) -> None:
@@ -171,13 +173,13 @@ def _settle(settings: TrainVectorsSettings, recipe: Recipe, files: ModelFiles, o
         json.dump(record, file, indent=1)
 
 
-def _train(settings: TrainVectorsSettings, recipe: Recipe, files: ModelFiles, output: Path) -> TrainedVectors:
+def _train(
+    settings: TrainVectorsSettings, recipe: Recipe, sources: Sources, files: ModelFiles, output: Path
+) -> TrainedVectors:
     from instrerank.training.vectors.examples import Examples
-    from instrerank.training.vectors.sources import read_sources
     from instrerank.training.vectors.teacher import Teacher
     from instrerank.training.vectors.trainer import fit
 
-    sources = read_sources(recipe, Path(settings.data))
     made = len(sources.queries) - sources.asked
     log.info(
         f"{counted(len(sources.passages), 'passage')}, {counted(sources.asked, 'query')} that people asked, "

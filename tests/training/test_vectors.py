@@ -277,6 +277,8 @@ def test_bad_recipes(data, tmp_path, capsys, change, message):
     path.write_text(yaml.safe_dump({**RECIPE, **change}))
     assert main(command(path, data, tmp_path / "x")) == 2
     assert message in capsys.readouterr().err
+    # weights that do not fit are found where the model is loaded
+    assert "adapter" in message or not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(
