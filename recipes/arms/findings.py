@@ -137,10 +137,11 @@ def main() -> None:
     arguments = parser.parse_args()
     study, base, arms = arguments.study, arguments.base, arguments.arms
     plot(table(study, "fixed", "nDCG@10", base, arms), base, arms, arguments.plot)
-    for mode, measure in (("retrieve", "nDCG@10"), *product(("fixed", "retrieve"), ("R@10", "R@20", "R@50"))):
+    modes = [mode for mode in ("fixed", "retrieve") if (study / "tables" / mode).is_dir()]
+    for mode, measure in (*product(modes[1:], ["nDCG@10"]), *product(modes, ("R@10", "R@20", "R@50"))):
         table(study, mode, measure, base, arms)
     if arguments.seeds > 1:
-        for mode in ("fixed", "retrieve"):
+        for mode in modes:
             seeds(study, mode, "nDCG@10", base, arms, arguments.seeds)
 
 
