@@ -114,6 +114,10 @@ def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:
     for cell in cells:
         topics = plan.topics_of(cell.condition, cell.variation)
         run, _ = search_without(searcher, topics, plan.excluded, configuration.search_hits)
+        if cell.variation.name == CLEAN and not any(run.rankings.values()):
+            raise InputError(
+                f"BM25 finds nothing for any topic of {configuration.topics}: do topics and passages match?"
+            )
         if not configuration.exclude and cell.variation.name == CLEAN:
             warn_of_excluded(run, configuration.topics)
         _write(plan, folder, cell, run, stage)

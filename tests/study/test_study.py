@@ -261,6 +261,15 @@ def test_a_perturbation_for_which_bm25_finds_nothing_scores_0(tmp_path):
     assert scores == {(name, measure, name == "clean") for name in names for measure in ("nDCG@10", "map")}
 
 
+@pytest.mark.java
+def test_topics_for_which_bm25_finds_nothing_are_refused(tmp_path):
+    (tmp_path / "topics.tsv").write_text("01\tqqxyz zzyqx\n")
+    given = {"collection": "pocket", "topics": str(tmp_path / "topics.tsv"), "encoders": ["minilm"]}
+    plan = make_plan(configure(given | {"perturbations": ["case-upper"]}))
+    with pytest.raises(InputError, match="BM25 finds nothing for any topic of"):
+        run_study(plan, tmp_path / "study")
+
+
 def test_a_run_of_other_topics_is_refused(tmp_path):
     write_run(tmp_path / "run.txt", Run("bm25", {"elsewhere": [ScoredDoc("d1", 1.0)]}))
     settings = {"collection": "pocket", "run": str(tmp_path / "run.txt"), "encoders": ["minilm"]}
