@@ -114,10 +114,6 @@ def _search(plan: Plan, folder: Path, cells: Sequence[Cell]) -> None:
     for cell in cells:
         topics = plan.topics_of(cell.condition, cell.variation)
         run, _ = search_without(searcher, topics, plan.excluded, configuration.search_hits)
-        if cell.variation.name == CLEAN and not any(run.rankings.values()):
-            raise InputError(
-                f"BM25 finds nothing for any topic of {configuration.topics}: do topics and passages match?"
-            )
         if not configuration.exclude and cell.variation.name == CLEAN:
             warn_of_excluded(run, configuration.topics)
         _write(plan, folder, cell, run, stage)
@@ -130,6 +126,11 @@ def _excluded(plan: Plan) -> dict[str, Any]:
 
 
 def _write(plan: Plan, folder: Path, cell: Cell, run: Run, stage: dict[str, Any]) -> None:
+    if cell.variation.name == CLEAN and not any(run.rankings.values()):
+        raise InputError(
+            f"{stage['name']} has no candidate for any topic of {plan.configuration.topics}: do topics and passages "
+            "match, and are not all candidates excluded?"
+        )
     path, (topics, _) = cell.path(plan.configuration), query_files(plan, cell)
     write_run_with_sidecar(
         folder / path,

@@ -52,6 +52,12 @@ def test_of_other_topics_are_refused(settings, tmp_path):
         make_plan(configure({**settings, "run": str(tmp_path / "run.txt")}))
 
 
+def test_all_candidates_are_refused(settings, tmp_path):
+    (tmp_path / "excluded.txt").write_text("".join(f"{qid} 0 {docid} 1\n" for qid in "12" for docid in "abcd"))
+    with pytest.raises(InputError, match="(?s)no candidate for any topic of .*are not all candidates excluded"):
+        run_study({**settings, "run": str(tmp_path / "run.txt")}, tmp_path / "study", store=None)
+
+
 @pytest.mark.java
 def test_of_a_search_whose_command_gives_the_same_run(settings, tmp_path, monkeypatch):
     folder = tmp_path / "study"

@@ -266,7 +266,7 @@ def test_topics_for_which_bm25_finds_nothing_are_refused(tmp_path):
     (tmp_path / "topics.tsv").write_text("01\tqqxyz zzyqx\n")
     given = {"collection": "pocket", "topics": str(tmp_path / "topics.tsv"), "encoders": ["minilm"]}
     plan = make_plan(configure(given | {"perturbations": ["case-upper"]}))
-    with pytest.raises(InputError, match="BM25 finds nothing for any topic of"):
+    with pytest.raises(InputError, match="bm25 has no candidate for any topic of"):
         run_study(plan, tmp_path / "study")
 
 
