@@ -3,8 +3,9 @@
 python recipes/arms/findings.py studies/arms docs/findings.svg [--base minilm] [--arms denoise obey …]
 
 For each arm and family the difference of drops to the base: a topic's drop is averaged over the family's perturbations
-and the arm's seeds first (encoders `obey-1`, `obey-2`, …). 95 % intervals by paired bootstrap over topics; * p < 0.05
-by paired t-test, Holm over all arms and families of one measure and mode.
+and the arm's seeds first (`obey` stands for the encoders `obey-1`, `obey-2`, …; each can be given alone). 95 %
+intervals by paired bootstrap over topics; * p < 0.05 by paired t-test, Holm over all arms and families of one measure
+and mode.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -39,37 +40,42 @@ Scores = dict[str, dict[str, float]]
 """By perturbation, by qid."""
 
 
-def read(study: Path, mode: str, measure: str, *, seed: str = r"-\d+") -> dict[str, Scores]:
-    """Read the scores of bare queries by arm.
-
-    Draws of perturbations and seeds of training are averaged; encoders whose end does not match `seed`, if they have
-    one, are left out.
-    """
+def read(study: Path, mode: str, measure: str) -> dict[str, Scores]:
+    """Read the scores of bare queries by encoder; draws of perturbations are averaged."""
     draws: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in read_table(study / "tables" / mode / "topics.csv", TopicScore):
-        arm, number = re.fullmatch(r"(.*?)(-\d+)?", row.encoder).groups()  # type: ignore[union-attr]
-        chosen = number is None or re.fullmatch(seed, number)
-        if row.measure == measure and row.instructions == "none" and chosen:
-            draws[arm, row.perturbation][row.qid].append(row.score)
+        if row.measure == measure and row.instructions == "none":
+            draws[row.encoder, row.perturbation][row.qid].append(row.score)
     scores: dict[str, Scores] = defaultdict(dict)
-    for (arm, perturbation), topics in draws.items():
-        scores[arm][perturbation] = {qid: float(np.mean(values)) for qid, values in topics.items()}
+    for (encoder, perturbation), topics in draws.items():
+        scores[encoder][perturbation] = {qid: float(np.mean(values)) for qid, values in topics.items()}
     return scores
 
 
-def drops(scores: Scores, members: list[str]) -> dict[str, float]:
-    """Return what each topic loses, on average over perturbations."""
-    clean = scores["clean"]
-    return {qid: float(np.mean([clean[qid] - scores[name][qid] for name in members])) for qid in clean}
+def seeds_of(scores: Mapping[str, Scores], arm: str) -> list[Scores]:
+    """Return the scores of an arm, one for each seed of training."""
+    found = [scores[name] for name in scores if re.fullmatch(rf"{re.escape(arm)}(-\d+)?", name)]
+    if not found:
+        raise SystemExit(f"the study has no runs of {arm}; encoders with runs: {', '.join(scores)}")
+    return found
 
 
-def compared(scores: dict[str, Scores], base: str, arms: Sequence[str]) -> dict[tuple[str, str], Comparison]:
+def drops(seeds: list[Scores], members: list[str]) -> dict[str, float]:
+    """Return what each topic loses, on average over seeds and perturbations."""
+    lost = {
+        qid: [one["clean"][qid] - one[name][qid] for one in seeds for name in members] for qid in seeds[0]["clean"]
+    }
+    return {qid: float(np.mean(values)) for qid, values in lost.items()}
+
+
+def compared(scores: Mapping[str, Scores], base: str, arms: Sequence[str]) -> dict[tuple[str, str], Comparison]:
     """Compare the drops of the base with those of each arm, by arm and family."""
+    seeds = {name: seeds_of(scores, name) for name in (base, *arms)}
     of_family = {
-        family: [each.name for each in describe() if each.family == family and each.name in scores[base]]
+        family: [each.name for each in describe() if each.family == family and each.name in seeds[base][0]]
         for family in FAMILIES
     }
-    lost = {(name, family): drops(scores[name], of_family[family]) for name in (base, *arms) for family in FAMILIES}
+    lost = {(name, family): drops(seeds[name], of_family[family]) for name in seeds for family in FAMILIES}
     return {(arm, family): compare(lost[base, family], lost[arm, family]) for arm in arms for family in FAMILIES}
 
 
@@ -80,7 +86,9 @@ def table(study: Path, mode: str, measure: str, base: str, arms: Sequence[str]) 
     p_values = dict(zip(found, corrected([each.p_t_test for each in found.values()]), strict=True))
     print(f"\n{mode}, {measure}\n\n| | `{base}` loses | {' | '.join(f'`{arm}`' for arm in arms)} |")
     print("|---|" + "---|" * (1 + len(arms)))
-    clean = {name: float(np.mean(list(scores[name]["clean"].values()))) for name in (base, *arms)}
+    clean = {
+        name: float(np.mean([list(one["clean"].values()) for one in seeds_of(scores, name)])) for name in (base, *arms)
+    }
     print(f"| clean | {clean[base]:.4f} | {' | '.join(f'{clean[arm]:.4f}' for arm in arms)} |")
     for family in FAMILIES:
         cells = [f"{found[arms[0], family].mean:.4f}"]
@@ -91,17 +99,6 @@ def table(study: Path, mode: str, measure: str, base: str, arms: Sequence[str]) 
             cells.append(f"{one.difference:+.3f}{star} [{low:+.3f}, {high:+.3f}]")
         print(f"| {family} | {' | '.join(cells)} |")
     return found
-
-
-def seeds(study: Path, mode: str, measure: str, base: str, arms: Sequence[str], count: int) -> None:
-    """Print the differences of each seed of training alone."""
-    print(
-        f"\n{mode}, {measure}, each seed\n\n| | {' | '.join(f'`{arm}`' for arm in arms)} |\n|---|{'---|' * len(arms)}"
-    )
-    alone = [compared(read(study, mode, measure, seed=f"-{seed}"), base, arms) for seed in range(1, count + 1)]
-    for family in FAMILIES:
-        cells = [", ".join(f"{each[arm, family].difference:+.3f}" for each in alone) for arm in arms]
-        print(f"| {family} | {' | '.join(cells)} |")
 
 
 def plot(found: dict[tuple[str, str], Comparison], base: str, arms: Sequence[str], path: Path) -> None:
@@ -133,16 +130,14 @@ def main() -> None:
     parser.add_argument("plot", type=Path)
     parser.add_argument("--base", default="minilm")
     parser.add_argument("--arms", nargs="+", default=ARMS)
-    parser.add_argument("--seeds", type=int, default=1, help="seeds of training of each arm")
     arguments = parser.parse_args()
     study, base, arms = arguments.study, arguments.base, arguments.arms
+    scores = read(study, "fixed", "nDCG@10")
+    print("seeds of training:", ", ".join(f"{arm} {len(seeds_of(scores, arm))}" for arm in arms))
     plot(table(study, "fixed", "nDCG@10", base, arms), base, arms, arguments.plot)
     modes = [mode for mode in ("fixed", "retrieve") if (study / "tables" / mode).is_dir()]
     for mode, measure in (*product(modes[1:], ["nDCG@10"]), *product(modes, ("R@10", "R@20", "R@50"))):
         table(study, mode, measure, base, arms)
-    if arguments.seeds > 1:
-        for mode in modes:
-            seeds(study, mode, "nDCG@10", base, arms, arguments.seeds)
 
 
 if __name__ == "__main__":
